@@ -1,0 +1,28 @@
+"""Time, as the product sees it. The only real one is `adapters/system_clock.py`; tests hold a manual one."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Protocol
+
+
+class Alarm(Protocol):
+    """Something set to ring once."""
+
+    def cancel(self) -> None:
+        """Never ring. Harmless when it has rung or was cancelled."""
+
+
+class Clock(Protocol):
+    """Where instants, durations and waiting come from."""
+
+    def now(self) -> datetime:
+        """The instant, aware UTC. It may jump when the machine's time is set."""
+
+    def monotonic(self) -> float:
+        """Seconds since some fixed point: only differences mean something, and they are never negative."""
+
+    async def sleep_until(self, instant: datetime) -> None:
+        """Return when `now()` has reached `instant`, never before, also when the machine's time is set meanwhile."""
+
+    def alarm(self, after_seconds: float, ring: Callable[[], None]) -> Alarm:
+        """Call `ring` once on the event loop, `after_seconds` of monotonic time from now."""
