@@ -1,0 +1,48 @@
+"""The far side of HTTP: one POST goes out, whatever happens comes back as a value."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal, Protocol
+
+#: This much of an answer's body is read and kept, and no more.
+MAX_ANSWER_BYTES: Final = 16 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Post:
+    """One request, complete but for `Host` and `Content-Length`, which the sender adds."""
+
+    scheme: Literal["http", "https"]
+    host: str  # a name, or an address without brackets
+    port: int
+    target: str  # path and query, byte for byte as configured; begins with "/"
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    timeout_seconds: float  # for everything: name, connection, TLS, request, answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came of one POST.
+
+    `status` is the HTTP status when an answer's head arrived in time, else None. `error` is a sentence when something
+    went wrong below HTTP (also after the head: a body that never ended), else "".
+    """
+
+    status: int | None
+    error: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes  # at most MAX_ANSWER_BYTES
+    started_at: datetime
+    duration_ms: float
+
+
+class Sender(Protocol):
+    """Makes POSTs."""
+
+    async def send(self, post: Post) -> Answer:
+        """Make one POST and tell what came of it within `post.timeout_seconds`. Never raises for what the far side
+        does; never follows a redirect; never uses a proxy."""
+
+    async def close(self) -> None:
+        """Close every connection."""
