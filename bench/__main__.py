@@ -1,0 +1,104 @@
+"""`python -m bench`: measure, show, keep. What each figure means: docs/explanation/performance.md."""
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+
+from bench import machine, processes, report, scenarios
+from bench.queues import CELERY, TASKIQ
+
+_RESULTS: Final = Path(__file__).parent / "results" / "latest.json"
+_ROUNDS: Final = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """One thing that is measured once a round."""
+
+    name: str
+    measure: Callable[[int], dict[str, float]]
+    amount: int
+    quick_amount: int
+    needs_redis: bool = False
+
+    def round(self, *, quick: bool) -> dict[str, float]:
+        """Measure once."""
+        return self.measure(self.quick_amount if quick else self.amount)
+
+
+MEASUREMENTS: Final = (
+    Measurement(name="end-to-end", measure=scenarios.end_to_end, amount=15_000, quick_amount=3_000),
+    Measurement(name="backlog", measure=scenarios.backlog, amount=40_000, quick_amount=10_000),
+    Measurement(name="bare-client", measure=scenarios.bare_client, amount=60_000, quick_amount=20_000),
+    Measurement(
+        name="celery-end-to-end", measure=CELERY.end_to_end, amount=3_000, quick_amount=1_000, needs_redis=True
+    ),
+    Measurement(name="celery-drain", measure=CELERY.drained, amount=3_000, quick_amount=1_000, needs_redis=True),
+    Measurement(
+        name="taskiq-end-to-end", measure=TASKIQ.end_to_end, amount=10_000, quick_amount=3_000, needs_redis=True
+    ),
+    Measurement(name="taskiq-drain", measure=TASKIQ.drained, amount=10_000, quick_amount=3_000, needs_redis=True),
+    Measurement(name="latency", measure=scenarios.accept_to_arrival, amount=500, quick_amount=100),
+    Measurement(name="lateness", measure=scenarios.lateness, amount=5_000, quick_amount=5_000),
+)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run the rounds, then print the table and write `bench/results/latest.json`."""
+    options = _parser().parse_args(arguments)
+    progress = Console(stderr=True, highlight=False)
+    chosen = [measurement for measurement in MEASUREMENTS if options.only in (None, measurement.name)]
+    if not processes.redis_is_installed() and any(measurement.needs_redis for measurement in chosen):
+        progress.print("Install redis-server to measure the comparison with Celery and taskiq.")
+        chosen = [measurement for measurement in chosen if not measurement.needs_redis]
+    rounds = 1 if options.quick else options.rounds
+    results = run(chosen, rounds, quick=options.quick, progress=progress)
+    described = machine.description()
+    report.keep(results, described, _RESULTS)
+    if options.markdown:
+        print(report.markdown(results, described, rounds))
+    else:
+        report.show(results, described, rounds)
+
+
+def run(chosen: Sequence[Measurement], rounds: int, *, quick: bool, progress: Console) -> report.Results:
+    """Every measurement in every round, the order reversed each time: a machine that slows down is fair to all."""
+    results: dict[str, dict[str, list[float]]] = {}
+    total, done = rounds * len(chosen), 0
+    for number in range(rounds):
+        for measurement in chosen if number % 2 == 0 else reversed(chosen):
+            done += 1
+            with progress.status(f"{done} of {total}: {measurement.name}"):
+                started = time.monotonic()
+                figures = measurement.round(quick=quick)
+            took = f"{time.monotonic() - started:.0f} s"
+            progress.print(f"{done} of {total}: {measurement.name} ({took}): {_in_short(figures.items())}")
+            for name, value in figures.items():
+                results.setdefault(measurement.name, {}).setdefault(name, []).append(value)
+    return results
+
+
+def _in_short(figures: Iterable[tuple[str, float]]) -> str:
+    return ", ".join(f"{name} {value:,.1f}" for name, value in figures)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description="Measure how fast, how late and how large it is."
+    )
+    names = [measurement.name for measurement in MEASUREMENTS]
+    parser.add_argument("--only", choices=names, help="measure one thing")
+    parser.add_argument("--rounds", type=int, default=_ROUNDS, help=f"how often, {_ROUNDS} unless told")
+    parser.add_argument("--quick", action="store_true", help="one short round, to see that everything runs")
+    parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
+    return parser
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

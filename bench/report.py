@@ -1,0 +1,160 @@
+"""What the rounds showed: medians, ratios, and how they are written down."""
+
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+
+#: What each measurement showed, round by round: measurement -> figure -> one value a round.
+Results = Mapping[str, Mapping[str, Sequence[float]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """One line of the table."""
+
+    measurement: str
+    name: str
+    title: str
+    unit: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ratio:
+    """How many times the one is the other, with the medians of the same run."""
+
+    title: str
+    over: tuple[str, str]
+    under: tuple[str, str]
+
+
+FIGURES: Final = (
+    Figure(
+        measurement="end-to-end",
+        name="deliveries_per_second",
+        title="Hookline, end to end",
+        unit="deliveries/s",
+    ),
+    Figure(
+        measurement="end-to-end",
+        name="cpu_us_per_delivery",
+        title="Hookline, end to end: processor time",
+        unit="µs/delivery",
+    ),
+    Figure(
+        measurement="backlog",
+        name="deliveries_per_second",
+        title="Hookline, backlog drained",
+        unit="deliveries/s",
+    ),
+    Figure(
+        measurement="bare-client",
+        name="posts_per_second",
+        title="Bare client, no store",
+        unit="POSTs/s",
+    ),
+    Figure(
+        measurement="celery-end-to-end",
+        name="deliveries_per_second",
+        title="Celery + Redis + requests, end to end",
+        unit="deliveries/s",
+    ),
+    Figure(
+        measurement="celery-drain",
+        name="deliveries_per_second",
+        title="Celery + Redis + requests, queue drained",
+        unit="deliveries/s",
+    ),
+    Figure(
+        measurement="taskiq-end-to-end",
+        name="deliveries_per_second",
+        title="taskiq + Redis + aiohttp, end to end",
+        unit="deliveries/s",
+    ),
+    Figure(
+        measurement="taskiq-drain",
+        name="deliveries_per_second",
+        title="taskiq + Redis + aiohttp, queue drained",
+        unit="deliveries/s",
+    ),
+    Figure(measurement="latency", name="p50_ms", title="Request to arrival, 50 calls/s, p50", unit="ms"),
+    Figure(measurement="latency", name="p99_ms", title="Request to arrival, 50 calls/s, p99", unit="ms"),
+    Figure(measurement="lateness", name="p50_ms", title="Lateness, 5,000 starts at once, p50", unit="ms"),
+    Figure(measurement="lateness", name="p99_ms", title="Lateness, 5,000 starts at once, p99", unit="ms"),
+    Figure(measurement="end-to-end", name="idle_mb", title="Memory, idle", unit="MB"),
+    Figure(measurement="end-to-end", name="loaded_mb", title="Memory, after the load", unit="MB"),
+)
+
+_RATE: Final = "deliveries_per_second"
+_END_TO_END: Final = ("end-to-end", _RATE)
+_BACKLOG: Final = ("backlog", _RATE)
+
+RATIOS: Final = (
+    Ratio(title="Hookline to Celery, end to end", over=_END_TO_END, under=("celery-end-to-end", _RATE)),
+    Ratio(title="Hookline to taskiq, end to end", over=_END_TO_END, under=("taskiq-end-to-end", _RATE)),
+    Ratio(title="Hookline to Celery, drained", over=_BACKLOG, under=("celery-drain", _RATE)),
+    Ratio(title="Hookline to taskiq, drained", over=_BACKLOG, under=("taskiq-drain", _RATE)),
+    Ratio(title="Backlog drained to bare client", over=_BACKLOG, under=("bare-client", "posts_per_second")),
+)
+
+
+def rows(results: Results) -> list[tuple[str, str, str]]:
+    """What was measured, its median, its lowest and highest round; then the ratios of what was measured together."""
+    lines = []
+    for figure in FIGURES:
+        values = results.get(figure.measurement, {}).get(figure.name)
+        if values:
+            spread = f"{_written(min(values))} to {_written(max(values))}" if len(values) > 1 else ""
+            lines.append((figure.title, f"{_written(statistics.median(values))} {figure.unit}", spread))
+    return lines + [(title, f"{value:.2f} times", "") for title, value in ratios(results)]
+
+
+def ratios(results: Results) -> list[tuple[str, float]]:
+    """Each ratio whose two sides were measured."""
+    medians = {
+        (measurement, name): statistics.median(values)
+        for measurement, figures in results.items()
+        for name, values in figures.items()
+    }
+    both = [ratio for ratio in RATIOS if ratio.over in medians and ratio.under in medians]
+    return [(ratio.title, medians[ratio.over] / medians[ratio.under]) for ratio in both]
+
+
+def show(results: Results, machine: Mapping[str, str], rounds: int) -> None:
+    """The table, for a person at a terminal."""
+    table = Table(caption="\n".join(f"{name}: {value}" for name, value in machine.items()), caption_justify="left")
+    table.add_column("")
+    table.add_column(f"median of {rounds}" if rounds > 1 else "one round", justify="right")
+    table.add_column("lowest to highest", justify="right")
+    for row in rows(results):
+        table.add_row(*row)
+    Console().print(table)
+
+
+def markdown(results: Results, machine: Mapping[str, str], rounds: int) -> str:
+    """The same table, for a page."""
+    lines = [f"| | median of {rounds} | lowest to highest |", "|---|---:|---:|"]
+    lines += [f"| {title} | {median} | {spread} |" for title, median, spread in rows(results)]
+    return "\n".join([*lines, "", *(f"- {name}: {value}" for name, value in machine.items())])
+
+
+def keep(results: Results, machine: Mapping[str, str], path: Path) -> None:
+    """Write down every round, for programs."""
+    kept = {
+        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine,
+        "rounds": results,
+        "ratios": dict(ratios(results)),
+    }
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(kept, indent=2) + "\n")
+
+
+def _written(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"

@@ -1,0 +1,136 @@
+"""What is measured of Hookline itself: each function is one round, and answers its figures by name."""
+
+import json
+import tempfile
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+from bench import processes
+from bench.bodies import EVENT_NAME, call, meeting
+from bench.hookline_server import KEY, Server
+from bench.processes import MeasurementFailed, Receiver
+
+_FAN_OUT: Final = 2
+_CONNECTIONS: Final = 64
+_BATCH: Final = 1_000
+_CALLS_PER_SECOND: Final = 50
+_IDLE_SECONDS: Final = 2.0
+_WARM_UP_CALLS: Final = 500
+#: Booking them takes this long at most; the bench waits for the rest.
+_BOOKING_SECONDS: Final = 15
+
+
+def end_to_end(calls: int) -> dict[str, float]:
+    """Calls accepted by the API, one a request, until the last outcome is recorded; the server's memory beside it."""
+    deliveries = calls * _FAN_OUT
+    with Receiver.started() as receiver, _folder() as folder, Server.started(Path(folder)) as server:
+        time.sleep(_IDLE_SECONDS)
+        idle_mb = processes.resident_mb(server.session)
+        server.add_webhooks(receiver, count=_FAN_OUT, event=EVENT_NAME)
+        _report_calls(server, _WARM_UP_CALLS)
+        receiver.wait_for(_WARM_UP_CALLS * _FAN_OUT)
+        server.wait_until_settled()
+        receiver.forget()
+
+        cpu_before = processes.cpu_seconds(server.session)
+        load = _report_calls(server, calls)
+        receiver.wait_for(deliveries)
+        server.wait_until_settled()
+        seconds = (time.time_ns() - load["first_sent_ns"]) / 1e9
+        cpu_seconds = processes.cpu_seconds(server.session) - cpu_before
+        _require_each_once(receiver, deliveries)
+        return {
+            "deliveries_per_second": deliveries / seconds,
+            "accepted_per_second": calls / (load["last_answered_ns"] - load["first_sent_ns"]) * 1e9,
+            "cpu_us_per_delivery": cpu_seconds / deliveries * 1e6,
+            "idle_mb": idle_mb,
+            "loaded_mb": processes.resident_mb(server.session),
+        }
+
+
+def backlog(deliveries: int) -> dict[str, float]:
+    """Deliveries that were stored while nothing delivered, from the first arrival to the last outcome recorded."""
+    with Receiver.started() as receiver, _folder() as folder:
+        with Server.started(Path(folder), roles="api") as storing:
+            storing.add_webhooks(receiver, count=_FAN_OUT, event=EVENT_NAME)
+            for first in range(0, deliveries // _FAN_OUT, _BATCH):
+                storing.create("/v3/calls/batch", {"calls": [call(first + number) for number in range(_BATCH)]})
+        with Server.started(Path(folder)) as server:
+            receiver.wait_for(deliveries)
+            server.wait_until_settled()
+            seconds = (time.time_ns() - receiver.arrivals_ns()[0]) / 1e9
+            _require_each_once(receiver, deliveries)
+            cpu_seconds = processes.cpu_seconds(server.session)
+    return {"deliveries_per_second": deliveries / seconds, "cpu_us_per_delivery": cpu_seconds / deliveries * 1e6}
+
+
+def bare_client(posts: int) -> dict[str, float]:
+    """Hookline's own sender in a loop, without a store."""
+    with Receiver.started() as receiver:
+        arguments = ["--url", receiver.url + "/hook", "--count", str(posts)]
+        output = processes.run_to_end(processes.python("-m", "bench.bare_client", *arguments))
+    figures: dict[str, float] = json.loads(output)
+    if figures.pop("failed"):
+        raise MeasurementFailed("Some POSTs of the bare client failed.")
+    return figures
+
+
+def accept_to_arrival(calls: int) -> dict[str, float]:
+    """From a call's request to its webhooks' arrivals, at 50 calls a second at random instants."""
+    with (
+        Receiver.started(key_header="hookline-subject") as receiver,
+        _folder() as folder,
+        Server.started(Path(folder)) as server,
+    ):
+        server.add_webhooks(receiver, count=_FAN_OUT, event=EVENT_NAME)
+        load = _report_calls(server, calls, "--rate", str(_CALLS_PER_SECOND))
+        receiver.wait_for(calls * _FAN_OUT)
+        sent_ns = dict(zip(load["ids"], load["sent_ns"], strict=True))
+        arrived = zip(receiver.keys(), receiver.arrivals_ns(), strict=True)
+        waits_ms = [(at_ns - sent_ns[subject]) / 1e6 for subject, at_ns in arrived]
+    return percentiles(waits_ms)
+
+
+def lateness(meetings: int) -> dict[str, float]:
+    """How late `meetingStarted` arrives for many meetings that were booked beforehand and start in the same second."""
+    with Receiver.started() as receiver, _folder() as folder, Server.started(Path(folder)) as server:
+        server.add_webhooks(receiver, count=1, event="meetingStarted")
+        start_at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=_BOOKING_SECONDS)
+        for first in range(0, meetings, _BATCH):
+            batch = [meeting(number, start_at) for number in range(first, min(first + _BATCH, meetings))]
+            server.create("/v3/meetings/batch", {"meetings": batch})
+        if datetime.now(UTC) >= start_at:
+            raise MeasurementFailed("Booking the meetings took so long that they had begun by then.")
+        receiver.wait_for(meetings)
+        start_ns = int(start_at.timestamp()) * 1_000_000_000
+        late_ms = [(at_ns - start_ns) / 1e6 for at_ns in receiver.arrivals_ns()]
+        server.wait_until_settled()
+        _require_each_once(receiver, meetings)
+    if min(late_ms) < 0:
+        raise MeasurementFailed("A meeting was announced before its start.")
+    return percentiles(late_ms)
+
+
+def percentiles(values_ms: Sequence[float]) -> dict[str, float]:
+    """The middle one, and the one that a hundredth of them exceed."""
+    ordered = sorted(values_ms)
+    return {"p50_ms": ordered[len(ordered) // 2], "p99_ms": ordered[int(len(ordered) * 0.99)]}
+
+
+def _report_calls(server: Server, calls: int, *how: str) -> Any:
+    target = ["--url", f"http://127.0.0.1:{server.port}/v3/calls", "--key", KEY]
+    amount = ["--count", str(calls), "--connections", str(_CONNECTIONS)]
+    return json.loads(processes.run_to_end(processes.python("-m", "bench.load", *target, *amount, *how)))
+
+
+def _require_each_once(receiver: Receiver, expected: int) -> None:
+    arrived = receiver.count()
+    if arrived != expected:
+        raise MeasurementFailed(f"{expected:,} deliveries were owed and {arrived:,} arrived.")
+
+
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="hookline-bench-")
