@@ -26,8 +26,17 @@ RANDOM_BITS: Final = 80
 
 def ulid(born_at: datetime, dice: int) -> str:
     """26 characters that sort by `born_at` (millisecond precision), then by `dice` (80 random bits)."""
-    value = ((born_at - _EPOCH) // _MILLISECOND) << RANDOM_BITS | dice
-    return "".join([_PAIRS[(value >> shift) & 1023] for shift in range(120, -1, -10)])
+    return spell(ulid_number(born_at, dice))
+
+
+def ulid_number(born_at: datetime, dice: int) -> int:
+    """The 128 bits of a ULID. One more is the next id, when ids of one millisecond must keep their order."""
+    return ((born_at - _EPOCH) // _MILLISECOND) << RANDOM_BITS | dice
+
+
+def spell(number: int) -> str:
+    """The 26 characters of a ULID's 128 bits."""
+    return "".join([_PAIRS[(number >> shift) & 1023] for shift in range(120, -1, -10)])
 
 
 def delivery_id(event: EventId, webhook: WebhookId) -> DeliveryId:

@@ -1,0 +1,156 @@
+"""Meetings and timers in SQL: what both databases share."""
+
+import json
+from datetime import datetime
+from typing import Final
+
+from hookline.adapters.sql.paging import Where, page_of
+from hookline.adapters.sql.session import Row, Session, first, instant, instant_or_none, micros, micros_or_none
+from hookline.domain.events import MeetingPayload, Participant, QuestionAndAnswer, canonical_bytes
+from hookline.domain.ids import MeetingId
+from hookline.domain.meetings import Meeting, MeetingDetails, MeetingStatus
+from hookline.ports.storage import MeetingFilter, Page, Timer
+
+_COLUMNS: Final = """
+    id, start_at, end_at, payload, booked_body, version, sequence, created_at, modified_at, cancelled_at, cancel_reason
+"""
+ADD_MEETING: Final = """
+    INSERT INTO meeting (id, account_email, start_at, end_at, payload, booked_body, version, sequence, created_at,
+        modified_at, cancelled_at, cancel_reason)
+    VALUES (:id, :account_email, :start_at, :end_at, :payload, :booked_body, :version, :sequence, :created_at,
+        :modified_at, :cancelled_at, :cancel_reason)
+"""
+SAVE_MEETING: Final = """
+    UPDATE meeting SET account_email = :account_email, start_at = :start_at, end_at = :end_at, payload = :payload,
+        booked_body = :booked_body, version = :version, sequence = :sequence, modified_at = :modified_at,
+        cancelled_at = :cancelled_at, cancel_reason = :cancel_reason
+    WHERE id = :id
+"""
+ADD_PARTICIPANT: Final = """
+    INSERT INTO meeting_participant (email, meeting_id) VALUES (:email, :meeting_id)
+    ON CONFLICT DO NOTHING
+"""
+MEETING: Final = f"SELECT {_COLUMNS} FROM meeting WHERE id = :id"
+MEETINGS: Final = f"SELECT {_COLUMNS} FROM meeting WHERE {{where}} ORDER BY id DESC LIMIT :limit"
+SET_TIMER: Final = """
+    INSERT INTO timer (meeting_id, version, due_at) VALUES (:meeting_id, :version, :due_at)
+    ON CONFLICT (meeting_id) DO UPDATE SET version = excluded.version, due_at = excluded.due_at
+"""
+CLEAR_TIMER: Final = "DELETE FROM timer WHERE meeting_id = :meeting_id"
+HAS_TIMER: Final = "SELECT 1 FROM timer WHERE meeting_id = :meeting_id"
+DUE_TIMERS: Final = """
+    SELECT meeting_id, version, due_at FROM timer WHERE due_at <= :now ORDER BY due_at, meeting_id LIMIT :limit
+"""
+NEXT_TIMER: Final = "SELECT min(due_at) FROM timer"
+
+
+class SqlCalendar:
+    """`ports.storage.Calendar`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def add(self, meeting: Meeting) -> None:
+        self._session.run(ADD_MEETING, _parameters(meeting))
+        self._session.run_many(
+            ADD_PARTICIPANT,
+            [
+                {"email": participant.EMAIL.lower(), "meeting_id": meeting.id}
+                for participant in meeting.details.payload.event_participants
+            ],
+        )
+
+    def save(self, meeting: Meeting) -> None:
+        self._session.run(SAVE_MEETING, _parameters(meeting))
+
+    def meeting(self, meeting_id: str) -> Meeting | None:
+        row = first(self._session.rows(MEETING, {"id": meeting_id}))
+        return None if row is None else _meeting(row)
+
+    def meetings(self, wanted: MeetingFilter, *, limit: int, cursor: str | None) -> Page[Meeting]:
+        where = Where()
+        where.before("id", cursor)
+        if wanted.account_email is not None:
+            where.add("account_email = :account_email", account_email=wanted.account_email.lower())
+        if wanted.participant is not None:
+            where.add(
+                "id IN (SELECT meeting_id FROM meeting_participant WHERE email = :participant)",
+                participant=wanted.participant.lower(),
+            )
+        where.between("start_at", wanted.from_at, wanted.to_at)
+        if wanted.status is not None:
+            where.add(_STATUS[wanted.status], now=micros(self._session.now))
+        rows = self._session.rows(MEETINGS.format(where=where.sql), {**where.parameters, "limit": limit + 1})
+        return page_of(rows, limit, _meeting)
+
+    def set_timer(self, timer: Timer) -> None:
+        self._session.run(
+            SET_TIMER,
+            {"meeting_id": timer.meeting_id, "version": timer.version, "due_at": micros(timer.due_at)},
+        )
+        self._session.doings.timers = True
+
+    def clear_timer(self, meeting_id: MeetingId) -> None:
+        self._session.run(CLEAR_TIMER, {"meeting_id": meeting_id})
+
+    def has_timer(self, meeting_id: MeetingId) -> bool:
+        return bool(self._session.rows(HAS_TIMER, {"meeting_id": meeting_id}))
+
+    def due_timers(self, limit: int) -> list[Timer]:
+        rows = self._session.rows(DUE_TIMERS, {"now": micros(self._session.now), "limit": limit})
+        return [
+            Timer(meeting_id=MeetingId(meeting_id), version=version, due_at=instant(due_at))
+            for meeting_id, version, due_at in rows
+        ]
+
+    def next_timer_at(self) -> datetime | None:
+        [(earliest,)] = self._session.rows(NEXT_TIMER)
+        return instant_or_none(earliest)
+
+
+#: A status is a question to the clock (domain/meetings.py), here in SQL.
+_STATUS: Final = {
+    MeetingStatus.CANCELLED: "cancelled_at IS NOT NULL",
+    MeetingStatus.BOOKED: "cancelled_at IS NULL AND start_at > :now",
+    MeetingStatus.STARTED: "cancelled_at IS NULL AND start_at <= :now AND end_at > :now",
+    MeetingStatus.ENDED: "cancelled_at IS NULL AND start_at <= :now AND end_at <= :now",
+}
+
+
+def _parameters(meeting: Meeting) -> dict[str, object]:
+    return {
+        "id": meeting.id,
+        "account_email": meeting.details.payload.account_email.lower(),
+        "start_at": micros(meeting.details.start_at),
+        "end_at": micros(meeting.details.end_at),
+        "payload": canonical_bytes(meeting.details.payload).decode(),
+        "booked_body": meeting.booked_body,
+        "version": meeting.version,
+        "sequence": meeting.sequence,
+        "created_at": micros(meeting.created_at),
+        "modified_at": micros(meeting.modified_at),
+        "cancelled_at": micros_or_none(meeting.cancelled_at),
+        "cancel_reason": meeting.cancel_reason,
+    }
+
+
+def _meeting(row: Row) -> Meeting:
+    (id_, start_at, end_at, payload, booked_body, version, sequence, created_at, modified_at, cancelled_at, reason) = row
+    return Meeting(
+        id=MeetingId(id_),
+        details=MeetingDetails(payload=_payload(payload), start_at=instant(start_at), end_at=instant(end_at)),
+        booked_body=booked_body,
+        version=version,
+        sequence=sequence,
+        created_at=instant(created_at),
+        modified_at=instant(modified_at),
+        cancelled_at=instant_or_none(cancelled_at),
+        cancel_reason=reason,
+    )
+
+
+def _payload(text: str) -> MeetingPayload:
+    kept = json.loads(text)
+    kept["event_participants"] = tuple(Participant(**each) for each in kept["event_participants"])
+    kept["questions_and_answers"] = tuple(QuestionAndAnswer(**each) for each in kept["questions_and_answers"])
+    return MeetingPayload(**kept)

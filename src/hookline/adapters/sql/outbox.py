@@ -1,0 +1,350 @@
+"""Events and deliveries in SQL: what both databases share.
+
+The hot table `delivery` holds only what is still owed, so its cost does not grow with history. A row with a token is
+being sent, and its `due_at` is the end of the lease: a worker that dies leaves a row that becomes due by itself.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from hookline.adapters.sql.paging import Where, page_of
+from hookline.adapters.sql.records import ATTEMPT_COLUMNS, CUT_SHORT, attempt_of, attempt_parameters, delivery_of
+from hookline.adapters.sql.session import (
+    Row,
+    Session,
+    first,
+    instant,
+    instant_or_none,
+    micros,
+    micros_or_none,
+)
+from hookline.adapters.sql.webhooks import SqlWebhooks
+from hookline.domain.deliveries import Claim, Delivery, Outcome, State, Verdict
+from hookline.domain.events import Event, EventKind
+from hookline.domain.ids import DeliveryId, EventId, MeetingId, WebhookId, delivery_id
+from hookline.domain.webhooks import Webhook
+from hookline.ports.storage import DeliveryFilter, Page
+
+_EVENT_COLUMNS: Final = "e.id, e.kind, e.subject, e.sequence, e.occurred_at, e.created_at, e.body, e.is_test"
+ADD_EVENT: Final = """
+    INSERT INTO event (id, kind, subject, sequence, occurred_at, created_at, body, is_test)
+    VALUES (:id, :kind, :subject, :sequence, :occurred_at, :created_at, :body, :is_test)
+"""
+EVENT: Final = f"SELECT {_EVENT_COLUMNS} FROM event e WHERE e.id = :id"
+EVENTS: Final = f"SELECT e.position, {_EVENT_COLUMNS} FROM event e WHERE {{where}} ORDER BY e.position LIMIT :limit"
+AFTER_EVENT: Final = """
+    e.position > COALESCE(
+        (SELECT position FROM event WHERE id = :after), (SELECT MAX(position) FROM event WHERE id < :after), 0)
+"""
+OWE: Final = """
+    INSERT INTO delivery (id, event_id, webhook_id, due_at, token, attempt, failures, give_up_at, created_at)
+    VALUES (:id, :event_id, :webhook_id, :due_at, :token, :attempt, 0, :give_up_at, :created_at)
+"""
+DUE: Final = f"""
+    SELECT d.id, d.attempt, d.failures, d.give_up_at, d.token, d.due_at, {_EVENT_COLUMNS}
+    FROM delivery d JOIN event e ON e.id = d.event_id
+    WHERE d.webhook_id = :webhook_id AND d.due_at <= :now
+    ORDER BY d.due_at, d.id LIMIT :limit
+"""
+CLAIM: Final = "UPDATE delivery SET attempt = attempt + 1, due_at = :lease_until, token = :token WHERE id = :id"
+NEXT_DUE: Final = "SELECT MIN(due_at) FROM delivery WHERE webhook_id = :webhook_id"
+SETTLED: Final = "DELETE FROM delivery WHERE id = :id AND token = :token"
+KEEP_SETTLED: Final = """
+    INSERT INTO settled_delivery (id, event_id, webhook_id, status, attempt, give_up_at, created_at, settled_at)
+    VALUES (:id, :event_id, :webhook_id, :status, :attempt, :give_up_at, :created_at, :settled_at)
+"""
+POSTPONED: Final = """
+    UPDATE delivery SET due_at = :due_at, token = NULL, failures = failures + 1 WHERE id = :id AND token = :token
+"""
+KEEP_ATTEMPT: Final = """
+    INSERT INTO attempt (delivery_id, number, started_at, duration_us, status, error, response_headers, response_body)
+    VALUES (:delivery_id, :number, :started_at, :duration_us, :status, :error, :response_headers, :response_body)
+    ON CONFLICT (delivery_id, number) DO UPDATE SET started_at = excluded.started_at,
+        duration_us = excluded.duration_us, status = excluded.status, error = excluded.error,
+        response_headers = excluded.response_headers, response_body = excluded.response_body
+"""
+KEEP_CUT_SHORT: Final = """
+    INSERT INTO attempt (delivery_id, number, started_at, duration_us, status, error, response_headers, response_body)
+    SELECT id, attempt, created_at, 0, NULL, :error, '[]', :nothing FROM delivery WHERE {where}
+    ON CONFLICT (delivery_id, number) DO NOTHING
+"""
+RELEASE: Final = """
+    UPDATE delivery SET attempt = attempt - 1, due_at = :now, token = NULL WHERE id = :id AND token = :token
+"""
+RECOVER: Final = "UPDATE delivery SET due_at = :now, token = NULL WHERE token IS NOT NULL"
+_ORPHANS: Final = "token IS NULL AND webhook_id NOT IN (SELECT id FROM webhook WHERE is_active = 1)"
+_PENDING_OF: Final = "token IS NULL AND webhook_id = :webhook_id"
+WITHDRAW: Final = """
+    INSERT INTO settled_delivery (id, event_id, webhook_id, status, attempt, give_up_at, created_at, settled_at)
+    SELECT id, event_id, webhook_id, 'withdrawn', attempt, give_up_at, created_at, :now FROM delivery WHERE {where}
+"""
+FORGET_OWED: Final = "DELETE FROM delivery WHERE {where}"
+REST: Final = "UPDATE delivery SET due_at = :until WHERE token IS NULL AND webhook_id = :webhook_id AND due_at < :until"
+HURRY: Final = "UPDATE delivery SET due_at = :now WHERE id = :id AND token IS NULL"
+OWE_AGAIN: Final = """
+    INSERT INTO delivery (id, event_id, webhook_id, due_at, token, attempt, failures, give_up_at, created_at)
+    SELECT id, event_id, webhook_id, :now, NULL, attempt, 0, NULL, created_at FROM settled_delivery WHERE id = :id
+"""
+FORGET_SETTLED: Final = "DELETE FROM settled_delivery WHERE id = :id"
+_OWED_RECORD: Final = """
+    SELECT d.id, d.event_id, d.webhook_id, CASE WHEN d.token IS NULL THEN 'pending' ELSE 'sending' END, d.due_at,
+        d.created_at, e.kind, e.subject
+    FROM delivery d JOIN event e ON e.id = d.event_id WHERE {where}
+"""
+_SETTLED_RECORD: Final = """
+    SELECT d.id, d.event_id, d.webhook_id, d.status, NULL, d.created_at, e.kind, e.subject
+    FROM settled_delivery d JOIN event e ON e.id = d.event_id WHERE {where}
+"""
+DELIVERIES: Final = "{records} ORDER BY 1 DESC LIMIT :limit"
+ATTEMPTS: Final = f"SELECT {ATTEMPT_COLUMNS} FROM attempt WHERE delivery_id = :id ORDER BY number"
+
+
+class SqlOutbox:
+    """`ports.storage.Outbox`. `room` and `lease` are those of the store's listener, for deliveries born claimed."""
+
+    def __init__(
+        self, session: Session, webhooks: SqlWebhooks, *, room: Callable[[WebhookId], int], lease: timedelta
+    ) -> None:
+        self._session = session
+        self._webhooks = webhooks
+        self._room = room
+        self._lease = lease
+
+    # Events
+
+    def add_event(self, event: Event) -> None:
+        self._session.run(
+            ADD_EVENT,
+            {
+                "id": event.id,
+                "kind": event.kind.value,
+                "subject": event.subject,
+                "sequence": event.sequence,
+                "occurred_at": micros(event.occurred_at),
+                "created_at": micros(event.created_at),
+                "body": event.body,
+                "is_test": int(event.is_test),
+            },
+        )
+
+    def event(self, event_id: str) -> Event | None:
+        row = first(self._session.rows(EVENT, {"id": event_id}))
+        return None if row is None else _event(row)
+
+    def events(
+        self, *, kind: EventKind | None, subject: str | None, after: EventId | None, limit: int, cursor: str | None
+    ) -> Page[Event]:
+        where = Where()
+        where.equals("e.kind", "kind", kind and kind.value)
+        where.equals("e.subject", "subject", subject)
+        if after is not None:
+            where.add(AFTER_EVENT, after=after)
+        if cursor is not None:
+            where.add("e.position > :cursor", cursor=int(cursor))
+        rows = self._session.rows(EVENTS.format(where=where.sql), {**where.parameters, "limit": limit + 1})
+        return page_of(rows, limit, lambda row: _event(row[1:]))
+
+    # What is owed
+
+    def owe(self, event: Event, webhook: Webhook, *, due_at: datetime, give_up_at: datetime | None) -> DeliveryId:
+        session, doings = self._session, self._session.doings
+        claim = None
+        if due_at <= session.now and doings.claimed_of[webhook.id] < self._room(webhook.id):
+            claim = Claim(
+                delivery_id=delivery_id(event.id, webhook.id),
+                attempt=1,
+                failures=0,
+                lease_until=session.now + self._lease,
+                token=session.token(),
+                give_up_at=give_up_at,
+                event=event,
+                webhook=webhook,
+            )
+            doings.born_claimed(claim)
+        else:
+            doings.owed = True
+        owed_id = delivery_id(event.id, webhook.id)
+        session.run(
+            OWE,
+            {
+                "id": owed_id,
+                "event_id": event.id,
+                "webhook_id": webhook.id,
+                "due_at": micros(claim.lease_until if claim else due_at),
+                "token": claim.token if claim else None,
+                "attempt": claim.attempt if claim else 0,
+                "give_up_at": micros_or_none(give_up_at),
+                "created_at": micros(session.now),
+            },
+        )
+        return owed_id
+
+    def claim_due(self, limit: int, lease: timedelta, room: Callable[[WebhookId], int]) -> list[Claim]:
+        lease_until, token = self._session.now + lease, self._session.token()
+        claims: list[Claim] = []
+        for webhook in self._by_turns():
+            share = min(room(webhook.id), limit - len(claims))
+            if share > 0:
+                claims += self._claim_for(webhook, share, lease_until, token)
+        self._session.run_many(
+            CLAIM,
+            [{"id": claim.delivery_id, "lease_until": micros(lease_until), "token": token} for claim in claims],
+        )
+        return claims
+
+    def next_due_at(self, room: Callable[[WebhookId], int]) -> datetime | None:
+        earliest = [
+            due_at
+            for webhook in self._webhooks.all()
+            if webhook.is_active and room(webhook.id) > 0
+            for (due_at,) in self._session.rows(NEXT_DUE, {"webhook_id": webhook.id})
+            if due_at is not None
+        ]
+        return instant(min(earliest)) if earliest else None
+
+    def settle(self, verdicts: Sequence[tuple[Outcome, Verdict]]) -> list[Claim]:
+        session = self._session
+        lost: list[Claim] = []
+        settled: list[dict[str, Any]] = []
+        for outcome, verdict in verdicts:
+            claim = outcome.claim
+            proof = {"id": claim.delivery_id, "token": claim.token}
+            if verdict.due_at is not None:
+                held = session.run(POSTPONED, {**proof, "due_at": micros(verdict.due_at)})
+                session.doings.owed = True
+            else:
+                held = session.run(SETTLED, proof)
+                if held:
+                    settled.append(_settled_parameters(claim, verdict.state, session.now))
+            if not held:
+                lost.append(claim)
+        session.run_many(KEEP_SETTLED, settled)
+        session.run_many(
+            KEEP_ATTEMPT,
+            [attempt_parameters(outcome.claim.delivery_id, outcome.attempt) for outcome, _ in verdicts],
+        )
+        return lost
+
+    def release(self, claims: Sequence[Claim]) -> None:
+        now = micros(self._session.now)
+        self._session.run_many(
+            RELEASE, [{"id": claim.delivery_id, "token": claim.token, "now": now} for claim in claims]
+        )
+        self._session.doings.owed = True
+
+    def recover(self) -> int:
+        self._session.run(KEEP_CUT_SHORT.format(where="token IS NOT NULL"), {"error": CUT_SHORT, "nothing": b""})
+        recovered = self._session.run(RECOVER, {"now": micros(self._session.now)})
+        self._withdraw(_ORPHANS, {})
+        self._session.doings.owed = True
+        return recovered
+
+    def rest(self, webhook_ids: Sequence[WebhookId], until: datetime) -> None:
+        for webhook_id in webhook_ids:
+            self._session.run(REST, {"webhook_id": webhook_id, "until": micros(until)})
+            self._webhooks.rest(webhook_id, until)
+
+    def withdraw(self, webhook_id: WebhookId) -> int:
+        return self._withdraw(_PENDING_OF, {"webhook_id": webhook_id})
+
+    def replay(self, delivery_id: DeliveryId) -> None:
+        now = {"id": delivery_id, "now": micros(self._session.now)}
+        if self._session.run(OWE_AGAIN, now):
+            self._session.run(FORGET_SETTLED, {"id": delivery_id})
+        else:
+            self._session.run(HURRY, now)
+        self._session.doings.owed = True
+
+    # The record
+
+    def delivery(self, delivery_id: str) -> Delivery | None:
+        where = Where()
+        where.equals("d.id", "id", delivery_id)
+        records = self._records([_OWED_RECORD, _SETTLED_RECORD], where, limit=1)
+        return self._with_attempts(records[0]) if records else None
+
+    def deliveries(self, wanted: DeliveryFilter, *, limit: int, cursor: str | None) -> Page[Delivery]:
+        where = Where()
+        where.before("d.id", cursor)
+        where.equals("d.webhook_id", "webhook_id", wanted.webhook_id)
+        where.equals("e.kind", "kind", wanted.event and wanted.event.value)
+        where.equals("e.subject", "subject", wanted.subject)
+        where.between("d.created_at", wanted.since, wanted.until)
+        kinds = [_OWED_RECORD, _SETTLED_RECORD]
+        if wanted.status in (State.PENDING, State.SENDING):
+            kinds = [_OWED_RECORD]
+            where.add("d.token IS NULL" if wanted.status is State.PENDING else "d.token IS NOT NULL")
+        elif wanted.status is not None:
+            kinds = [_SETTLED_RECORD]
+            where.add(f"d.status = '{wanted.status.value}'")  # a literal, so that the partial index of the dead serves
+        return page_of(self._records(kinds, where, limit=limit + 1), limit, self._with_attempts)
+
+    def _records(self, kinds: Iterable[str], where: Where, *, limit: int) -> Sequence[Row]:
+        records = " UNION ALL ".join(kind.format(where=where.sql) for kind in kinds)
+        return self._session.rows(DELIVERIES.format(records=records), {**where.parameters, "limit": limit})
+
+    def _with_attempts(self, record: Row) -> Delivery:
+        attempts = self._session.rows(ATTEMPTS, {"id": record[0]})
+        return delivery_of(record, tuple(attempt_of(row) for row in attempts))
+
+    def _by_turns(self) -> list[Webhook]:
+        """The active webhooks, from a different one on each time, so that a full batch shuts out nobody for long."""
+        active = [webhook for webhook in self._webhooks.all() if webhook.is_active]
+        start = self._session.token() % len(active) if active else 0
+        return active[start:] + active[:start]
+
+    def _claim_for(self, webhook: Webhook, share: int, lease_until: datetime, token: int) -> list[Claim]:
+        rows = self._session.rows(
+            DUE, {"webhook_id": webhook.id, "now": micros(self._session.now), "limit": share}
+        )
+        claims = []
+        for owed_id, attempt, failures, give_up_at, old_token, _, *event in rows:
+            if old_token is not None:
+                self._session.run(
+                    KEEP_CUT_SHORT.format(where="id = :id"), {"id": owed_id, "error": CUT_SHORT, "nothing": b""}
+                )
+            claims.append(
+                Claim(
+                    delivery_id=DeliveryId(owed_id),
+                    attempt=attempt + 1,
+                    failures=failures,
+                    lease_until=lease_until,
+                    token=token,
+                    give_up_at=instant_or_none(give_up_at),
+                    event=_event(event),
+                    webhook=webhook,
+                )
+            )
+        return claims
+
+    def _withdraw(self, where: str, parameters: dict[str, Any]) -> int:
+        self._session.run(WITHDRAW.format(where=where), {**parameters, "now": micros(self._session.now)})
+        return self._session.run(FORGET_OWED.format(where=where), parameters)
+
+
+def _event(row: Sequence[Any]) -> Event:
+    id_, kind, subject, sequence, occurred_at, created_at, body, is_test = row
+    return Event(
+        id=EventId(id_),
+        kind=EventKind(kind),
+        subject=MeetingId(subject),
+        sequence=sequence,
+        occurred_at=instant(occurred_at),
+        created_at=instant(created_at),
+        body=body,
+        is_test=bool(is_test),
+    )
+
+
+def _settled_parameters(claim: Claim, state: State, now: datetime) -> dict[str, Any]:
+    return {
+        "id": claim.delivery_id,
+        "event_id": claim.event.id,
+        "webhook_id": claim.webhook.id,
+        "status": state.value,
+        "attempt": claim.attempt,
+        "give_up_at": micros_or_none(claim.give_up_at),
+        "created_at": micros(claim.event.created_at),
+        "settled_at": micros(now),
+    }

@@ -1,0 +1,61 @@
+"""Calls in SQL: what both databases share."""
+
+import json
+from typing import Final
+
+from hookline.adapters.sql.paging import Where, page_of
+from hookline.adapters.sql.session import Row, Session, first, instant, micros
+from hookline.domain.calls import Call
+from hookline.domain.events import AccountName, CallPayload, CallType, canonical_bytes
+from hookline.domain.ids import CallId
+from hookline.ports.storage import CallFilter, Page
+
+ADD_CALL: Final = """
+    INSERT INTO call (id, payload, type, phone_line, phone_number, source, created_at)
+    VALUES (:id, :payload, :type, :phone_line, :phone_number, :source, :created_at)
+"""
+CALL: Final = "SELECT id, payload, source, created_at FROM call WHERE id = :id"
+CALLS: Final = "SELECT id, payload, source, created_at FROM call WHERE {where} ORDER BY id DESC LIMIT :limit"
+
+
+class SqlPhone:
+    """`ports.storage.Phone`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def add(self, call: Call) -> None:
+        self._session.run(
+            ADD_CALL,
+            {
+                "id": call.id,
+                "payload": canonical_bytes(call.payload).decode(),
+                "type": call.payload.type.value,
+                "phone_line": call.payload.phone_line,
+                "phone_number": call.payload.phone_number,
+                "source": call.source,
+                "created_at": micros(call.created_at),
+            },
+        )
+
+    def call(self, call_id: str) -> Call | None:
+        row = first(self._session.rows(CALL, {"id": call_id}))
+        return None if row is None else _call(row)
+
+    def calls(self, wanted: CallFilter, *, limit: int, cursor: str | None) -> Page[Call]:
+        where = Where()
+        where.before("id", cursor)
+        where.equals("type", "type", wanted.type and wanted.type.value)
+        where.equals("phone_line", "phone_line", wanted.phone_line)
+        where.equals("phone_number", "phone_number", wanted.phone_number)
+        where.between("created_at", wanted.from_at, wanted.to_at)
+        rows = self._session.rows(CALLS.format(where=where.sql), {**where.parameters, "limit": limit + 1})
+        return page_of(rows, limit, _call)
+
+
+def _call(row: Row) -> Call:
+    id_, text, source, created_at = row
+    kept = json.loads(text)
+    kept["account_name"] = AccountName(**kept["account_name"])
+    kept["type"] = CallType(kept["type"])
+    return Call(id=CallId(id_), payload=CallPayload(**kept), source=source, created_at=instant(created_at))

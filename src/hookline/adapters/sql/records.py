@@ -1,0 +1,60 @@
+"""How deliveries and attempts read in the record: rows to values and back."""
+
+import json
+from datetime import timedelta
+from typing import Any, Final
+
+from hookline.adapters.sql.session import Row, instant, instant_or_none, micros, to_json
+from hookline.domain.deliveries import Attempt, Delivery, State
+from hookline.domain.events import EventKind
+from hookline.domain.ids import DeliveryId, EventId, MeetingId, WebhookId
+
+ATTEMPT_COLUMNS: Final = "number, started_at, duration_us, status, error, response_headers, response_body"
+CUT_SHORT: Final = "The process that made this attempt ended before it could record what came of it."
+
+_MICROSECONDS_PER_MS: Final = 1000
+
+
+def attempt_parameters(delivery_id: DeliveryId, attempt: Attempt) -> dict[str, Any]:
+    """An attempt as it is kept."""
+    return {
+        "delivery_id": delivery_id,
+        "number": attempt.number,
+        "started_at": micros(attempt.started_at),
+        "duration_us": round(attempt.duration_ms * _MICROSECONDS_PER_MS),
+        "status": attempt.status,
+        "error": attempt.error,
+        "response_headers": to_json(attempt.response_headers),
+        "response_body": attempt.response_body,
+    }
+
+
+def attempt_of(row: Row) -> Attempt:
+    """The attempt that was kept, from `ATTEMPT_COLUMNS`."""
+    number, started_at, duration_us, status, error, headers, body = row
+    return Attempt(
+        number=number,
+        started_at=instant(started_at),
+        duration_ms=timedelta(microseconds=duration_us) / timedelta(milliseconds=1),
+        status=status,
+        error=error,
+        response_headers=tuple((name, value) for name, value in json.loads(headers)),
+        response_body=body,
+    )
+
+
+def delivery_of(record: Row, attempts: tuple[Attempt, ...]) -> Delivery:
+    """The delivery in a row of the record."""
+    id_, event_id, webhook_id, status, due_at, created_at, kind, subject = record
+    state = State(status)
+    return Delivery(
+        id=DeliveryId(id_),
+        event_id=EventId(event_id),
+        webhook_id=WebhookId(webhook_id),
+        event=EventKind(kind),
+        subject=MeetingId(subject),
+        status=state,
+        next_attempt_at=instant_or_none(due_at) if state is State.PENDING else None,
+        created_at=instant(created_at),
+        attempts=attempts,
+    )

@@ -1,0 +1,103 @@
+"""What the topics (calendar, phone, outbox, webhooks, keys) ask of a database connection, and how values are kept.
+
+SQL is upper-case, with `:name` parameters; a dialect translates where its driver wants another style.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Protocol
+
+from hookline.domain.deliveries import Claim
+from hookline.domain.ids import WebhookId
+
+Row = tuple[Any, ...]
+Parameters = Mapping[str, Any]
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+
+def micros(instant: datetime) -> int:
+    """Microseconds since 1970 UTC."""
+    return (instant - _EPOCH) // _MICROSECOND
+
+
+def micros_or_none(instant: datetime | None) -> int | None:
+    """`micros`, with None for None."""
+    return None if instant is None else micros(instant)
+
+
+def instant(kept: int) -> datetime:
+    """The aware UTC instant that was kept as `micros`."""
+    return _EPOCH + timedelta(microseconds=kept)
+
+
+def instant_or_none(kept: int | None) -> datetime | None:
+    """`instant`, with None for None."""
+    return None if kept is None else instant(kept)
+
+
+def to_json(value: Any) -> str:
+    """JSON as it is kept in text columns."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+@dataclass(slots=True)
+class Doings:
+    """What the functions of one commit did that others must hear of; cut back when one of them fails."""
+
+    claims: list[Claim] = field(default_factory=list)
+    claimed_of: Counter[WebhookId] = field(default_factory=Counter)
+    owed: bool = False
+    timers: bool = False
+
+    def born_claimed(self, claim: Claim) -> None:
+        """A delivery was born with this claim on it."""
+        self.claims.append(claim)
+        self.claimed_of[claim.webhook.id] += 1
+
+    def mark(self) -> tuple[int, bool, bool]:
+        """Where it stands, to be cut back to."""
+        return len(self.claims), self.owed, self.timers
+
+    def cut_back(self, mark: tuple[int, bool, bool]) -> None:
+        """Forget what was done since `mark`."""
+        count, self.owed, self.timers = mark
+        for claim in self.claims[count:]:
+            self.claimed_of[claim.webhook.id] -= 1
+        del self.claims[count:]
+
+
+class Session(Protocol):
+    """One connection inside one transaction."""
+
+    @property
+    def now(self) -> datetime:
+        """The instant of the transaction."""
+
+    @property
+    def doings(self) -> Doings:
+        """What this commit did so far."""
+
+    def token(self) -> int:
+        """A draw of 63 bits: the proof of a claim."""
+
+    def rows(self, sql: str, parameters: Parameters = ...) -> Sequence[Row]:
+        """Every row of the answer."""
+
+    def run(self, sql: str, parameters: Parameters = ...) -> int:
+        """Do it, and tell how many rows it touched."""
+
+    def run_many(self, sql: str, parameters: Iterable[Parameters]) -> None:
+        """Do it once for each set of parameters."""
+
+    def insert_returning_id(self, sql: str, parameters: Parameters) -> int:
+        """Insert one row and tell the integer id that it got."""
+
+
+def first(rows: Sequence[Row]) -> Row | None:
+    """The first row, or None."""
+    return rows[0] if rows else None

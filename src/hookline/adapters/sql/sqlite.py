@@ -1,0 +1,217 @@
+"""SQLite: one connection that writes, others that read, and all that only SQLite does.
+
+WAL with `synchronous=FULL`: a commit is on disk when it returns. Many functions share one commit, each behind its own
+savepoint, so a hundred callers pay for one fsync and one caller's refusal undoes only its own part. What goes wrong
+below SQL (a full disk, a locked file) undoes the whole commit and reaches everybody in it as `Unavailable`.
+"""
+
+import random
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+
+from hookline.adapters.sql.migrate import migrate_sqlite
+from hookline.adapters.sql.session import Doings, Parameters, Row
+from hookline.adapters.sql.transaction import SqlTransaction
+from hookline.domain.deliveries import LEASE
+from hookline.domain.ids import WebhookId
+from hookline.errors import HooklineError, Unavailable
+from hookline.ports.clock import Clock
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+#: How long another process may hold the file before we answer that we cannot.
+BUSY_TIMEOUT_SECONDS: Final = 2.0
+_NOTHING: Final[Parameters] = {}
+_TOKEN_BITS: Final = 63
+
+
+def nobody_has_room(_: WebhookId) -> int:
+    """The room of a store that nobody listens to: nothing is born claimed."""
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One function that waits for a commit."""
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Answered:
+    """What a function returned, or the exception that undid its part of the commit."""
+
+    result: Any = None
+    error: BaseException | None = None
+
+
+class SqliteSession:
+    """`adapters.sql.session.Session` on one connection."""
+
+    def __init__(self, connection: sqlite3.Connection, clock: Clock, dice: random.Random) -> None:
+        self._connection = connection
+        self._clock = clock
+        self._dice = dice
+        self.now = clock.now()
+        self.doings = Doings()
+
+    def begin_instant(self) -> None:
+        """The next transaction happens now."""
+        self.now = self._clock.now()
+
+    def token(self) -> int:
+        return self._dice.getrandbits(_TOKEN_BITS)
+
+    def rows(self, sql: str, parameters: Parameters = _NOTHING) -> list[Row]:
+        return self._connection.execute(sql, parameters).fetchall()
+
+    def run(self, sql: str, parameters: Parameters = _NOTHING) -> int:
+        return self._connection.execute(sql, parameters).rowcount
+
+    def run_many(self, sql: str, parameters: Iterable[Parameters]) -> None:
+        self._connection.executemany(sql, parameters)
+
+    def insert_returning_id(self, sql: str, parameters: Parameters) -> int:
+        new_id = self._connection.execute(sql, parameters).lastrowid
+        assert new_id is not None  # SQLite tells the rowid of every INSERT
+        return new_id
+
+
+class SqliteStore:
+    """One connection to a database file. Not to be shared between threads that run at the same time."""
+
+    def __init__(
+        self,
+        path: Path,
+        clock: Clock,
+        dice: random.Random,
+        *,
+        room: Callable[[WebhookId], int] = nobody_has_room,
+        busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS,
+        read_only: bool = False,
+    ) -> None:
+        """Open (and, unless `read_only`, make or migrate) the database at `path`.
+
+        Raises:
+            Unavailable: the file cannot be opened, or is no database of ours.
+        """
+        self._path = path
+        with _as_unavailable(path):
+            self._connection = _connect(path, busy_timeout_seconds, read_only=read_only)
+            if not read_only:
+                migrate_sqlite(self._connection)
+        self._read_only = read_only
+        self._session = SqliteSession(self._connection, clock, dice)
+        self._tx = SqlTransaction(self._session, dice, room=room, lease=LEASE)
+        self._seen_version = -1
+
+    @property
+    def connection(self) -> sqlite3.Connection:
+        """The connection, for what is done to the file as a whole (backup, checks, checkpoints)."""
+        return self._connection
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def write(self, function: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run one function in a transaction of its own."""
+        answers, _ = self.write_group([Call(function, args, kwargs)])
+        if answers[0].error is not None:
+            raise answers[0].error
+        result: T = answers[0].result
+        return result
+
+    def read(self, function: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run one function on one unchanging state of the database."""
+        with _as_unavailable(self._path):
+            self._begin("BEGIN")
+            try:
+                return function(self._tx, *args, **kwargs)
+            finally:
+                self._connection.rollback()
+
+    def write_group(self, calls: Sequence[Call]) -> tuple[list[Answered], Doings]:
+        """Run many functions inside one commit; each that raises undoes only its own part."""
+        try:
+            with _as_unavailable(self._path):
+                self._begin("BEGIN IMMEDIATE")
+                answers = [self._run(call) for call in calls]
+                self._connection.commit()
+        except BaseException as problem:
+            self._roll_back()
+            if not isinstance(problem, HooklineError):
+                raise
+            return [Answered(error=problem) for _ in calls], Doings()
+        return answers, self._session.doings
+
+    def _begin(self, statement: str) -> None:
+        self._connection.execute(statement)
+        [(version,)] = self._connection.execute("PRAGMA data_version")
+        if version != self._seen_version:  # another connection wrote since
+            self._seen_version = version
+            self._tx.webhooks.forget_held()
+        self._session.doings = Doings()
+        self._session.begin_instant()
+
+    def _run(self, call: Call) -> Answered:
+        session = self._session
+        mark = session.doings.mark()
+        session.begin_instant()
+        session.run("SAVEPOINT part")
+        try:
+            result = call.function(self._tx, *call.args, **call.kwargs)
+        except Exception as refusal:
+            if _is_below_sql(refusal):
+                raise
+            session.run("ROLLBACK TO part")
+            session.run("RELEASE part")
+            session.doings.cut_back(mark)
+            self._tx.webhooks.forget_held()
+            return Answered(error=refusal)
+        session.run("RELEASE part")
+        return Answered(result=result)
+
+    def _roll_back(self) -> None:
+        self._tx.webhooks.forget_held()
+        if self._connection.in_transaction:  # SQLite itself rolls back on some errors
+            self._connection.rollback()
+
+
+def _connect(path: Path, busy_timeout_seconds: float, *, read_only: bool) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path, timeout=busy_timeout_seconds, isolation_level=None, check_same_thread=False, cached_statements=256
+    )
+    if read_only:
+        connection.execute("PRAGMA query_only = ON")
+        return connection
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA wal_autocheckpoint = 0")  # group_commit.py checkpoints beside the commits
+    return connection
+
+
+@contextmanager
+def _as_unavailable(path: Path) -> Iterator[None]:
+    """What SQLite says below SQL, as a sentence for whoever asked."""
+    try:
+        yield
+    except sqlite3.DatabaseError as problem:
+        if not _is_below_sql(problem):
+            raise
+        raise Unavailable(f"The database {path.name} cannot be used now: {problem}.") from problem
+
+
+def _is_below_sql(problem: Exception) -> bool:
+    """Whether the file or the disk failed, so that the whole commit is in doubt, and not one statement of ours."""
+    return isinstance(problem, sqlite3.DatabaseError) and not isinstance(
+        problem, sqlite3.IntegrityError | sqlite3.ProgrammingError | sqlite3.DataError
+    )
+

@@ -1,0 +1,46 @@
+"""A transaction of `ports/storage.py` over one session. It lives as long as its connection; the session moves `now`."""
+
+import random
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from hookline.adapters.sql.calendar import SqlCalendar
+from hookline.adapters.sql.keys import SqlAnswers, SqlKeys
+from hookline.adapters.sql.outbox import SqlOutbox
+from hookline.adapters.sql.phone import SqlPhone
+from hookline.adapters.sql.session import Session
+from hookline.adapters.sql.webhooks import SqlWebhooks
+from hookline.domain.ids import RANDOM_BITS, WebhookId, spell, ulid_number
+
+
+class SqlTransaction:
+    """`ports.storage.Transaction`."""
+
+    def __init__(
+        self, session: Session, dice: random.Random, *, room: Callable[[WebhookId], int], lease: timedelta
+    ) -> None:
+        self._session = session
+        self._dice = dice
+        self._latest_ulid = 0
+        self.calendar = SqlCalendar(session)
+        self.phone = SqlPhone(session)
+        self.webhooks = SqlWebhooks(session)
+        self.outbox = SqlOutbox(session, self.webhooks, room=room, lease=lease)
+        self.keys = SqlKeys(session)
+        self.answers = SqlAnswers(session)
+
+    @property
+    def now(self) -> datetime:
+        return self._session.now
+
+    def ulid(self) -> str:
+        drawn = ulid_number(self._session.now, self._dice.getrandbits(RANDOM_BITS))
+        # Within a millisecond, and while the clock is set back, dice do not decide the order: counting on does.
+        self._latest_ulid = max(drawn, self._latest_ulid + 1)
+        return spell(self._latest_ulid)
+
+    def draw(self) -> float:
+        return self._dice.random()
+
+    def secret_bytes(self, count: int) -> bytes:
+        return self._dice.randbytes(count)

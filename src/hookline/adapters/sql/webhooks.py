@@ -1,0 +1,146 @@
+"""Webhooks in SQL: what both databases share.
+
+Each published event asks who wants it, so the webhooks are held in memory for as long as nobody changed them.
+"""
+
+import json
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
+
+from hookline.adapters.sql.session import (
+    Row,
+    Session,
+    instant,
+    instant_or_none,
+    micros,
+    micros_or_none,
+    to_json,
+)
+from hookline.domain.backoff import NAMED, RetryPolicy, own_policy
+from hookline.domain.events import EventKind
+from hookline.domain.ids import WebhookId
+from hookline.domain.webhooks import Header, Secret, Webhook
+
+_COLUMNS: Final = """
+    id, url, events, description, bearer_token, headers, retry_policy, timeout_seconds, secrets, is_active,
+    disabled_reason, created_at, modified_at, rests_until
+"""
+ADD_WEBHOOK: Final = """
+    INSERT INTO webhook (url, events, description, bearer_token, headers, retry_policy, timeout_seconds, secrets,
+        is_active, disabled_reason, created_at, modified_at, rests_until)
+    VALUES (:url, :events, :description, :bearer_token, :headers, :retry_policy, :timeout_seconds, :secrets,
+        :is_active, :disabled_reason, :created_at, :modified_at, :rests_until)
+"""
+SAVE_WEBHOOK: Final = """
+    UPDATE webhook SET url = :url, events = :events, description = :description, bearer_token = :bearer_token,
+        headers = :headers, retry_policy = :retry_policy, timeout_seconds = :timeout_seconds, secrets = :secrets,
+        is_active = :is_active, disabled_reason = :disabled_reason, modified_at = :modified_at,
+        rests_until = :rests_until
+    WHERE id = :id
+"""
+REMOVE_WEBHOOK: Final = "DELETE FROM webhook WHERE id = :id"
+ALL_WEBHOOKS: Final = f"SELECT {_COLUMNS} FROM webhook ORDER BY id"
+REST_WEBHOOK: Final = "UPDATE webhook SET rests_until = :until WHERE id = :id"
+
+
+class SqlWebhooks:
+    """`ports.storage.Webhooks`."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._held: dict[int, Webhook] | None = None
+        self._wanting: dict[EventKind, list[Webhook]] = {}
+
+    def forget_held(self) -> None:
+        """Read from the database again: somebody changed it, or what was held was rolled back."""
+        self._held = None
+        self._wanting.clear()
+
+    def add(self, webhook: Webhook) -> Webhook:
+        new_id = self._session.insert_returning_id(ADD_WEBHOOK, _parameters(webhook))
+        self.forget_held()
+        return replace(webhook, id=WebhookId(new_id))
+
+    def save(self, webhook: Webhook) -> None:
+        self._session.run(SAVE_WEBHOOK, {**_parameters(webhook), "id": webhook.id})
+        self.forget_held()
+
+    def remove(self, webhook_id: WebhookId) -> None:
+        self._session.run(REMOVE_WEBHOOK, {"id": webhook_id})
+        self.forget_held()
+
+    def rest(self, webhook_id: WebhookId, until: datetime) -> None:
+        """Let a webhook rest, without calling it modified."""
+        self._session.run(REST_WEBHOOK, {"id": webhook_id, "until": micros(until)})
+        self.forget_held()
+
+    def webhook(self, webhook_id: int) -> Webhook | None:
+        return self._all().get(webhook_id)
+
+    def all(self) -> list[Webhook]:
+        return list(self._all().values())
+
+    def wanting(self, kind: EventKind) -> list[Webhook]:
+        if kind not in self._wanting:
+            self._wanting[kind] = [each for each in self.all() if each.is_active and kind in each.events]
+        return self._wanting[kind]
+
+    def _all(self) -> dict[int, Webhook]:
+        if self._held is None:
+            self._wanting.clear()
+            self._held = {row[0]: _webhook(row) for row in self._session.rows(ALL_WEBHOOKS)}
+        return self._held
+
+
+def _parameters(webhook: Webhook) -> dict[str, object]:
+    return {
+        "url": webhook.url,
+        "events": to_json([kind.value for kind in webhook.events]),
+        "description": webhook.description,
+        "bearer_token": webhook.bearer_token,
+        "headers": to_json([[header.key, header.value] for header in webhook.headers]),
+        "retry_policy": to_json(_kept_policy(webhook.retry_policy)),
+        "timeout_seconds": webhook.timeout_seconds,
+        "secrets": to_json([[secret.value, micros_or_none(secret.expires_at)] for secret in webhook.secrets]),
+        "is_active": int(webhook.is_active),
+        "disabled_reason": webhook.disabled_reason,
+        "created_at": micros(webhook.created_at),
+        "modified_at": micros(webhook.modified_at),
+        "rests_until": micros_or_none(webhook.rests_until),
+    }
+
+
+def _kept_policy(policy: RetryPolicy) -> Any:
+    if policy.name in NAMED:
+        return policy.name
+    return {"waits_seconds": policy.waits_seconds, "retry_4xx": policy.retry_4xx}
+
+
+def _policy(kept: Any) -> RetryPolicy:
+    if isinstance(kept, str):
+        return NAMED[kept]
+    return own_policy(tuple(kept["waits_seconds"]), retry_4xx=kept["retry_4xx"])
+
+
+def _webhook(row: Row) -> Webhook:
+    (id_, url, events, description, bearer_token, headers, policy, timeout_seconds, secrets, is_active, *rest) = row
+    disabled_reason, created_at, modified_at, rests_until = rest
+    return Webhook(
+        id=WebhookId(id_),
+        url=url,
+        events=tuple(EventKind(name) for name in json.loads(events)),
+        description=description,
+        bearer_token=bearer_token,
+        headers=tuple(Header(key=key, value=value) for key, value in json.loads(headers)),
+        retry_policy=_policy(json.loads(policy)),
+        timeout_seconds=timeout_seconds,
+        secrets=tuple(
+            Secret(value=value, expires_at=instant_or_none(expires_at)) for value, expires_at in json.loads(secrets)
+        ),
+        is_active=bool(is_active),
+        disabled_reason=disabled_reason,
+        created_at=instant(created_at),
+        modified_at=instant(modified_at),
+        rests_until=instant_or_none(rests_until),
+    )

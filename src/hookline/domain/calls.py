@@ -1,0 +1,77 @@
+"""Calls: what makes a finished one true.
+
+`type` carries the direction; seconds are talk time, so only a call on which people talked has any.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import lru_cache
+from typing import Final
+
+import phonenumbers
+
+from hookline.domain.events import CallPayload, CallType
+from hookline.domain.ids import CallId
+from hookline.domain.text import require_storable
+from hookline.errors import Invalid
+
+TALKED: Final = frozenset({CallType.ANSWERED, CallType.CONNECTED})
+_MAX_SECONDS: Final = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A finished call as it is kept."""
+
+    id: CallId
+    payload: CallPayload
+    source: str  # who reported it: "api", or a connector's kind
+    created_at: datetime
+
+
+@lru_cache(maxsize=4096)
+def _e164(spelling: str) -> str | None:
+    text = spelling.strip()
+    if text.startswith("00"):  # ITU-T E.123: the prefix to dial abroad from most countries
+        text = "+" + text[2:]
+    try:
+        number = phonenumbers.parse(text, None)
+    except phonenumbers.NumberParseException:
+        return None
+    possible = phonenumbers.is_possible_number_with_reason(number) == phonenumbers.ValidationResult.IS_POSSIBLE
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) if possible else None
+
+
+def parse_number(spelling: str, field: str) -> str:
+    """E.164 of a number in any international spelling (`+44 1400 800008`, `0044...`, `tel:+44...`).
+
+    Possible numbers are enough: numbering plans change faster than their tables.
+
+    Raises:
+        Invalid: no number, or one whose country cannot be known.
+    """
+    number = _e164(spelling[:100])
+    if number is None:
+        raise Invalid.field(
+            field, f"expected a phone number with its country code such as +441400800008, got {spelling[:40]!r}."
+        )
+    return number
+
+
+def check_call(raw: CallPayload) -> CallPayload:
+    """The payload with its numbers in E.164.
+
+    Raises:
+        Invalid: names the first attribute that breaks a rule.
+    """
+    require_storable(raw)
+    if not 0 <= raw.duration_seconds <= _MAX_SECONDS:
+        raise Invalid.field(
+            "duration_seconds", f"expected 0 to {_MAX_SECONDS}, got {raw.duration_seconds}.", code="out_of_range"
+        )
+    if raw.duration_seconds and raw.type not in TALKED:
+        raise Invalid.field(
+            "duration_seconds", f"expected 0 for a call of type {raw.type!s}, got {raw.duration_seconds}."
+        )
+    contact = parse_number(raw.phone_number, "phone_number") if raw.phone_number else ""
+    return replace(raw, phone_line=parse_number(raw.phone_line, "phone_line"), phone_number=contact)

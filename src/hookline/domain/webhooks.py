@@ -1,0 +1,183 @@
+"""Webhooks: a receiver's URL with its secrets, the events it wants, and its policy.
+
+What is refused here is refused at creation, by name. Whether an address may be connected to is decided again at every
+attempt: `adapters/address_guard.py`.
+"""
+
+import base64
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Final, Literal
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from hookline.domain.backoff import RetryPolicy
+from hookline.domain.events import EventKind
+from hookline.domain.ids import WebhookId
+from hookline.errors import Invalid
+
+MAX_URL: Final = 2048
+MAX_HEADERS: Final = 20
+MAX_HEADER_VALUE: Final = 4096
+MAX_DESCRIPTION: Final = 1000
+DEFAULT_TIMEOUT_SECONDS: Final = 15
+MAX_TIMEOUT_SECONDS: Final = 30
+
+#: Header names that are ours, or belong to the connection.
+RESERVED_HEADERS: Final = frozenset(
+    {"connection", "content-length", "content-type", "expect", "host", "keep-alive", "te", "trailer"}
+    | {"transfer-encoding", "upgrade", "user-agent"}
+)
+_RESERVED_PREFIXES: Final = ("webhook-", "hookline-", "proxy-")
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
+_VISIBLE: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?")
+_URL_CHARACTERS: Final = re.compile(r"[\x21-\x7e]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """One header that a webhook wants to see."""
+
+    key: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Secret:
+    """What signatures are made with. `expires_at` is set on one that is being replaced."""
+
+    value: str  # whsec_...
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where a URL leads. `path` and query are kept byte for byte; credentials have left it for `basic`."""
+
+    scheme: Literal["http", "https"]
+    host: str  # without brackets
+    port: int
+    path: str
+    basic: str | None  # value of Authorization
+
+
+@dataclass(frozen=True, kw_only=True)
+class Webhook:
+    """A receiver of events, as it is kept."""
+
+    id: WebhookId
+    url: str
+    events: tuple[EventKind, ...]  # in the order given
+    description: str
+    bearer_token: str | None
+    headers: tuple[Header, ...]
+    retry_policy: RetryPolicy
+    timeout_seconds: int
+    secrets: tuple[Secret, ...]  # the current one first
+    is_active: bool
+    disabled_reason: str
+    created_at: datetime
+    modified_at: datetime
+    rests_until: datetime | None = None  # its host does not answer and is left alone
+
+    @cached_property
+    def target(self) -> Target:
+        """Where its URL leads."""
+        return parse_url(self.url)
+
+    def secrets_at(self, now: datetime) -> tuple[str, ...]:
+        """The secrets to sign with at `now`."""
+        return tuple(
+            secret.value for secret in self.secrets if secret.expires_at is None or now < secret.expires_at
+        )
+
+
+def parse_url(url: str) -> Target:
+    """Where `url` leads.
+
+    Raises:
+        Invalid: not an absolute http(s) URL in ASCII, or with a fragment.
+    """
+    if len(url) > MAX_URL:
+        raise Invalid.field("url", f"expected at most {MAX_URL} characters, got {len(url)}.", code="out_of_range")
+    if not _URL_CHARACTERS.fullmatch(url) or "\\" in url:
+        raise Invalid.field(
+            "url", "expected ASCII without spaces; write other characters as %XX, and names of hosts in punycode."
+        )
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise Invalid.field("url", f"expected a host and a port from 1 to 65535, got {url[:60]!r}.") from None
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise Invalid.field("url", f"expected http://... or https://..., got {url[:60]!r}.")
+    if "#" in url:
+        raise Invalid.field("url", "expected no fragment: what follows # is never sent.")
+    if port == 0:
+        raise Invalid.field("url", "expected a port from 1 to 65535, got 0.")
+    scheme: Literal["http", "https"] = "https" if parts.scheme == "https" else "http"
+    return Target(
+        scheme=scheme,
+        host=parts.hostname,
+        port=port or (443 if scheme == "https" else 80),
+        path=(parts.path or "/") + ("?" + url.partition("?")[2] if "?" in url else ""),
+        basic=_basic(parts.username, parts.password),
+    )
+
+
+def _basic(username: str | None, password: str | None) -> str | None:
+    """RFC 7617, of userinfo whose %XX are decoded."""
+    if username is None:
+        return None
+    credentials = unquote_to_bytes(username) + b":" + unquote_to_bytes(password or "")
+    return "Basic " + base64.b64encode(credentials).decode()
+
+
+def require_sendable(target: Target, bearer_token: str | None, headers: Iterable[Header]) -> None:
+    """Refuse headers that are none, that are ours, and two sources for `Authorization`."""
+    sources = [name for name, there in (("url", target.basic), ("auth", bearer_token)) if there is not None]
+    if bearer_token is not None and not _VISIBLE.fullmatch(bearer_token):
+        raise Invalid.field("auth.token", "expected visible ASCII characters.")
+    for index, header in enumerate(headers):
+        _require_header(header, index)
+        if header.key.lower() == "authorization":
+            sources.append("headers")
+    if len(sources) > 1:
+        raise Invalid.field(
+            sources[-1], f"Authorization can have one source only; {' and '.join(sources)} each give one."
+        )
+
+
+def _require_header(header: Header, index: int) -> None:
+    if index >= MAX_HEADERS:
+        raise Invalid.field("headers", f"expected at most {MAX_HEADERS}.", code="out_of_range")
+    if not _TOKEN.fullmatch(header.key):
+        raise Invalid.field(f"headers[{index}].key", f"expected a header name, got {header.key[:40]!r}.")
+    name = header.key.lower()
+    if name in RESERVED_HEADERS or name.startswith(_RESERVED_PREFIXES):
+        raise Invalid.field(f"headers[{index}].key", f"{header.key} is set by Hookline itself.")
+    if len(header.value) > MAX_HEADER_VALUE or (header.value and not _VISIBLE.fullmatch(header.value)):
+        raise Invalid.field(
+            f"headers[{index}].value", f"expected at most {MAX_HEADER_VALUE} visible ASCII characters on one line."
+        )
+
+
+def parse_events(names: Iterable[str]) -> tuple[EventKind, ...]:
+    """The events of a webhook, in the order given.
+
+    Raises:
+        Invalid: an unknown name, one that is there twice, or none at all.
+    """
+    known = {kind.value: kind for kind in EventKind}
+    kinds: list[EventKind] = []
+    for index, name in enumerate(names):
+        if name not in known:
+            raise Invalid.field(f"events[{index}]", f"expected one of {', '.join(known)}, got {name[:40]!r}.")
+        if known[name] in kinds:
+            raise Invalid.field(f"events[{index}]", f"{name} is there twice.")
+        kinds.append(known[name])
+    if not kinds:
+        raise Invalid.field("events", f"expected at least one of {', '.join(known)}.")
+    return tuple(kinds)

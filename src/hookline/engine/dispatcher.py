@@ -1,0 +1,161 @@
+"""The dispatcher: takes what is due, has it sent, and settles what came of it, many outcomes in one commit.
+
+Claims arrive in two ways: born claimed, right after the commit that made them, or claimed from the store when they are
+due. Nothing is ever only here: whatever this process holds is leased in the store, and due again when it dies.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+from hookline.domain.deliveries import LEASE, Attempt, Claim, Outcome, Verdict
+from hookline.domain.ids import WebhookId
+from hookline.engine.bell import Bell
+from hookline.engine.lanes import CONCURRENCY, Lane, Lanes
+from hookline.engine.requests import RequestMaker
+from hookline.errors import Unavailable
+from hookline.ports.clock import Clock
+from hookline.ports.sender import Sender
+from hookline.ports.storage import Database, News, Transaction
+from hookline.services import deliveries
+
+#: Deliveries claimed, and outcomes settled, in one transaction.
+BATCH: Final = 256
+#: How long to leave a store alone that could not answer.
+_STORE_REST: Final = timedelta(seconds=1)
+#: What must be left of a lease beyond the time limit when an attempt begins.
+_LEASE_SLACK: Final = timedelta(seconds=5)
+
+_log = logging.getLogger("hookline.deliveries")
+
+
+class Dispatcher:
+    """Sends what is owed. Run `claim_forever` and `settle_forever`; hear the store's news through `committed`."""
+
+    def __init__(self, database: Database, sender: Sender, clock: Clock) -> None:
+        self._database = database
+        self._sender = sender
+        self._clock = clock
+        self._lanes = Lanes()
+        self._due = Bell(clock)
+        self._outcomes: list[Outcome] = []
+        self._unsent: list[Claim] = []  # whose lease ran out while they waited
+        self._settling = Bell(clock)
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    def room(self, webhook_id: WebhookId) -> int:
+        """See `ports.storage.Listener.room`."""
+        return self._lanes.room(webhook_id)
+
+    def committed(self, news: News) -> None:
+        """Send what was born claimed; look for the rest."""
+        self._accept(news.claims)
+        if news.owed:
+            self._due.ring()
+
+    async def claim_forever(self) -> None:
+        """Claim what is due, then sleep until something is, or until there is room again."""
+        while True:
+            claims = await self._database.write(deliveries.claim_due, BATCH, LEASE, self.room)
+            self._accept(claims)
+            if len(claims) < BATCH:
+                await self._due.wait(until=await self._database.read(deliveries.next_due_at, self.room))
+
+    async def settle_forever(self) -> None:
+        """Settle outcomes as they come in; those that come in meanwhile share the next commit."""
+        while True:
+            await self._settling.wait()
+            await self._settle_all()
+
+    async def stop(self) -> None:
+        """Claim nothing more, give back what was not begun, let what is being sent end, and settle it."""
+        waiting = self._lanes.close()
+        if waiting:
+            await self._database.write(deliveries.release, waiting)
+        while self._under_way:
+            await asyncio.wait(self._under_way)
+        await self._settle_all()
+
+    def _accept(self, claims: Sequence[Claim]) -> None:
+        for lane in {id(lane): lane for lane in map(self._lanes.take, claims)}.values():
+            self._begin_attempts(lane)
+
+    def _begin_attempts(self, lane: Lane) -> None:
+        while lane.waiting and lane.under_way < CONCURRENCY:
+            lane.under_way += 1
+            attempt = asyncio.create_task(self._attempt(lane, lane.waiting.popleft()))
+            self._under_way.add(attempt)
+            attempt.add_done_callback(self._under_way.discard)
+
+    async def _attempt(self, lane: Lane, claim: Claim) -> None:
+        now = self._clock.now()
+        if now + timedelta(seconds=claim.webhook.timeout_seconds) + _LEASE_SLACK > claim.lease_until:
+            self._unsent.append(claim)
+        else:
+            if lane.maker is None or not lane.maker.is_current(claim.webhook, now):
+                lane.maker = RequestMaker(claim.webhook, now)
+            answer = await self._sender.send(lane.maker.request(claim, now))
+            self._outcomes.append(
+                Outcome(
+                    claim=claim,
+                    attempt=Attempt(
+                        number=claim.attempt,
+                        started_at=answer.started_at,
+                        duration_ms=answer.duration_ms,
+                        status=answer.status,
+                        error=answer.error,
+                        response_headers=answer.headers,
+                        response_body=answer.body,
+                    ),
+                )
+            )
+        lane.under_way -= 1
+        self._settling.ring()
+        self._begin_attempts(lane)
+
+    async def _settle_all(self) -> None:
+        """Settle until nothing is left. A store that cannot answer is asked again: outcomes are not thrown away."""
+        while self._outcomes or self._unsent:
+            outcomes, unsent = self._outcomes[:BATCH], self._unsent[:BATCH]
+            try:
+                verdicts = await self._database.write(_settle_and_release, outcomes, unsent)
+            except Unavailable as refusal:
+                _log.warning("attempts.not_settled count=%d error=%r", len(outcomes), refusal.message)
+                await self._clock.sleep_until(self._clock.now() + _STORE_REST)
+                continue
+            del self._outcomes[: len(outcomes)], self._unsent[: len(unsent)]
+            for claim in (*unsent, *(outcome.claim for outcome in outcomes)):
+                self._lanes.drop(claim)
+            if self._lanes.has_room_again():
+                self._due.ring()
+            _tell(verdicts)
+
+
+def _settle_and_release(
+    tx: Transaction, outcomes: Sequence[Outcome], unsent: Sequence[Claim]
+) -> list[tuple[Outcome, Verdict]]:
+    if unsent:
+        deliveries.release(tx, unsent)
+    return deliveries.settle(tx, outcomes)
+
+
+def _tell(verdicts: Sequence[tuple[Outcome, Verdict]]) -> None:
+    """One wide line for each attempt; successes only for those who ask for details."""
+    for outcome, verdict in verdicts:
+        attempt = outcome.attempt
+        level = logging.DEBUG if attempt.is_success else logging.WARNING
+        if _log.isEnabledFor(level):
+            _log.log(
+                level,
+                "attempt.settled delivery=%s webhook=%s attempt=%d status=%s outcome=%s took_ms=%.0f next_at=%s error=%r",
+                outcome.claim.delivery_id,
+                outcome.claim.webhook.id,
+                attempt.number,
+                attempt.status,
+                verdict.signal.value,
+                attempt.duration_ms,
+                verdict.due_at and verdict.due_at.isoformat(timespec="seconds"),
+                attempt.error,
+            )

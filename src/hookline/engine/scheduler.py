@@ -1,0 +1,30 @@
+"""The scheduler: sleeps until the next timer is due, and fires what is due, each once."""
+
+from typing import Final
+
+from hookline.engine.bell import Bell
+from hookline.ports.clock import Clock
+from hookline.ports.storage import Database, News
+from hookline.services import timers
+
+#: Timers fired in one transaction: the first of many leave early, and bookings get in between.
+BATCH: Final = 500
+
+
+class Scheduler:
+    """Fires timers. Run `fire_forever`; hear the store's news through `committed`."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._moved = Bell(clock)
+
+    def committed(self, news: News) -> None:
+        """Look again when a timer was set or moved."""
+        if news.timers:
+            self._moved.ring()
+
+    async def fire_forever(self) -> None:
+        """Fire what is due, then sleep until something is. What became due while nothing ran fires first."""
+        while True:
+            if await self._database.write(timers.fire_due, BATCH) < BATCH:
+                await self._moved.wait(until=await self._database.read(timers.next_timer_at))

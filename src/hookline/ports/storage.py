@@ -1,0 +1,310 @@
+"""What the core asks of a store. Every line here is tested on every store: `tests/contract/test_storage.py`.
+
+A transaction is a plain function of `(tx, ...)`; nothing in it can wait for the network. It has one instant, `tx.now`.
+All that it wrote is on disk when `Store.write` returns, and none of it when it raised. Changed things are whole values:
+read one, make another, save it. Instants keep microseconds.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
+
+from hookline.domain.calls import Call
+from hookline.domain.deliveries import Claim, Delivery, Outcome, State, Verdict
+from hookline.domain.events import CallType, Event, EventKind
+from hookline.domain.ids import CallId, DeliveryId, EventId, KeyId, MeetingId, WebhookId
+from hookline.domain.keys import ApiKey
+from hookline.domain.meetings import Meeting, MeetingStatus
+from hookline.domain.webhooks import Webhook
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page(Generic[T]):
+    """Some of a list. `cursor` of the next page is None at the end."""
+
+    items: Sequence[T]
+    next_cursor: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeetingFilter:
+    """Which meetings; None asks for all. `from_at` and `to_at` bound the start, the latter excluded."""
+
+    status: MeetingStatus | None = None
+    account_email: str | None = None
+    participant: str | None = None
+    from_at: datetime | None = None
+    to_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallFilter:
+    """Which calls; None asks for all. `from_at` and `to_at` bound when they were reported, the latter excluded."""
+
+    type: CallType | None = None
+    phone_line: str | None = None
+    phone_number: str | None = None
+    from_at: datetime | None = None
+    to_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryFilter:
+    """Which deliveries; None asks for all. `since` and `until` bound their creation, the latter excluded."""
+
+    webhook_id: WebhookId | None = None
+    status: State | None = None
+    event: EventKind | None = None
+    subject: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timer:
+    """Something to do at an instant, for one version of a meeting."""
+
+    meeting_id: MeetingId
+    version: int
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredAnswer:
+    """What a request with an idempotency key was answered."""
+
+    fingerprint: str  # of the request
+    status: int
+    body: bytes
+    created_at: datetime
+
+
+class Calendar(Protocol):
+    """Meetings and their timers."""
+
+    def add(self, meeting: Meeting) -> None:
+        """Keep a new meeting."""
+
+    def meeting(self, meeting_id: str) -> Meeting | None:
+        """The meeting as it is now, or None."""
+
+    def save(self, meeting: Meeting) -> None:
+        """Keep a meeting that was changed."""
+
+    def meetings(self, wanted: MeetingFilter, *, limit: int, cursor: str | None) -> Page[Meeting]:
+        """The latest made first."""
+
+    def set_timer(self, timer: Timer) -> None:
+        """Set the meeting's timer, in place of the one it had."""
+
+    def clear_timer(self, meeting_id: MeetingId) -> None:
+        """Have no timer for this meeting. Harmless when there is none."""
+
+    def has_timer(self, meeting_id: MeetingId) -> bool:
+        """Whether the meeting's start is still to be announced."""
+
+    def due_timers(self, limit: int) -> Sequence[Timer]:
+        """Up to `limit` timers whose instant is not after tx.now, the earliest first. They stay set."""
+
+    def next_timer_at(self) -> datetime | None:
+        """The earliest instant for which a timer is set."""
+
+
+class Phone(Protocol):
+    """Calls."""
+
+    def add(self, call: Call) -> None:
+        """Keep a finished call."""
+
+    def call(self, call_id: str) -> Call | None:
+        """The call, or None."""
+
+    def calls(self, wanted: CallFilter, *, limit: int, cursor: str | None) -> Page[Call]:
+        """The latest made first."""
+
+
+class Webhooks(Protocol):
+    """Receivers."""
+
+    def add(self, webhook: Webhook) -> Webhook:
+        """Keep a new webhook under the next id; ids are never used again. The answer carries the id."""
+
+    def webhook(self, webhook_id: int) -> Webhook | None:
+        """The webhook as it is now, or None."""
+
+    def all(self) -> Sequence[Webhook]:
+        """Every webhook, by creation."""
+
+    def wanting(self, kind: EventKind) -> Sequence[Webhook]:
+        """The active webhooks that want this event, by creation."""
+
+    def save(self, webhook: Webhook) -> None:
+        """Keep a webhook that was changed."""
+
+    def remove(self, webhook_id: WebhookId) -> None:
+        """Forget a webhook. Its deliveries remain."""
+
+
+class Outbox(Protocol):
+    """Events, and what is owed of them."""
+
+    def add_event(self, event: Event) -> None:
+        """Keep an event, after all that were kept before it in the order of the feed."""
+
+    def event(self, event_id: str) -> Event | None:
+        """The event, or None."""
+
+    def events(
+        self, *, kind: EventKind | None, subject: str | None, after: EventId | None, limit: int, cursor: str | None
+    ) -> Page[Event]:
+        """The feed: in the order in which events were kept, from the one behind `after` on.
+
+        An `after` that is no longer kept stands for its place in time.
+        """
+
+    def owe(self, event: Event, webhook: Webhook, *, due_at: datetime, give_up_at: datetime | None) -> DeliveryId:
+        """Owe this event to this webhook from `due_at` on.
+
+        One that is due at once may be born claimed, for the listener of the store, who then gets the claim as soon as
+        it is committed.
+        """
+
+    def claim_due(self, limit: int, lease: timedelta, room: Callable[[WebhookId], int]) -> Sequence[Claim]:
+        """Take up to `limit` due deliveries of active webhooks, of each webhook the oldest first and at most `room` of it.
+
+        Taken ones are ours until tx.now + lease; then anyone may take them again, and the attempt that nobody told the
+        outcome of stands in the record. No delivery is in two live claims. Each claim carries a fresh token.
+        """
+
+    def next_due_at(self, room: Callable[[WebhookId], int]) -> datetime | None:
+        """When the next delivery of an active webhook with room is due, leases of others included."""
+
+    def settle(self, verdicts: Sequence[tuple[Outcome, Verdict]]) -> Sequence[Claim]:
+        """Keep attempts and what they lead to, each only while its claim's token still fits.
+
+        The claims that had lost their lease are returned: their attempt is in the record, and changed nothing else.
+        """
+
+    def release(self, claims: Sequence[Claim]) -> None:
+        """Give back claims under which nothing was attempted, as if they had not been taken; due again now."""
+
+    def recover(self) -> int:
+        """At the start of the only process that delivers: give back what a dead one held. Returns how many.
+
+        A store shared by several nodes does nothing here; there, leases expire.
+        """
+
+    def rest(self, webhook_ids: Sequence[WebhookId], until: datetime) -> None:
+        """Let nothing pending for these webhooks be due before `until`."""
+
+    def withdraw(self, webhook_id: WebhookId) -> int:
+        """Settle as withdrawn all that is pending for this webhook. What is being sent goes on. Returns how many."""
+
+    def replay(self, delivery_id: DeliveryId) -> None:
+        """Make a delivery due now, settled or pending; one that was settled begins its schedule anew. One that is being
+        sent is left alone."""
+
+    def delivery(self, delivery_id: str) -> Delivery | None:
+        """The delivery with all its attempts, or None."""
+
+    def deliveries(self, wanted: DeliveryFilter, *, limit: int, cursor: str | None) -> Page[Delivery]:
+        """The latest made first, with all their attempts."""
+
+
+class Keys(Protocol):
+    """API keys; only digests are kept."""
+
+    def add(self, key: ApiKey) -> None:
+        """Keep a new key."""
+
+    def by_digest(self, digest: str) -> ApiKey | None:
+        """The key with this digest, or None."""
+
+    def all(self) -> Sequence[ApiKey]:
+        """Every key, by creation."""
+
+    def remove(self, key_id: KeyId) -> bool:
+        """Forget a key. False when there was none."""
+
+
+class Answers(Protocol):
+    """What requests with an idempotency key were answered."""
+
+    def answer(self, owner: str, key: str) -> StoredAnswer | None:
+        """What `owner` (an API key's id) was answered under this idempotency key, or None."""
+
+    def keep(self, owner: str, key: str, answer: StoredAnswer) -> None:
+        """Remember an answer, in place of any older one."""
+
+    def forget_before(self, instant: datetime, *, limit: int) -> int:
+        """Forget up to `limit` answers that were made before `instant`. Returns how many."""
+
+
+class Transaction(Protocol):
+    """All that a service may touch."""
+
+    @property
+    def now(self) -> datetime:
+        """The one instant of the transaction."""
+
+    @property
+    def calendar(self) -> Calendar: ...
+    @property
+    def phone(self) -> Phone: ...
+    @property
+    def webhooks(self) -> Webhooks: ...
+    @property
+    def outbox(self) -> Outbox: ...
+    @property
+    def keys(self) -> Keys: ...
+    @property
+    def answers(self) -> Answers: ...
+
+    def ulid(self) -> str:
+        """26 characters that sort after all that this store gave before in this process."""
+
+    def draw(self) -> float:
+        """A draw from [0, 1)."""
+
+    def secret_bytes(self, count: int) -> bytes:
+        """Bytes that nobody can guess."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """What a commit changed that somebody may be waiting for."""
+
+    claims: Sequence[Claim] = ()  # born claimed: the listener holds them now
+    owed: bool = False  # something is owed that was not, or is due earlier
+    timers: bool = False  # a timer was set or moved
+
+
+class Listener(Protocol):
+    """The engine of this process, as the store sees it."""
+
+    def room(self, webhook_id: WebhookId) -> int:
+        """How many more claims on this webhook it can hold. Called by the thread that writes."""
+
+    def committed(self, news: News) -> None:
+        """Something was committed. Called on the event loop."""
+
+
+Write = Callable[Concatenate[Transaction, P], T]
+
+
+class Database(Protocol):
+    """A store for those who run on an event loop."""
+
+    async def write(self, function: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `function(tx, ...)` in a transaction that is on disk when this returns.
+
+        Raises:
+            Unavailable: the store could not; nothing was kept.
+        """
+
+    async def read(self, function: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run `function(tx, ...)` on one unchanging state of the store; it may change nothing."""

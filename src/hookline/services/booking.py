@@ -1,0 +1,163 @@
+"""Booking: meetings are booked, edited, moved and cancelled, and everybody who wants to know is told.
+
+Plain functions of (tx, ...). Nothing here waits, sends or reads a clock: tx.now is the one instant of the transaction.
+What makes a meeting true: `domain/meetings.py`. Starts that are reached while nobody touches the meeting:
+`services/timers.py`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from hookline.domain.events import EventKind, canonical_bytes
+from hookline.domain.ids import MeetingId
+from hookline.domain.meetings import Meeting, MeetingDetails, check_meeting, start_useful_until
+from hookline.errors import NotFound
+from hookline.ports.storage import MeetingFilter, Page, Timer, Transaction
+from hookline.services.publishing import publish
+
+
+def book_meeting(tx: Transaction, details: MeetingDetails) -> MeetingId:
+    """Book a meeting: it is announced now, and its start when that is reached."""
+    meeting = Meeting(
+        id=MeetingId(f"mtg_{tx.ulid()}"),
+        details=details,
+        booked_body=canonical_bytes(details.payload),
+        version=1,
+        sequence=1,
+        created_at=tx.now,
+        modified_at=tx.now,
+    )
+    tx.calendar.add(meeting)
+    publish(tx, EventKind.MEETING_BOOKED, meeting.id, sequence=meeting.sequence, body=meeting.booked_body)
+    _set_start_timer(tx, meeting)
+    return meeting.id
+
+
+def book_meetings(tx: Transaction, many: Sequence[MeetingDetails]) -> list[MeetingId]:
+    """Book many, all or none."""
+    return [book_meeting(tx, details) for details in many]
+
+
+def edit_meeting(tx: Transaction, meeting_id: str, changes: dict[str, object]) -> None:
+    """Change what a meeting says, not when it is: nothing is announced, later events show it.
+
+    `changes` are attributes of the payload.
+
+    Raises:
+        NotFound: no such meeting.
+        Conflict: it was cancelled.
+        Invalid: it would no longer be a meeting.
+    """
+    meeting = _meeting_of_this_instant(tx, meeting_id)
+    meeting.require_not_cancelled()
+    checked = check_meeting(replace(meeting.details.payload, **changes))  # type: ignore[arg-type]  # names are checked
+    details = replace(meeting.details, payload=checked.payload)
+    if details != meeting.details:
+        tx.calendar.save(meeting.edited(details, tx.now))
+
+
+def cancel_meeting(tx: Transaction, meeting_id: str, reason: str) -> Meeting:
+    """Cancel a booked meeting; to cancel it again changes nothing.
+
+    Raises:
+        NotFound: no such meeting.
+        Conflict: it has started.
+    """
+    meeting = _meeting_of_this_instant(tx, meeting_id)
+    if meeting.cancelled_at is not None:
+        return meeting
+    meeting.require_not_started(tx.now)
+    cancelled = _announce_cancellation(tx, meeting).cancelled(reason, tx.now)
+    tx.calendar.clear_timer(meeting.id)
+    tx.calendar.save(cancelled)
+    return cancelled
+
+
+def reschedule_meeting(tx: Transaction, meeting_id: str, start_at: datetime, end_at: datetime | None) -> Meeting:
+    """Move a booked meeting: cancelled at its old time, then booked at the new one, in one commit.
+
+    Without `end_at` it stays as long as it was. To move it to where it is changes nothing.
+
+    Raises:
+        NotFound: no such meeting.
+        Conflict: it has started, or was cancelled.
+        Invalid: it would end before it starts.
+    """
+    meeting = _meeting_of_this_instant(tx, meeting_id)
+    meeting.require_not_cancelled()
+    meeting.require_not_started(tx.now)
+    length = meeting.details.end_at - meeting.details.start_at
+    details = meeting.details.moved(start_at, end_at or start_at + length)
+    if details == meeting.details:
+        return meeting
+    moved = _announce_cancellation(tx, meeting).moved(details, tx.now)
+    moved = replace(moved, sequence=moved.sequence + 1)
+    publish(tx, EventKind.MEETING_BOOKED, moved.id, sequence=moved.sequence, body=moved.booked_body)
+    tx.calendar.save(moved)
+    _set_start_timer(tx, moved)
+    return moved
+
+
+def announce_start(tx: Transaction, meeting: Meeting) -> Meeting:
+    """Tell that the start was reached, once, unless that is of no use to anybody any more."""
+    tx.calendar.clear_timer(meeting.id)
+    useful_until = start_useful_until(meeting.details)
+    if tx.now >= useful_until:
+        return meeting
+    started = replace(meeting, sequence=meeting.sequence + 1)
+    publish(
+        tx,
+        EventKind.MEETING_STARTED,
+        started.id,
+        sequence=started.sequence,
+        body=canonical_bytes(started.details.payload),
+        occurred_at=started.details.start_at,
+        give_up_at=useful_until,
+    )
+    tx.calendar.save(started)
+    return started
+
+
+def read_meeting(tx: Transaction, meeting_id: str) -> Meeting:
+    """The meeting as it is now.
+
+    Raises:
+        NotFound: no such meeting.
+    """
+    meeting = tx.calendar.meeting(meeting_id)
+    if meeting is None:
+        raise NotFound(f"There is no meeting {meeting_id[:40]!r}.")
+    return meeting
+
+
+def list_meetings(tx: Transaction, wanted: MeetingFilter, *, limit: int, cursor: str | None) -> Page[Meeting]:
+    """Meetings, the latest made first."""
+    return tx.calendar.meetings(wanted, limit=limit, cursor=cursor)
+
+
+def _meeting_of_this_instant(tx: Transaction, meeting_id: str) -> Meeting:
+    """The meeting, its start announced if it was reached: who changes it just behind its start must not be faster
+    than the timer, since meetingStarted carries the values as they were at the start."""
+    meeting = read_meeting(tx, meeting_id)
+    if meeting.details.start_at <= tx.now and tx.calendar.has_timer(meeting.id):
+        return announce_start(tx, meeting)
+    return meeting
+
+
+def _announce_cancellation(tx: Transaction, meeting: Meeting) -> Meeting:
+    """Repeat what was last announced as booked, whatever was edited since."""
+    cancelled = replace(meeting, sequence=meeting.sequence + 1)
+    publish(
+        tx, EventKind.MEETING_CANCELLED, cancelled.id, sequence=cancelled.sequence, body=cancelled.booked_body
+    )
+    return cancelled
+
+
+def _set_start_timer(tx: Transaction, meeting: Meeting) -> None:
+    """Have the start announced when it is reached; at once if it already is; never when nobody could use that."""
+    if tx.now < start_useful_until(meeting.details):
+        timer = Timer(meeting_id=meeting.id, version=meeting.version, due_at=meeting.details.start_at)
+        tx.calendar.set_timer(timer)
+    else:
+        tx.calendar.clear_timer(meeting.id)

@@ -1,0 +1,40 @@
+"""Calls: a finished call is kept and announced, in one commit."""
+
+from collections.abc import Sequence
+
+from hookline.domain.calls import Call
+from hookline.domain.events import CallPayload, EventKind, canonical_bytes
+from hookline.domain.ids import CallId
+from hookline.errors import NotFound
+from hookline.ports.storage import CallFilter, Page, Transaction
+from hookline.services.publishing import publish
+
+
+def report_call(tx: Transaction, payload: CallPayload, *, source: str = "api") -> CallId:
+    """Keep a finished call and announce it. `payload` has been through `domain.calls.check_call`."""
+    call = Call(id=CallId(f"call_{tx.ulid()}"), payload=payload, source=source, created_at=tx.now)
+    tx.phone.add(call)
+    publish(tx, EventKind.CALL_FINISHED, call.id, sequence=1, body=canonical_bytes(payload))
+    return call.id
+
+
+def report_calls(tx: Transaction, many: Sequence[CallPayload]) -> list[CallId]:
+    """Report many, all or none."""
+    return [report_call(tx, payload) for payload in many]
+
+
+def read_call(tx: Transaction, call_id: str) -> Call:
+    """The call.
+
+    Raises:
+        NotFound: no such call.
+    """
+    call = tx.phone.call(call_id)
+    if call is None:
+        raise NotFound(f"There is no call {call_id[:40]!r}.")
+    return call
+
+
+def list_calls(tx: Transaction, wanted: CallFilter, *, limit: int, cursor: str | None) -> Page[Call]:
+    """Calls, the latest reported first."""
+    return tx.phone.calls(wanted, limit=limit, cursor=cursor)

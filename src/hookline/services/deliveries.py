@@ -1,0 +1,136 @@
+"""Deliveries: what is due is claimed, what came of attempts is settled, and people look things up and try again."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from hookline.domain.deliveries import Claim, Delivery, Outcome, Signal, State, Verdict, judge
+from hookline.domain.events import Event, EventKind
+from hookline.domain.ids import EventId, WebhookId
+from hookline.domain.webhooks import Webhook
+from hookline.errors import Invalid, NotFound
+from hookline.ports.storage import DeliveryFilter, Page, Transaction
+from hookline.services.webhooks import disable_webhook, require_active
+
+
+def claim_due(tx: Transaction, limit: int, lease: timedelta, room: Callable[[WebhookId], int]) -> Sequence[Claim]:
+    """Take up to `limit` deliveries that are due, at most `room` of each webhook."""
+    return tx.outbox.claim_due(limit, lease, room)
+
+
+def next_due_at(tx: Transaction, room: Callable[[WebhookId], int]) -> datetime | None:
+    """When the next delivery to a webhook with room is due."""
+    return tx.outbox.next_due_at(room)
+
+
+def settle(tx: Transaction, outcomes: Sequence[Outcome]) -> list[tuple[Outcome, Verdict]]:
+    """Keep what came of attempts and decide what follows. Returns the verdicts, for the log.
+
+    The webhook is looked at as it is now: one that was deleted or disabled while an attempt was under way gets no retry.
+    """
+    verdicts = [(outcome, _verdict(tx, outcome)) for outcome in outcomes]
+    tx.outbox.settle(verdicts)
+    for outcome, verdict in verdicts:
+        if not outcome.attempt.is_success:
+            _act_on(tx, outcome, verdict)
+    return verdicts
+
+
+def release(tx: Transaction, claims: Sequence[Claim]) -> None:
+    """Give back claims under which nothing was attempted."""
+    tx.outbox.release(claims)
+
+
+def recover(tx: Transaction) -> int:
+    """Give back what a process that died was sending. Returns how many deliveries."""
+    return tx.outbox.recover()
+
+
+def retry_delivery(tx: Transaction, delivery_id: str) -> None:
+    """Attempt a delivery now: one that waits at once, one that is settled anew.
+
+    Raises:
+        NotFound: no such delivery.
+        Invalid: its webhook was deleted or is disabled.
+    """
+    delivery = read_delivery(tx, delivery_id)
+    webhook = tx.webhooks.webhook(delivery.webhook_id)
+    if webhook is None:
+        raise Invalid(f"Webhook {delivery.webhook_id} was deleted.", code="bad_request")
+    require_active(webhook)
+    if delivery.status is not State.SENDING:
+        tx.outbox.replay(delivery.id)
+
+
+def read_delivery(tx: Transaction, delivery_id: str) -> Delivery:
+    """The delivery with all its attempts.
+
+    Raises:
+        NotFound: no such delivery.
+    """
+    delivery = tx.outbox.delivery(delivery_id)
+    if delivery is None:
+        raise NotFound(f"There is no delivery {delivery_id[:60]!r}.")
+    return delivery
+
+
+def list_deliveries(tx: Transaction, wanted: DeliveryFilter, *, limit: int, cursor: str | None) -> Page[Delivery]:
+    """Deliveries, those of the latest events first."""
+    return tx.outbox.deliveries(wanted, limit=limit, cursor=cursor)
+
+
+def read_event(tx: Transaction, event_id: str) -> Event:
+    """The event.
+
+    Raises:
+        NotFound: no such event, or it is older than events are kept.
+    """
+    event = tx.outbox.event(event_id)
+    if event is None:
+        raise NotFound(f"There is no event {event_id[:40]!r}.")
+    return event
+
+
+def list_events(
+    tx: Transaction,
+    *,
+    kind: EventKind | None,
+    subject: str | None,
+    after: EventId | None,
+    limit: int,
+    cursor: str | None,
+) -> Page[Event]:
+    """The feed of events, oldest first."""
+    return tx.outbox.events(kind=kind, subject=subject, after=after, limit=limit, cursor=cursor)
+
+
+def _verdict(tx: Transaction, outcome: Outcome) -> Verdict:
+    webhook = tx.webhooks.webhook(outcome.claim.webhook.id)
+    policy = (webhook or outcome.claim.webhook).retry_policy
+    verdict = judge(outcome, policy, now=tx.now, jitter=tx.draw())
+    gone = webhook is None or not webhook.is_active
+    if gone and verdict.signal is Signal.FAILED:
+        return Verdict(signal=Signal.WITHDRAWN)
+    return verdict
+
+
+def _act_on(tx: Transaction, outcome: Outcome, verdict: Verdict) -> None:
+    webhook = tx.webhooks.webhook(outcome.claim.webhook.id)
+    if webhook is None or not webhook.is_active:
+        return
+    if verdict.disable_because:
+        disable_webhook(tx, webhook, verdict.disable_because)
+    elif outcome.attempt.status is None and webhook.retry_policy.rest_seconds:
+        _rest_host(tx, webhook)
+
+
+def _rest_host(tx: Transaction, silent: Webhook) -> None:
+    """Leave the host of a webhook alone for a while: every webhook there whose policy says so."""
+    until = tx.now + timedelta(seconds=silent.retry_policy.rest_seconds)
+    tx.outbox.rest(
+        [
+            webhook.id
+            for webhook in tx.webhooks.all()
+            if webhook.retry_policy.rest_seconds and webhook.target.host == silent.target.host
+        ],
+        until,
+    )
