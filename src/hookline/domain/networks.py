@@ -160,7 +160,7 @@ def _unmapped(network: Network) -> Network:
 
 
 def _layers(address: Address) -> Iterator[Address]:
-    """What has to be reachable for `address` to be: itself, unless it is IPv4 in a mere wrapping, and what it carries."""
+    """What must be reachable for `address` to be: itself, unless it is IPv4 in a mere wrapping, and what it carries."""
     if isinstance(address, IPv4Address) or address.ipv4_mapped is None:
         yield address
     if isinstance(address, IPv6Address):

@@ -1,0 +1,119 @@
+"""All the fakes there are. Each stands in for one port or one outside party, and says how it differs from it."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+#: A Monday morning: where every manual clock starts unless told otherwise.
+MONDAY: Final = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+
+
+@dataclass(eq=False, slots=True)
+class ManualAlarm:
+    """One ring that a `ManualClock` owes, at a point of its monotonic time."""
+
+    due: float
+    ring: Callable[[], None]
+    cancelled: bool = False
+
+    def cancel(self) -> None:
+        """Never ring."""
+        self.cancelled = True
+
+
+@dataclass(eq=False, slots=True)
+class _Sleeper:
+    until: datetime
+    woken: asyncio.Future[None]
+
+
+class ManualClock:
+    """`ports.clock.Clock` that moves only when told to.
+
+    `advance` moves wall and monotonic time together, through every alarm and sleeper on the way, in due order: an
+    alarm sees exactly its own instant and may set further alarms, which ring too if their time has come. A woken
+    sleeper's code runs when the test next awaits, and then reads the time that `advance` arrived at. `set_wall` is the
+    administrator who sets the machine's time: monotonic time does not move.
+    """
+
+    def __init__(self, start: datetime = MONDAY) -> None:
+        self._wall = start
+        self._monotonic = 1000.0
+        self._alarms: list[ManualAlarm] = []
+        self._sleepers: list[_Sleeper] = []
+
+    def now(self) -> datetime:
+        """The wall time that was last arrived at."""
+        return self._wall
+
+    def monotonic(self) -> float:
+        """Seconds; only `advance` moves them."""
+        return self._monotonic
+
+    async def sleep_until(self, instant: datetime) -> None:
+        """Wait until the test has moved the wall time to `instant`."""
+        while self._wall < instant:
+            sleeper = _Sleeper(instant, asyncio.get_running_loop().create_future())
+            self._sleepers.append(sleeper)
+            try:
+                await sleeper.woken
+            finally:
+                if sleeper in self._sleepers:
+                    self._sleepers.remove(sleeper)
+
+    def alarm(self, after_seconds: float, ring: Callable[[], None]) -> ManualAlarm:
+        """Ring inside the `advance` that reaches the moment; with nothing to wait for, inside the next one."""
+        alarm = ManualAlarm(self._monotonic + max(after_seconds, 0.0), ring)
+        self._alarms.append(alarm)
+        return alarm
+
+    def advance(self, *, seconds: float) -> None:
+        """Let time pass, ringing and waking everything that falls due on the way."""
+        end = self._monotonic + seconds
+        while (due := self._next_due()) is not None and due <= end:
+            self._pass_to(max(due, self._monotonic))
+            self._wake_sleepers()
+            self._ring_alarms()
+        self._pass_to(end)
+        self._wake_sleepers()
+
+    def set_wall(self, instant: datetime) -> None:
+        """Set the machine's time. Whoever slept for an instant that has now been reached wakes."""
+        self._wall = instant
+        self._wake_sleepers()
+
+    @property
+    def alarms_set(self) -> int:
+        """How many alarms have yet to ring."""
+        return sum(not alarm.cancelled for alarm in self._alarms)
+
+    @property
+    def sleepers(self) -> int:
+        """How many are asleep."""
+        return len(self._sleepers)
+
+    def _next_due(self) -> float | None:
+        self._alarms = [alarm for alarm in self._alarms if not alarm.cancelled]
+        waits = [(sleeper.until - self._wall).total_seconds() for sleeper in self._sleepers]
+        dues = [alarm.due for alarm in self._alarms] + [self._monotonic + wait for wait in waits]
+        return min(dues, default=None)
+
+    def _pass_to(self, moment: float) -> None:
+        # Rounded, so that a wall time met through a float is met exactly.
+        self._wall += timedelta(microseconds=round((moment - self._monotonic) * 1_000_000))
+        self._monotonic = moment
+
+    def _wake_sleepers(self) -> None:
+        for sleeper in sorted(self._sleepers, key=lambda sleeper: sleeper.until):
+            if sleeper.until <= self._wall:
+                self._sleepers.remove(sleeper)
+                if not sleeper.woken.done():
+                    sleeper.woken.set_result(None)
+
+    def _ring_alarms(self) -> None:
+        for alarm in [alarm for alarm in self._alarms if alarm.due <= self._monotonic]:
+            if not alarm.cancelled:
+                alarm.cancel()
+                alarm.ring()
