@@ -25,11 +25,29 @@ from hookline.domain.events import (
 )
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "payloads"
-MEETING_KEYS = """account_email currency event_participants meeting_address meeting_end_timestamp meeting_location
-    meeting_name meeting_notes meeting_start_timestamp price questions_and_answers""".split()
-CALL_KEYS = (
-    """account_name duration_seconds is_forwarded phone_line phone_line_name phone_number recording type""".split()
-)
+MEETING_KEYS = [
+    "account_email",
+    "currency",
+    "event_participants",
+    "meeting_address",
+    "meeting_end_timestamp",
+    "meeting_location",
+    "meeting_name",
+    "meeting_notes",
+    "meeting_start_timestamp",
+    "price",
+    "questions_and_answers",
+]
+CALL_KEYS = [
+    "account_name",
+    "duration_seconds",
+    "is_forwarded",
+    "phone_line",
+    "phone_line_name",
+    "phone_number",
+    "recording",
+    "type",
+]
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))  # no halves of surrogate pairs: they are no text
 prices = st.integers(0, 99_999_999_999) | st.integers(0, 9_999_999).map(lambda cents: cents / 100)
