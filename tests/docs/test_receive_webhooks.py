@@ -23,7 +23,8 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 NEW_SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
 BODY = canonical_bytes(SAMPLES[EventKind.MEETING_BOOKED])
 RUN_HERE = {
-    "inbox.py", "worker.py", "app_fastapi.py", "app_flask.py", "hooks/views.py", "hooks/urls.py", "app_standardwebhooks.py",
+    "inbox.py", "worker.py", "app_fastapi.py", "app_flask.py", "hooks/views.py", "hooks/urls.py",
+    "app_standardwebhooks.py",
 }  # fmt: skip
 
 #: Makes one POST and gives back the status and the text of the answer.
