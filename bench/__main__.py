@@ -52,7 +52,7 @@ MEASUREMENTS: Final = (
 def main(arguments: Sequence[str]) -> None:
     """Run the rounds, then print the table and write `bench/results/latest.json`."""
     options = _parser().parse_args(arguments)
-    progress = Console(stderr=True, highlight=False)
+    progress = Console(stderr=True, highlight=False, soft_wrap=True)
     chosen = [measurement for measurement in MEASUREMENTS if options.only in (None, measurement.name)]
     if not processes.redis_is_installed() and any(measurement.needs_redis for measurement in chosen):
         progress.print("Install redis-server to measure the comparison with Celery and taskiq.")

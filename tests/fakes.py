@@ -1,8 +1,13 @@
 """All the fakes there are. Each stands in for one port or one outside party, and says how it differs from it."""
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
+import re
+import socket
+import ssl
+import struct
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -117,3 +122,107 @@ class ManualClock:
             if not alarm.cancelled:
                 alarm.cancel()
                 alarm.ring()
+
+
+async def until(fact: Callable[[], bool]) -> None:
+    """Let the event loop turn until something is so. No time is waited for; `fact` has to become true by itself."""
+    while not fact():
+        await asyncio.sleep(0)
+
+
+@dataclass(eq=False, slots=True)
+class Visit:
+    """One connection that a sender made to a `RawReceiver`, in the hands of the script."""
+
+    receiver: "RawReceiver"
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def request(self) -> bytes:
+        """The next request, byte for byte, also noted at the receiver. Empty when the sender has gone instead."""
+        try:
+            head = await self.reader.readuntil(b"\r\n\r\n")
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return b""
+        length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
+        request = head + await self.reader.readexactly(int(length[1]) if length else 0)
+        self.receiver.requests.append(request)
+        return request
+
+    async def write(self, piece: bytes) -> None:
+        """Send bytes now."""
+        self.writer.write(piece)
+        await self.writer.drain()
+
+    async def gone(self) -> None:
+        """Return when the sender has closed the connection."""
+        try:
+            while await self.reader.read(65536):
+                pass
+        except ConnectionError:
+            return
+
+    def reset(self) -> None:
+        """Break the connection: what a crashed receiver or a firewall does."""
+        stream = self.writer.get_extra_info("socket")
+        stream.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.writer.transport.abort()
+
+
+#: What a receiver does with one connection. When it returns, the connection is closed.
+Script = Callable[[Visit], Awaitable[None]]
+
+
+@dataclass(eq=False, slots=True)
+class RawReceiver:
+    """A receiver on a real socket of this machine that does what its script says, right or wrong, byte for byte."""
+
+    script: Script
+    port: int = 0
+    requests: list[bytes] = field(default_factory=list)  # all that were read, over all connections
+    visits: int = 0
+    departures: int = 0  # scripts that came to their end
+
+    @classmethod
+    @asynccontextmanager
+    async def running(
+        cls, script: Script, *, host: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+    ) -> AsyncIterator["RawReceiver"]:
+        """Listen on a free port until the block ends."""
+        receiver = cls(script)
+        tasks: set[asyncio.Task[None]] = set()
+
+        def visited(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            receiver.visits += 1
+            task = asyncio.ensure_future(receiver._receive(Visit(receiver, reader, writer)))
+            tasks.add(task)
+            task.add_done_callback(tasks.discard)
+
+        server = await asyncio.start_server(visited, host, 0, ssl=tls)
+        receiver.port = server.sockets[0].getsockname()[1]
+        try:
+            yield receiver
+        finally:
+            server.close()
+            for task in tuple(tasks):
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _receive(self, visit: Visit) -> None:
+        try:
+            await self.script(visit)
+        finally:
+            visit.writer.close()
+            self.departures += 1
+
+
+def answering(*answers: bytes) -> Script:
+    """A script that answers the requests of each connection in turn, then closes it."""
+
+    async def script(visit: Visit) -> None:
+        for answer in answers:
+            if not await visit.request():
+                return
+            await visit.write(answer)
+
+    return script

@@ -69,6 +69,15 @@ class Invalid(HooklineError):
         """Refuse one field by name."""
         return cls(f"{field}: {message}", code=code, fields=[FieldError(field, message)])
 
+    def under(self, path: str) -> "Invalid":
+        """The same refusal of something that stands at `path` in a larger whole."""
+        return Invalid(
+            f"{path}.{self.message}",
+            code=self.code,
+            hint=self.hint,
+            fields=[FieldError(f"{path}.{each.field}", each.message) for each in self.fields],
+        )
+
 
 class MissingField(Invalid):
     """A needed field is absent."""

@@ -40,6 +40,8 @@ class AnswerReader:
 
     def __init__(self) -> None:
         self._parser = HttpResponseParser(self)
+        # What RFC 9112 leaves to the recipient (2.2) or old servers are known for; neither makes an answer ambiguous.
+        self._parser.set_dangerous_leniencies(lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True)
         self.begin()
 
     def begin(self) -> None:
@@ -97,9 +99,12 @@ class AnswerReader:
         if self.over:
             return
         status = self._parser.get_status_code()
-        if status >= _FIRST_FINAL_STATUS or status == _SWITCHING:
+        if status >= _FIRST_FINAL_STATUS:
             self.status = status
             self._check_head()
+        elif status == _SWITCHING:
+            self.status = status
+            self._fail(SWITCHED)
         elif status >= _LOWEST_STATUS:
             self.headers.clear()  # 100 Continue, 103 Early Hints: the answer is yet to come
         else:

@@ -166,7 +166,7 @@ class Dialer:
             return await in_time(self._clock, limit, connected)
         except TooLate:
             _hang_up(dialling)
-            raise NoConnection(f"{call.missing} within {limit:g} s.") from None
+            raise NoConnection(f"{call.missing} within {round(limit, 2):g} s.") from None
         except asyncio.CancelledError:
             _hang_up(dialling)
             raise
@@ -189,7 +189,7 @@ class _Call:
         self.missing = f"No connection to {_place(self._origin, addresses)}"
         stream = await self._first_to_connect(addresses)
         if self._tls is not None:
-            self.missing = f"No end to the TLS handshake with {self._origin.host} port {self._origin.port}"
+            self.missing = f"No TLS connection to {self._origin.host} port {self._origin.port}"
         return await self._connection_over(stream)
 
     async def _first_to_connect(self, addresses: Sequence[Address]) -> socket.socket:
@@ -223,19 +223,18 @@ class _Call:
                 alarm.cancel()
 
     async def _connection_over(self, stream: socket.socket) -> Connection:
-        host = self._origin.host.strip("[]").removesuffix(".")
+        host = self._origin.host.removesuffix(".")  # which no certificate has
         try:
             _, connection = await asyncio.get_running_loop().create_connection(
                 Connection, sock=stream, ssl=self._tls, server_hostname=host if self._tls else None
             )
-        except ssl.SSLCertVerificationError as error:
-            message = error.verify_message.removesuffix(".")
-            raise NoConnection(f"The certificate of {host} is not valid: {message}.") from error
-        except OSError as error:
+        except BaseException as error:
             stream.close()
-            raise NoConnection(f"{self.missing}: {_reason(error)}.") from error
-        except BaseException:
-            stream.close()
+            if isinstance(error, ssl.SSLCertVerificationError):
+                message = f"The certificate of {host} is not valid: {error.verify_message.removesuffix('.')}."
+                raise NoConnection(message) from error
+            if isinstance(error, OSError | ValueError):
+                raise NoConnection(f"{self.missing}: {_reason(error)}.") from error
             raise
         return connection
 

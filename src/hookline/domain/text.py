@@ -1,11 +1,11 @@
 """Rules that any text from outside must keep, and mail addresses."""
 
+from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from typing import Any, Final
 
 import email_validator
 
-from hookline.domain.events import plain
 from hookline.errors import Invalid
 
 # Companies do have hosts such as anna@office.local; that nobody can deliver there from outside is not our business.
@@ -16,15 +16,18 @@ _MAX_EMAIL: Final = 254
 
 def require_storable(value: Any, path: str = "") -> None:
     """Refuse NUL and lone surrogates anywhere in a payload: no database and no UTF-8 body can carry them."""
-    value = plain(value) if not path else value
     if isinstance(value, str):
         require_storable_text(value, path)
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            require_storable(item, f"{path}.{key}" if path else key)
-    elif isinstance(value, list):
+    elif isinstance(value, tuple | list):
         for index, item in enumerate(value):
             require_storable(item, f"{path}[{index}]")
+    elif is_dataclass(value):
+        for field in fields(value):
+            require_storable(getattr(value, field.name), f"{path}.{field.name}" if path else field.name)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            require_storable_text(key, path or "a key")
+            require_storable(item, f"{path}.{key}" if path else key)
 
 
 def require_storable_text(text: str, field: str) -> None:

@@ -5,23 +5,27 @@ from typing import Final
 
 from hookline.ports.clock import Clock
 from hookline.ports.storage import Database
-from hookline.services import idempotency
+from hookline.services import idempotency, retention
 
 EVERY: Final = timedelta(hours=1)
-#: Rows in one step.
+#: Rows of a table in one step.
 STEP: Final = 500
 
 
 class Chores:
     """Tidies the store. Run `tidy_forever`."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, clock: Clock, keep_for: timedelta) -> None:
+        """Events older than `keep_for` are forgotten."""
         self._database = database
         self._clock = clock
+        self._keep_for = keep_for
 
     async def tidy_forever(self) -> None:
-        """Forget what nobody can ask for any more, each hour."""
+        """Forget, each hour, what is too old or what nobody can ask for any more."""
         while True:
-            while await self._database.write(idempotency.forget_old_answers, STEP) == STEP:
-                pass
+            while await self._database.write(idempotency.forget_old_answers, STEP):
+                continue
+            while await self._database.write(retention.forget_old_events, self._keep_for, STEP):
+                continue
             await self._clock.sleep_until(self._clock.now() + EVERY)

@@ -43,6 +43,7 @@ class Dispatcher:
         self._outcomes: list[Outcome] = []
         self._unsent: list[Claim] = []  # whose lease ran out while they waited
         self._settling = Bell(clock)
+        self._all_settled = asyncio.Event()
         self._under_way: set[asyncio.Task[None]] = set()
 
     def room(self, webhook_id: WebhookId) -> int:
@@ -68,15 +69,21 @@ class Dispatcher:
         while True:
             await self._settling.wait()
             await self._settle_all()
+            self._all_settled.set()
 
     async def stop(self) -> None:
-        """Claim nothing more, give back what was not begun, let what is being sent end, and settle it."""
+        """Take nothing more, give back what was not begun, let what is being sent end, and have it settled.
+
+        `settle_forever` must still run; `claim_forever` must not.
+        """
         waiting = self._lanes.close()
         if waiting:
             await self._database.write(deliveries.release, waiting)
         while self._under_way:
             await asyncio.wait(self._under_way)
-        await self._settle_all()
+        while self._outcomes or self._unsent:
+            self._all_settled.clear()
+            await self._all_settled.wait()
 
     def _accept(self, claims: Sequence[Claim]) -> None:
         for lane in {id(lane): lane for lane in map(self._lanes.take, claims)}.values():

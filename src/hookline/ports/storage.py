@@ -208,6 +208,10 @@ class Outbox(Protocol):
         """Make a delivery due now, settled or pending; one that was settled begins its schedule anew. One that is being
         sent is left alone."""
 
+    def forget_before(self, instant: datetime, *, limit: int) -> int:
+        """Forget events, deliveries and attempts that were made before `instant`, up to `limit` of each; nothing that is
+        still owed. Returns how many rows."""
+
     def delivery(self, delivery_id: str) -> Delivery | None:
         """The delivery with all its attempts, or None."""
 

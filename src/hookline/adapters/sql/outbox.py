@@ -22,7 +22,7 @@ from hookline.adapters.sql.session import (
 from hookline.adapters.sql.webhooks import SqlWebhooks
 from hookline.domain.deliveries import Claim, Delivery, Outcome, State, Verdict
 from hookline.domain.events import Event, EventKind
-from hookline.domain.ids import DeliveryId, EventId, MeetingId, WebhookId, delivery_id
+from hookline.domain.ids import DeliveryId, EventId, MeetingId, WebhookId, delivery_id, ulid
 from hookline.domain.webhooks import Webhook
 from hookline.ports.storage import DeliveryFilter, Page
 
@@ -87,6 +87,25 @@ OWE_AGAIN: Final = """
     SELECT id, event_id, webhook_id, :now, NULL, attempt, 0, NULL, created_at FROM settled_delivery WHERE id = :id
 """
 FORGET_SETTLED: Final = "DELETE FROM settled_delivery WHERE id = :id"
+# Ids begin with the instant of birth, so age is a range of the primary key.
+FORGET_OLD: Final = (
+    """
+    DELETE FROM settled_delivery WHERE id IN (
+        SELECT id FROM settled_delivery WHERE id < 'dlv_' || :bound ORDER BY id LIMIT :limit)
+    """,
+    """
+    DELETE FROM attempt WHERE (delivery_id, number) IN (
+        SELECT delivery_id, number FROM attempt
+        WHERE delivery_id < 'dlv_' || :bound AND delivery_id NOT IN (SELECT id FROM delivery)
+        ORDER BY delivery_id LIMIT :limit)
+    """,
+    """
+    DELETE FROM event WHERE id IN (
+        SELECT id FROM event
+        WHERE id < 'evt_' || :bound AND id NOT IN (SELECT event_id FROM delivery WHERE id < 'dlv_' || :bound)
+        ORDER BY id LIMIT :limit)
+    """,
+)
 _OWED_RECORD: Final = """
     SELECT d.id, d.event_id, d.webhook_id, CASE WHEN d.token IS NULL THEN 'pending' ELSE 'sending' END, d.due_at,
         d.created_at, e.kind, e.subject
@@ -255,6 +274,10 @@ class SqlOutbox:
         else:
             self._session.run(HURRY, now)
         self._session.doings.owed = True
+
+    def forget_before(self, instant: datetime, *, limit: int) -> int:
+        parameters = {"bound": ulid(instant, 0), "limit": limit}
+        return sum(self._session.run(statement, parameters) for statement in FORGET_OLD)
 
     # The record
 

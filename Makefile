@@ -1,0 +1,68 @@
+# Everything that is needed is a POSIX machine with git, make, Python 3.11 or later and a C compiler.
+PYTHON ?= python3
+VENV := .venv
+BENCH := .venv-bench
+BIN := $(VENV)/bin
+
+.PHONY: help demo serve test check format bench lock clean
+
+help:
+	@echo "make demo    watch meetings and calls become signed webhooks"
+	@echo "make serve   run the server on ./hookline.db"
+	@echo "make test    run the tests, with branch coverage"
+	@echo "make check   lint, types, import layers"
+	@echo "make bench   measure it, beside what one would build instead"
+
+demo: $(VENV)/run
+	@$(BIN)/hookline demo
+
+serve: $(VENV)/run
+	@$(BIN)/hookline serve
+
+test: $(VENV)/dev
+	@$(BIN)/coverage erase
+	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term $(ARGS)
+
+check: $(VENV)/dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m tests.fences
+
+format: $(VENV)/dev
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(BENCH)/ready
+	$(BENCH)/bin/python -m bench $(ARGS)
+
+# The virtual environment holds exactly what the lock files say.
+$(VENV)/run: locks/run.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/run.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/dev: $(VENV)/run locks/dev.txt locks/brevo-sdk-1.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
+		--upgrade --target $(VENV)/brevo-sdk-1 -r locks/brevo-sdk-1.txt
+	@touch $@
+
+$(BENCH)/ready: locks/bench.txt pyproject.toml
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/bench.txt
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+# Needs uv (pip install uv). Run it after a change of the dependencies in pyproject.toml.
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
+lock:
+	$(LOCK) pyproject.toml --group dev -o locks/dev.txt
+	$(LOCK) pyproject.toml --group build -c locks/dev.txt -o locks/run.txt
+	$(LOCK) pyproject.toml --group bench --group build -c locks/dev.txt -o locks/bench.txt
+	$(LOCK) locks/brevo-sdk-1.in -o locks/brevo-sdk-1.txt
+
+clean:
+	rm -rf $(VENV) $(BENCH) build dist .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,67 @@
+"""Who is asking: the key that came with a request, and how far it reaches."""
+
+import hmac
+from typing import Final
+
+from hookline.domain.ids import KeyId
+from hookline.domain.keys import ApiKey, Scope, digest_of
+from hookline.errors import Unauthorized
+from hookline.ports.clock import Clock
+from hookline.ports.storage import Database
+from hookline.services.keys import find_key
+
+#: A key that was removed may be believed for this long.
+_BELIEVED_SECONDS: Final = 2.0
+_MOST_BELIEVED: Final = 1000
+_BEARER: Final = "bearer "
+
+
+class Access:
+    """Recognises keys: the one from the settings, and those in the store."""
+
+    def __init__(self, database: Database, clock: Clock, admin_key: str | None) -> None:
+        self._database = database
+        self._clock = clock
+        self._admin = None if admin_key is None else _admin_key(admin_key, clock)
+        self._believed: dict[str, tuple[float, ApiKey]] = {}
+
+    async def key_of(self, headers: dict[bytes, bytes]) -> ApiKey:
+        """The key in `api-key` or `Authorization: Bearer`.
+
+        Raises:
+            Unauthorized: there is none, or nobody knows it.
+        """
+        given = headers.get(b"api-key", b"").decode("latin-1").strip()
+        if not given:
+            bearer = headers.get(b"authorization", b"").decode("latin-1")
+            given = bearer[len(_BEARER) :].strip() if bearer.lower().startswith(_BEARER) else ""
+        if not given:
+            raise Unauthorized("No API key was given.", hint="Send it as `api-key: ...`.")
+        digest = digest_of(given)
+        if self._admin is not None and hmac.compare_digest(digest, self._admin.digest):
+            return self._admin
+        return await self._known(digest)
+
+    async def _known(self, digest: str) -> ApiKey:
+        now = self._clock.monotonic()
+        believed = self._believed.get(digest)
+        if believed is not None and now - believed[0] < _BELIEVED_SECONDS:
+            return believed[1]
+        key = await self._database.read(find_key, digest)
+        if key is None:
+            self._believed.pop(digest, None)
+            raise Unauthorized("Key not found", hint="Make one with `hookline keys create`.")
+        if len(self._believed) >= _MOST_BELIEVED:
+            self._believed.clear()
+        self._believed[digest] = now, key
+        return key
+
+
+def _admin_key(key: str, clock: Clock) -> ApiKey:
+    return ApiKey(
+        id=KeyId("key_settings"),
+        name="HOOKLINE_API_KEY",
+        scope=Scope.ADMIN,
+        digest=digest_of(key),
+        created_at=clock.now(),
+    )

@@ -1,0 +1,165 @@
+"""The door: HTTP in, one handler's work in one transaction, HTTP out. The only file that knows HTTP statuses."""
+
+import hashlib
+import logging
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from hookline.api import calls, deliveries, meetings, webhooks
+from hookline.api.access import Access
+from hookline.api.reading import Query
+from hookline.api.routes import Asked, Route
+from hookline.api.table import Table
+from hookline.domain.keys import ApiKey
+from hookline.errors import HooklineError, Invalid, Kind, PermissionDenied, TooLarge
+from hookline.ports.storage import Database, Transaction
+from hookline.services.idempotency import once
+from hookline.services.webhooks import Limits
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+ROUTES: Final[tuple[Route, ...]] = (*calls.ROUTES, *meetings.ROUTES, *webhooks.ROUTES, *deliveries.ROUTES)
+BASE: Final = "/v3"
+MAX_BODY: Final = 1024 * 1024
+MAX_IDEMPOTENCY_KEY: Final = 255
+RETRY_AFTER_SECONDS: Final = 1
+
+_STATUS: Final[dict[Kind, int]] = {
+    "invalid": 400,
+    "unauthorized": 401,
+    "forbidden": 403,
+    "not_found": 404,
+    "method_not_allowed": 405,
+    "conflict": 409,
+    "too_large": 413,
+    "mismatch": 422,
+    "unavailable": 503,
+}
+_log = logging.getLogger("hookline.api")
+
+
+class Api:
+    """The ASGI application below /v3."""
+
+    def __init__(self, database: Database, access: Access, limits: Limits) -> None:
+        self._database = database
+        self._access = access
+        self._limits = limits
+        self._table = Table(ROUTES)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        try:
+            reply = await self._answer(scope, receive)
+        except HooklineError as refusal:
+            reply = _refused(refusal)
+        except Exception:
+            _log.exception("request.failed method=%s path=%s", scope["method"], scope["path"])
+            reply = _FAILED
+        await _send(reply, send)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> "_Raw":
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        key = await self._access.key_of(headers)
+        route, path = self._table.find(scope["method"], scope["path"].removeprefix(BASE))
+        if key.scope not in route.scopes:
+            raise PermissionDenied(
+                f"A key of scope {key.scope} may not do this.",
+                hint=f"It takes one of scope {' or '.join(sorted(route.scopes))}.",
+            )
+        asked = Asked(
+            path=path,
+            query=_query(scope["query_string"]),
+            body=await _body(headers, receive),
+            scope=key.scope,
+            limits=self._limits,
+        )
+        return await self._done(route, asked, key, headers.get(b"idempotency-key"), scope)
+
+    async def _done(
+        self, route: Route, asked: Asked, key: ApiKey, idempotency_key: bytes | None, scope: Scope
+    ) -> "_Raw":
+        work = route.handler(asked)
+        if route.path != "/webhooks" or route.method != "GET":  # Brevo's clients send it parameters of their own
+            asked.query.refuse_rest()
+
+        def run(tx: Transaction) -> tuple[int, bytes]:
+            reply = work(tx)
+            return reply.status, reply.body()
+
+        if route.method == "GET":
+            return _Raw(*await self._database.read(run))
+        if route.method != "POST" or idempotency_key is None:
+            return _Raw(*await self._database.write(run))
+        request = f"{scope['method']} {scope['path']}\n".encode() + asked.body
+        return _Raw(
+            *await self._database.write(
+                once, key.id, _idempotency_key(idempotency_key), hashlib.sha256(request).hexdigest(), run
+            )
+        )
+
+
+class _Raw:
+    """An answer as bytes."""
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, status: int, body: bytes, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
+        self.status = status
+        self.body = body
+        self.headers = headers
+
+
+_FAILED: Final = _Raw(500, b'{"code":"internal_error","message":"Something went wrong here; it was logged."}')
+
+
+def _query(raw: bytes) -> Query:
+    return Query(dict(parse_qsl(raw.decode("latin-1"), keep_blank_values=True))) if raw else Query({})
+
+
+def _idempotency_key(raw: bytes) -> str:
+    key = raw.decode("latin-1")
+    if not 1 <= len(key) <= MAX_IDEMPOTENCY_KEY:
+        raise Invalid.field("Idempotency-Key", f"expected 1 to {MAX_IDEMPOTENCY_KEY} characters, got {len(key)}.")
+    return key
+
+
+async def _body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
+    """The whole body, unless it is too large: then no more of it is read."""
+    if int(headers.get(b"content-length", b"0")) > MAX_BODY:
+        raise TooLarge(f"The body may have at most {MAX_BODY} bytes.")
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    while message.get("more_body"):
+        message = await receive()
+        body += message.get("body", b"")
+        if len(body) > MAX_BODY:
+            raise TooLarge(f"The body may have at most {MAX_BODY} bytes.")
+    return body
+
+
+def _refused(refusal: HooklineError) -> _Raw:
+    value: dict[str, Any] = {"code": refusal.code, "message": refusal.message}
+    if refusal.hint:
+        value["hint"] = refusal.hint
+    if refusal.fields:
+        value["fields"] = [{"field": each.field, "message": each.message} for each in refusal.fields]
+    status = _STATUS[refusal.kind]
+    retry_after = ((b"retry-after", b"%d" % RETRY_AFTER_SECONDS),) if status == _STATUS["unavailable"] else ()
+    return _Raw(status, msgspec.json.encode(value), retry_after)
+
+
+async def _send(reply: _Raw, send: Send) -> None:
+    headers = [*reply.headers]
+    if reply.body:
+        headers.append((b"content-type", b"application/json"))
+    if reply.status != 204:
+        headers.append((b"content-length", b"%d" % len(reply.body)))
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": reply.body})

@@ -1,0 +1,216 @@
+"""Reading what came in: JSON bodies and query strings into typed values, mistakes into sentences that name the field."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import fields as fields_of
+from dataclasses import is_dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from hookline.domain.instants import parse_instant
+from hookline.domain.text import require_storable, require_storable_text
+from hookline.errors import FieldError, Invalid, MissingField
+
+T = TypeVar("T")
+E = TypeVar("E", bound=StrEnum)
+
+MAX_LIMIT: Final = 200
+DEFAULT_LIMIT: Final = 50
+
+_WRONG: Final = re.compile(r"(?P<what>.*?)(?: - at `(?P<path>\$[^`]*)`)?", re.DOTALL)
+_EXPECTED: Final = re.compile(r"Expected `([^`]*)`, got `([^`]*)`")
+_MISSING: Final = re.compile(r"Object missing required field `([^`]*)`")
+_WORDS: Final = {
+    "str": "text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "an object",
+    "null": "null",
+}
+
+
+def read_json(body: bytes, shape: type[T], *, lenient: bool = False) -> T:
+    """A JSON object as `shape`: a dataclass or a msgspec Struct. An empty body reads as `{}`.
+
+    `lenient` is for bodies of official SDKs: unknown keys are passed over, and null counts as absent.
+
+    Raises:
+        Invalid: not JSON, not UTF-8, not an object; a wrong type, an absent or an unknown key, by name.
+    """
+    value = _decoded(body)
+    if not isinstance(value, dict):
+        raise Invalid(f"The body: expected a JSON object, got {_kind(value)}.", code="bad_request")
+    if lenient:
+        value = _without_nulls(value)
+    else:
+        _refuse_unknown(value, shape)
+    try:
+        return msgspec.convert(value, shape)
+    except msgspec.ValidationError as problem:
+        raise _refusal(problem, shape) from None
+
+
+def _decoded(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body or b"{}")
+    except UnicodeDecodeError:
+        raise Invalid("The body is not UTF-8.", code="bad_request") from None
+    except RecursionError:
+        raise Invalid("The body is nested too deeply.", code="bad_request") from None
+    except msgspec.DecodeError as problem:
+        _name_half_characters(body)
+        raise Invalid(f"The body is not JSON: {problem}.", code="bad_request") from None
+
+
+def _name_half_characters(body: bytes) -> None:
+    """The decoder cannot say where a lone surrogate stands; the standard library's reads it, and we look."""
+    try:
+        require_storable(json.loads(body), "")
+    except (ValueError, RecursionError) as problem:
+        if isinstance(problem, UnicodeDecodeError):
+            raise Invalid("The body is not UTF-8.", code="bad_request") from None
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    return value
+
+
+def _refuse_unknown(value: Any, shape: Any) -> None:
+    unknown = list(_unknown(value, shape, ""))
+    if unknown:
+        raise Invalid(
+            f"{unknown[0]}: there is no such key here.",
+            fields=[FieldError(path, "there is no such key here.") for path in unknown],
+        )
+
+
+def _unknown(value: Any, shape: Any, path: str) -> Iterator[str]:
+    """The paths of keys that `shape` does not know, at every level."""
+    if isinstance(value, list):
+        item_shape = _item_shape(shape)
+        if item_shape is not None:
+            for index, item in enumerate(value):
+                yield from _unknown(item, item_shape, f"{path}[{index}]")
+    elif isinstance(value, dict):
+        known = _keys(shape)
+        if known is not None:
+            for key, item in value.items():
+                here = f"{path}.{key}" if path else key
+                if key in known:
+                    yield from _unknown(item, known[key], here)
+                else:
+                    yield here
+
+
+_known_keys: dict[Any, dict[str, Any] | None] = {}
+
+
+def _keys(shape: Any) -> dict[str, Any] | None:
+    """Key -> type of a dataclass or Struct (of the first of them in a union); None for anything else."""
+    if shape not in _known_keys:
+        _known_keys[shape] = _find_keys(shape)
+    return _known_keys[shape]
+
+
+def _find_keys(shape: Any) -> dict[str, Any] | None:
+    if isinstance(shape, type) and (is_dataclass(shape) or issubclass(shape, msgspec.Struct)):
+        hints = get_type_hints(shape)
+        names = [each.name for each in fields_of(shape)] if is_dataclass(shape) else list(shape.__struct_fields__)
+        return {name: hints[name] for name in names}
+    return next((keys for option in get_args(shape) if (keys := _keys(option)) is not None), None)
+
+
+def _item_shape(shape: Any) -> Any:
+    if get_origin(shape) in (tuple, list):
+        return get_args(shape)[0]
+    return next((item for option in get_args(shape) if (item := _item_shape(option)) is not None), None)
+
+
+def _refusal(problem: msgspec.ValidationError, shape: Any) -> Invalid:
+    match = _WRONG.fullmatch(str(problem))
+    what, path = (match["what"], match["path"] or "$") if match else (str(problem), "$")
+    field = path.removeprefix("$").removeprefix(".")
+    if missing := _MISSING.search(what):
+        return MissingField(f"{field}.{missing[1]}" if field else missing[1])
+    if expected := _EXPECTED.search(what):
+        wanted, got = (_in_words(words) for words in expected.groups())
+        return Invalid.field(field, f"expected {wanted}, got {got}.")
+    if what.startswith("Invalid enum value"):
+        choices = ", ".join(_choices(shape, field))
+        return Invalid.field(field, f"expected one of {choices}, got {what.removeprefix('Invalid enum value ')}.")
+    return Invalid.field(field or "body", f"{what[:1].lower()}{what[1:]}.")
+
+
+def _choices(shape: Any, field: str) -> list[str]:
+    for key in re.split(r"[.\[]", field):
+        keys = _keys(shape)
+        shape = keys[key] if keys and key in keys else _item_shape(shape)
+    return [choice.value for choice in shape]
+
+
+def _in_words(types: str) -> str:
+    words = [_WORDS.get(each, each) for each in types.split(" | ")]
+    return "a number" if words == ["a whole number", "a number"] else " or ".join(words)
+
+
+def _kind(value: Any) -> str:
+    kinds = {list: "a list", str: "text", bool: "true or false", type(None): "null"}
+    return kinds.get(type(value), "a number")
+
+
+class Query:
+    """The parameters behind the `?`. An empty one counts as absent; one that nobody asked for is refused by name."""
+
+    def __init__(self, parameters: Mapping[str, str]) -> None:
+        self._left = {name: value for name, value in parameters.items() if value != ""}
+
+    def text(self, name: str) -> str | None:
+        """As it is."""
+        value = self._left.pop(name, None)
+        if value is not None:
+            require_storable_text(value, name)
+        return value
+
+    def instant(self, name: str) -> datetime | None:
+        """An RFC 3339 time. A `+` that was not escaped arrives as a space, and is meant."""
+        value = self._left.pop(name, None)
+        return None if value is None else parse_instant(re.sub(r" (?=\d\d:\d\d$)", "+", value), name)
+
+    def whole(self, name: str, lowest: int, highest: int) -> int | None:
+        """A whole number."""
+        value = self._left.pop(name, None)
+        if value is None:
+            return None
+        if not re.fullmatch(r"-?\d{1,18}", value, re.ASCII):
+            raise Invalid.field(name, f"expected a whole number, got {value[:40]!r}.")
+        if not lowest <= int(value) <= highest:
+            raise Invalid.field(name, f"expected {lowest} to {highest}, got {value}.", code="out_of_range")
+        return int(value)
+
+    def choice(self, name: str, choices: type[E]) -> E | None:
+        """One of the values of an enumeration."""
+        value = self._left.pop(name, None)
+        if value is None:
+            return None
+        known = {choice.value: choice for choice in choices}
+        if value not in known:
+            raise Invalid.field(name, f"expected one of {', '.join(known)}, got {value[:40]!r}.")
+        return known[value]
+
+    def page(self) -> tuple[int, str | None]:
+        """`limit` and `cursor` of a list."""
+        return self.whole("limit", 1, MAX_LIMIT) or DEFAULT_LIMIT, self.text("cursor")
+
+    def refuse_rest(self) -> None:
+        """Refuse what nobody asked for: a filter that is misspelt must not show everything."""
+        if self._left:
+            name = next(iter(self._left))
+            raise Invalid.field(name, "there is no such parameter here.")

@@ -1,0 +1,99 @@
+"""The shape of the API: what a route is, what its handler is given, and what it gives back.
+
+A handler parses, and returns the work as a plain function of a transaction. Who runs it (`api/app.py`) chooses a
+reading or a writing transaction by the method, and runs work under an idempotency key once.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+
+import msgspec
+
+from hookline.api.reading import Query, read_json
+from hookline.domain.instants import wire_form
+from hookline.domain.keys import Scope
+from hookline.errors import NotFound
+from hookline.ports.storage import Page, Transaction
+from hookline.services.webhooks import Limits
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """One request, as a handler sees it."""
+
+    path: Mapping[str, str]  # the parts of the path that are in braces
+    query: Query
+    body: bytes
+    scope: Scope  # of the key that came with it
+    limits: Limits
+
+    def read(self, shape: type[T], *, lenient: bool = False) -> T:
+        """The body as `shape`; see `api.reading.read_json`."""
+        return read_json(self.body, shape, lenient=lenient)
+
+    def number(self, name: str, kind: str) -> int:
+        """A part of the path that is the number of a thing; what is no number names nothing."""
+        text = self.path[name]
+        if not (text.isascii() and text.isdigit() and len(text) <= 15):
+            raise NotFound(f"There is no {kind} {text[:40]!r}.")
+        return int(text)
+
+    @property
+    def sees_secrets(self) -> bool:
+        """Whether secrets, tokens and header values may be shown."""
+        return self.scope is Scope.ADMIN
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a handler's work gives back. `value` is anything msgspec can write; None sends no body."""
+
+    status: int
+    value: Any = None
+
+    def body(self) -> bytes:
+        """The bytes to send."""
+        return b"" if self.value is None else msgspec.json.encode(self.value)
+
+
+Work = Callable[[Transaction], Reply]
+Handler = Callable[[Asked], Work]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One method on one path."""
+
+    method: str
+    path: str  # below /v3; parts in braces are parameters
+    handler: Handler
+    scopes: frozenset[Scope]
+    summary: str
+    status: int  # of success
+    takes: Any = None  # shape of the body
+    gives: Any = None  # shape of the answer
+    query: Mapping[str, str] = field(default_factory=dict)  # name -> what it does
+
+
+ADMIN_ONLY = frozenset({Scope.ADMIN})
+REPORTERS = frozenset({Scope.ADMIN, Scope.INGEST})
+READERS = frozenset({Scope.ADMIN, Scope.READ})
+
+PAGING = {
+    "limit": "How many at most, 1 to 200; 50 if absent.",
+    "cursor": "`next` of the page before.",
+}
+
+
+def instant_or_null(instant: datetime | None) -> str | None:
+    """An instant in the one form of this API."""
+    return None if instant is None else wire_form(instant)
+
+
+def listed(name: str, page: Page[T], show: Callable[[T], Any]) -> Reply:
+    """A page of a list, under `name`."""
+    return Reply(200, {name: [show(item) for item in page.items], "next": page.next_cursor})

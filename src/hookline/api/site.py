@@ -1,0 +1,72 @@
+"""Everything that one server answers: the API below /v3, its description, and whether the server is well."""
+
+from collections.abc import Callable
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from hookline.api.app import BASE, Api, Receive, Scope, Send
+from hookline.api.openapi import openapi_document
+from hookline.api.reference import reference_page
+from hookline.errors import HooklineError
+from hookline.ports.storage import Database
+from hookline.services.timers import next_timer_at
+
+_BELOW: Final = BASE + "/"
+
+
+class Site:
+    """The ASGI application of a server. The API does not go through Starlette: it is the hot path."""
+
+    def __init__(self, api: Api, database: Database, failing: Callable[[], list[str]], public_url: str) -> None:
+        """`failing` names the loops of the engine that do not run."""
+        self._api = api
+        self._database = database
+        self._failing = failing
+        self._openapi = openapi_document(public_url)
+        self._rest = Starlette(
+            routes=[
+                Route("/healthz", self._is_up),
+                Route("/readyz", self._is_ready),
+                Route("/openapi.json", self._describe),
+                Route("/docs", self._reference),
+            ],
+            exception_handlers={HTTPException: _refuse},
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        below = scope["type"] == "http" and scope["path"].startswith(_BELOW)
+        await (self._api if below else self._rest)(scope, receive, send)
+
+    async def _is_up(self, _: Request) -> Response:
+        return JSONResponse({"status": "up"})
+
+    async def _is_ready(self, _: Request) -> Response:
+        problems = [f"The loop {name} does not run." for name in self._failing()]
+        try:
+            await self._database.read(next_timer_at)
+        except HooklineError as refusal:
+            problems.append(refusal.message)
+        status = "not ready" if problems else "ready"
+        return JSONResponse({"status": status, "problems": problems}, 503 if problems else 200)
+
+    async def _describe(self, _: Request) -> Response:
+        return JSONResponse(self._openapi)
+
+    async def _reference(self, _: Request) -> Response:
+        return HTMLResponse(reference_page(self._openapi))
+
+
+async def _refuse(request: Request, problem: Exception) -> Response:
+    """Outside /v3 too, an error is the same kind of JSON."""
+    status = problem.status_code if isinstance(problem, HTTPException) else 500
+    if status == 405:
+        return JSONResponse(
+            {"code": "method_not_allowed", "message": f"{request.method} Method is not allowed on this path"}, status
+        )
+    return JSONResponse({"code": "document_not_found", "message": f"There is nothing at {request.url.path!r}."}, status)

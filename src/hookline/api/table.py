@@ -1,0 +1,46 @@
+"""Finding the route of a request: a look into a dictionary, whose keys are paths with their parameters cut out."""
+
+from collections.abc import Iterable, Mapping
+from urllib.parse import unquote
+
+from hookline.api.routes import Route
+from hookline.errors import MethodNotAllowed, NotFound
+
+_PARAMETER = "{}"
+
+
+class Table:
+    """Routes by path and method. A fixed part of a path wins over a parameter."""
+
+    def __init__(self, routes: Iterable[Route]) -> None:
+        self._routes: dict[tuple[str, ...], dict[str, Route]] = {}
+        for route in routes:
+            shape = tuple(_PARAMETER if part.startswith("{") else part for part in route.path.split("/"))
+            self._routes.setdefault(shape, {})[route.method] = route
+
+    def find(self, method: str, path: str) -> tuple[Route, Mapping[str, str]]:
+        """The route, and the parameters in the path.
+
+        Raises:
+            NotFound: nothing is there.
+            MethodNotAllowed: something is there, with other methods.
+        """
+        parts = path.split("/")
+        methods = self._routes.get(tuple(parts)) or self._with_parameter(parts)
+        if methods is None:
+            raise NotFound(f"There is nothing at {path[:80]!r}.")
+        route = methods.get(method)
+        if route is None:
+            raise MethodNotAllowed(
+                f"{method} Method is not allowed on this path", hint=f"It takes {', '.join(sorted(methods))}."
+            )
+        names = [part for part in route.path.split("/")]
+        return route, {
+            name[1:-1]: unquote(part) for name, part in zip(names, parts, strict=True) if name.startswith("{")
+        }
+
+    def _with_parameter(self, parts: list[str]) -> dict[str, Route] | None:
+        """All our paths have one parameter at most, in the third place: /things/{id}/verb."""
+        if len(parts) < 3 or not parts[2]:
+            return None
+        return self._routes.get((*parts[:2], _PARAMETER, *parts[3:]))

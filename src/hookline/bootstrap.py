@@ -1,0 +1,171 @@
+"""Settings become running parts. The only file that names concrete adapters."""
+
+import asyncio
+import fcntl
+import secrets
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+
+from hookline.adapters.address_guard import AddressGuard
+from hookline.adapters.http_sender import HttpSender
+from hookline.adapters.sql.group_commit import SqliteDatabase
+from hookline.adapters.sql.sqlite import SqliteStore
+from hookline.adapters.system_clock import SystemClock
+from hookline.api.access import Access
+from hookline.api.app import Api
+from hookline.api.site import Site
+from hookline.engine.chores import Chores
+from hookline.engine.dispatcher import Dispatcher
+from hookline.engine.scheduler import Scheduler
+from hookline.engine.supervisor import Supervisor
+from hookline.errors import Unavailable
+from hookline.ports.storage import News
+from hookline.services import deliveries
+from hookline.services.webhooks import Limits
+from hookline.settings import Settings, WrongSetting
+
+#: How long open requests may take to end when the server is told to stop.
+GRACE_SECONDS: Final = 10
+
+
+class Engine:
+    """The loops of one process, and the store's listener."""
+
+    def __init__(self, database: SqliteDatabase, sender: HttpSender, clock: SystemClock, keep_for: timedelta) -> None:
+        self._dispatcher = Dispatcher(database, sender, clock)
+        self._scheduler = Scheduler(database, clock)
+        self._supervisor = Supervisor(
+            clock,
+            {
+                "claims": self._dispatcher.claim_forever,
+                "outcomes": self._dispatcher.settle_forever,
+                "timers": self._scheduler.fire_forever,
+                "chores": Chores(database, clock, keep_for).tidy_forever,
+            },
+        )
+        self.room = self._dispatcher.room
+        self.failing = self._supervisor.failing
+        self.start = self._supervisor.start
+
+    def committed(self, news: News) -> None:
+        """See `ports.storage.Listener.committed`."""
+        self._dispatcher.committed(news)
+        self._scheduler.committed(news)
+
+    async def stop(self) -> None:
+        """Begin nothing new, and let what is being sent end."""
+        await self._supervisor.stop("claims", "timers", "chores")
+        await self._dispatcher.stop()
+        await self._supervisor.stop()
+
+
+@contextmanager
+def only_server_of(database: Path) -> Iterator[None]:
+    """Be the one process that delivers from this SQLite file.
+
+    Raises:
+        Unavailable: another one does.
+    """
+    try:
+        lock = database.with_name(database.name + ".lock").open("a")
+    except OSError as problem:
+        raise Unavailable(f"The database {database} cannot be used: {problem.strerror}.") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Unavailable(
+                f"Another server delivers from {database} already.", hint="Stop it, or use another HOOKLINE_DATABASE."
+            ) from None
+        yield
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[Site]:
+    """Everything but the listening socket: the store, the loops, and the site to be served."""
+    clock, dice = SystemClock(), secrets.SystemRandom()
+    with only_server_of(settings.database):
+        database = SqliteDatabase(settings.database, clock, dice)
+        sender = HttpSender(clock, AddressGuard(settings.allowed_networks))
+        engine = Engine(database, sender, clock, timedelta(days=settings.retention_days))
+        database.listen(engine)
+        database.start()
+        try:
+            await database.write(deliveries.recover)
+            engine.start()
+            limits = Limits(max_webhooks=settings.max_webhooks, allowed_networks=settings.allowed_networks)
+            access = Access(database, clock, settings.api_key)
+            yield Site(Api(database, access, limits), database, engine.failing, settings.public_url)
+            await engine.stop()
+        finally:
+            await database.close()
+            await sender.close()
+
+
+async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT, then end without losing or repeating anything.
+
+    `ready` is called with the server's own URL once it listens.
+    """
+    listening = _listening(settings)
+    host, port = listening.getsockname()[:2]
+    async with running(settings) as site:
+        server = _Server(
+            uvicorn.Config(
+                site,
+                http="httptools",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=GRACE_SECONDS,
+            )
+        )
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, server.leave)
+        ready(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
+        await server.serve([listening])
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, whose own way with signals would end the process before we are done."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    def leave(self) -> None:
+        """Take no new connections, and end when the open requests have ended."""
+        self.should_exit = True
+
+
+def _listening(settings: Settings) -> socket.socket:
+    """A socket that is bound before anything else is done, so that a port in use stops the start at once."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((settings.host, settings.port))
+    except OSError as problem:
+        listening.close()
+        raise WrongSetting(
+            f"HOOKLINE_LISTEN: cannot listen on {settings.host} port {settings.port}: {problem.strerror}."
+        ) from None
+    return listening
+
+
+@contextmanager
+def open_store(settings: Settings) -> Iterator[SqliteStore]:
+    """The store, for a command that needs no server. A server may run beside it."""
+    store = SqliteStore(settings.database, SystemClock(), secrets.SystemRandom())
+    try:
+        yield store
+    finally:
+        store.close()

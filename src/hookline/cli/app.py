@@ -1,0 +1,48 @@
+"""The commands, put together; and how a failure ends: with a sentence on stderr and exit code 1."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from hookline import __version__
+from hookline.cli import serve
+from hookline.errors import HooklineError
+from hookline.settings import WrongSetting
+
+app = typer.Typer(
+    name="hookline",
+    help="Meetings and phone calls become signed webhooks: at once, exactly, and without fail.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command(name="serve")(serve.serve)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"hookline {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Meetings and phone calls become signed webhooks: at once, exactly, and without fail."""
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        app()
+    except (HooklineError, WrongSetting) as refusal:
+        typer.echo(str(refusal), err=True)
+        hint = getattr(refusal, "hint", "")
+        if hint:
+            typer.echo(hint, err=True)
+        sys.exit(1)

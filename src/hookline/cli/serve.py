@@ -1,0 +1,30 @@
+"""`hookline serve`: everything in one process."""
+
+import logging
+import os
+import sys
+
+import typer
+import uvloop
+
+from hookline import __version__, bootstrap
+from hookline.services.keys import ensure_first_key
+from hookline.settings import load_settings, strangers
+
+
+def serve() -> None:
+    """Serve the API, fire timers and deliver webhooks, all in one process, until SIGTERM."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    settings = load_settings(os.environ)
+    for name in strangers(os.environ):
+        logging.getLogger("hookline").warning("settings.unknown name=%s", name)
+    with bootstrap.open_store(settings) as store:
+        key = None if settings.api_key else store.write(ensure_first_key)
+    if key is not None:
+        typer.echo(f"Your first API key, shown this once:\n\n    {key}\n\nKeep it; more with `hookline keys create`.")
+
+    def ready(url: str) -> None:
+        typer.echo(f"Hookline {__version__} listens on {url} (reference: {url}/docs). Ctrl-C stops it.")
+        sys.stdout.flush()
+
+    uvloop.run(bootstrap.serve(settings, ready))

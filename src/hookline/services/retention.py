@@ -1,0 +1,13 @@
+"""Retention: what is older than the installation wants to keep goes, a few rows at a time."""
+
+from datetime import timedelta
+
+from hookline.ports.storage import Transaction
+
+
+def forget_old_events(tx: Transaction, keep_for: timedelta, limit: int) -> int:
+    """Forget events, deliveries and attempts older than `keep_for`, up to `limit` of each. Returns how many rows.
+
+    What is still owed stays, however old.
+    """
+    return tx.outbox.forget_before(tx.now - keep_for, limit=limit)

@@ -1,0 +1,173 @@
+"""Every setting: name, type, unit, default, and one sentence. A wrong value stops the start with a sentence.
+
+They come from the environment, or from a TOML file that `HOOKLINE_CONFIG` names and that has the same names; the
+environment wins. Nobody below `bootstrap.py` sees either: parts are given plain values.
+"""
+
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+from hookline.domain.networks import AllowedNetworks
+from hookline.errors import HooklineError
+
+CONFIG: Final = "HOOKLINE_CONFIG"
+MIN_KEY: Final = 8
+_SQLITE: Final = "sqlite:///"
+
+
+class WrongSetting(Exception):
+    """A setting that cannot be used. Its text is a sentence that names it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One setting, for those who document or check it."""
+
+    name: str
+    default: str  # as it would be written; "" for none
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What this installation was told."""
+
+    database: Path
+    host: str
+    port: int
+    public_url: str
+    api_key: str | None
+    allowed_networks: AllowedNetworks
+    max_webhooks: int
+    retention_days: int
+
+    @property
+    def base_url(self) -> str:
+        """Where this machine reaches the server itself."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104  read, not bound
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+
+ALL: Final = (
+    Setting(
+        name="HOOKLINE_DATABASE", default="sqlite:///hookline.db", meaning="Where everything is kept: a SQLite file."
+    ),
+    Setting(name="HOOKLINE_LISTEN", default="127.0.0.1:8000", meaning="Address and port of the API and the pages."),
+    Setting(
+        name="HOOKLINE_PUBLIC_URL", default="", meaning="How others reach this server, used in links; from the address."
+    ),
+    Setting(
+        name="HOOKLINE_API_KEY",
+        default="",
+        meaning="An admin key that exists from the start; without it the first start prints one, once.",
+    ),
+    Setting(
+        name="HOOKLINE_ALLOW_NETWORKS",
+        default="",
+        meaning="Networks (CIDR, comma-separated) that deliveries may reach although they are not public.",
+    ),
+    Setting(name="HOOKLINE_MAX_WEBHOOKS", default="40", meaning="How many webhooks there may be."),
+    Setting(
+        name="HOOKLINE_RETENTION_DAYS",
+        default="30",
+        meaning="Events, deliveries and attempts older than this many days are removed.",
+    ),
+)
+_DEFAULTS: Final = {setting.name: setting.default for setting in ALL}
+
+
+def load_settings(environment: Mapping[str, str]) -> Settings:
+    """The settings of this installation.
+
+    Raises:
+        WrongSetting: a value that cannot be used, a file that cannot be read, or a name that nobody knows.
+    """
+    given = {**_DEFAULTS, **_from_file(environment.get(CONFIG))}
+    given |= {name: environment[name] for name in _DEFAULTS if name in environment}
+
+    def read(name: str, parse: Callable[[str], Any]) -> Any:
+        try:
+            return parse(given[name].strip())
+        except HooklineError as refusal:
+            raise WrongSetting(f"{name}: {refusal.message}") from None
+        except ValueError as problem:
+            raise WrongSetting(f"{name}: {problem}") from None
+
+    host, port = read("HOOKLINE_LISTEN", _listen)
+    own_url = f"http://{given['HOOKLINE_LISTEN'].strip()}"
+    return Settings(
+        database=read("HOOKLINE_DATABASE", _database),
+        host=host,
+        port=port,
+        public_url=read("HOOKLINE_PUBLIC_URL", _url) or own_url,
+        api_key=read("HOOKLINE_API_KEY", _key),
+        allowed_networks=read("HOOKLINE_ALLOW_NETWORKS", _networks),
+        max_webhooks=read("HOOKLINE_MAX_WEBHOOKS", lambda text: _whole(text, 10_000)),
+        retention_days=read("HOOKLINE_RETENTION_DAYS", lambda text: _whole(text, 3650)),
+    )
+
+
+def _from_file(path: str | None) -> dict[str, str]:
+    if not path:
+        return {}
+    try:
+        values = tomllib.loads(Path(path).read_text("utf-8"))
+    except (OSError, ValueError) as problem:
+        raise WrongSetting(f"{CONFIG}: cannot read {path}: {problem}.") from None
+    for name, value in values.items():
+        if not isinstance(value, str | int) or isinstance(value, bool):
+            raise WrongSetting(f"{name}: expected text or a whole number in {path}.")
+        if name not in _DEFAULTS:
+            raise WrongSetting(f"{name}: there is no such setting. There are: {', '.join(_DEFAULTS)}.")
+    return {name: str(value) for name, value in values.items()}
+
+
+def strangers(environment: Mapping[str, str]) -> list[str]:
+    """Names in the environment that look like settings of ours and are none: a spelling mistake, most likely."""
+    return sorted(
+        name for name in environment if name.startswith("HOOKLINE_") and name not in _DEFAULTS and name != CONFIG
+    )
+
+
+def _database(text: str) -> Path:
+    if not text.startswith(_SQLITE) or text == _SQLITE:
+        raise ValueError(f"expected sqlite:///PATH, got {text!r}.")
+    return Path(unquote(text.removeprefix(_SQLITE)))
+
+
+def _listen(text: str) -> tuple[str, int]:
+    parts = urlsplit(f"//{text}")
+    try:
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if not host or port is None or parts.path or parts.username is not None:
+        raise ValueError(f"expected ADDRESS:PORT such as 127.0.0.1:8000, got {text!r}.")
+    return host, port
+
+
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    if text and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
+        raise ValueError(f"expected http://... or https://..., got {text!r}.")
+    return text.rstrip("/")
+
+
+def _key(text: str) -> str | None:
+    if text and (len(text) < MIN_KEY or not text.isascii() or not text.isprintable() or " " in text):
+        raise ValueError(f"expected at least {MIN_KEY} visible ASCII characters.")
+    return text or None
+
+
+def _networks(text: str) -> AllowedNetworks:
+    return AllowedNetworks([each.strip() for each in text.split(",") if each.strip()])
+
+
+def _whole(text: str, highest: int) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= highest):
+        raise ValueError(f"expected a whole number from 1 to {highest}, got {text!r}.")
+    return int(text)
