@@ -123,7 +123,7 @@ class Receiver:
         *secrets: str,
         tolerance_seconds: float = _TOLERANCE_SECONDS,
         # The one clock outside adapters/system_clock.py, named and not read: this file is used without the rest of us.
-        now: Callable[[], float] = time.time,  # noqa: TID251
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._signer = Signer(secrets)
         self._tolerance_seconds = tolerance_seconds

@@ -1,0 +1,1 @@
+"""The world, for real: clock, HTTP, databases."""

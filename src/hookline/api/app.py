@@ -59,7 +59,7 @@ class Api:
             reply = await self._answer(scope, receive)
         except HooklineError as refusal:
             reply = _refused(refusal)
-        except Exception:
+        except Exception:  # noqa: BLE001  the caller gets an answer, the log the trace
             _log.exception("request.failed method=%s path=%s", scope["method"], scope["path"])
             reply = _FAILED
         await _send(reply, send)

@@ -1,4 +1,4 @@
-"""Reading what came in: JSON bodies and query strings into typed values, mistakes into sentences that name the field."""
+"""Reading what came in: bodies and queries become typed values, mistakes become sentences that name the field."""
 
 import json
 import re

@@ -34,7 +34,7 @@ class Table:
             raise MethodNotAllowed(
                 f"{method} Method is not allowed on this path", hint=f"It takes {', '.join(sorted(methods))}."
             )
-        names = [part for part in route.path.split("/")]
+        names = route.path.split("/")
         return route, {
             name[1:-1]: unquote(part) for name, part in zip(names, parts, strict=True) if name.startswith("{")
         }

@@ -1,6 +1,7 @@
 """Webhooks over HTTP, in Brevo's shapes, so that its official SDKs work unchanged."""
 
 import re
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final
 
@@ -216,7 +217,7 @@ def rotate(asked: Asked) -> Work:
 def _changes(body: WebhookBody) -> dict[str, Any]:
     """What the body says, as attributes of `domain.webhooks.Webhook`."""
     _refuse_what_is_not_offered(body)
-    readers = {
+    readers: dict[str, tuple[str, Callable[[Any], Any]]] = {
         "url": ("url", str),
         "events": ("events", parse_events),
         "description": ("description", _description),
@@ -302,9 +303,7 @@ def _view(webhook: Webhook, asked: Asked) -> WebhookView:
         modifiedAt=str(instant_or_null(webhook.modified_at)),
         batched=False,
         auth=UNSET if token is None else Auth(type="bearer", token=token if shown else _HIDDEN),
-        headers=[
-            HeaderItem(key=header.key, value=header.value if shown else _HIDDEN) for header in webhook.headers
-        ],
+        headers=[HeaderItem(key=header.key, value=header.value if shown else _HIDDEN) for header in webhook.headers],
         isActive=webhook.is_active,
         disabledReason=webhook.disabled_reason or None,
         retryPolicy=policy.name if policy.name in NAMED else OwnSchedule(list(policy.waits_seconds), policy.retry_4xx),

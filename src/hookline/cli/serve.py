@@ -15,6 +15,7 @@ from hookline.settings import load_settings, strangers
 def serve() -> None:
     """Serve the API, fire timers and deliver webhooks, all in one process, until SIGTERM."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
     settings = load_settings(os.environ)
     for name in strangers(os.environ):
         logging.getLogger("hookline").warning("settings.unknown name=%s", name)

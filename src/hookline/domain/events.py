@@ -89,9 +89,7 @@ class MeetingPayload:
         str, Rule(doc="Start: UTC, three decimals, Z.", format="date-time", pattern=_WIRE_INSTANT)
     ]
     price: Annotated[int | float, Rule(doc="Cost in major units (123 is 123 euros); 0 when free.", minimum=0)] = 0
-    questions_and_answers: Annotated[
-        tuple[QuestionAndAnswer, ...], Rule(doc="The booking form, in its order.")
-    ] = ()
+    questions_and_answers: Annotated[tuple[QuestionAndAnswer, ...], Rule(doc="The booking form, in its order.")] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,9 +23,7 @@ def parse_instant(text: str, field: str) -> datetime:
     """
     match = _RFC3339.fullmatch(text)
     if match is None:
-        raise Invalid.field(
-            field, f"expected an RFC 3339 time such as 2025-06-10T07:09:01.696Z, got {text[:40]!r}."
-        )
+        raise Invalid.field(field, f"expected an RFC 3339 time such as 2025-06-10T07:09:01.696Z, got {text[:40]!r}.")
     day, time, fraction, offset = match.groups()
     if offset is None:
         raise Invalid.field(field, f"expected an offset such as Z or +02:00 at the end, got {text[:40]!r}.")

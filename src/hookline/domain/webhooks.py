@@ -89,9 +89,7 @@ class Webhook:
 
     def secrets_at(self, now: datetime) -> tuple[str, ...]:
         """The secrets to sign with at `now`."""
-        return tuple(
-            secret.value for secret in self.secrets if secret.expires_at is None or now < secret.expires_at
-        )
+        return tuple(secret.value for secret in self.secrets if secret.expires_at is None or now < secret.expires_at)
 
 
 def parse_url(url: str) -> Target:

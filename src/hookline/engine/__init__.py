@@ -1,0 +1,1 @@
+"""The loops that make time pass."""

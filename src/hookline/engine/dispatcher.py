@@ -156,7 +156,7 @@ def _tell(verdicts: Sequence[tuple[Outcome, Verdict]]) -> None:
         if _log.isEnabledFor(level):
             _log.log(
                 level,
-                "attempt.settled delivery=%s webhook=%s attempt=%d status=%s outcome=%s took_ms=%.0f next_at=%s error=%r",
+                "attempt.settled delivery=%s webhook=%s attempt=%d status=%s outcome=%s ms=%.0f next_at=%s error=%r",
                 outcome.claim.delivery_id,
                 outcome.claim.webhook.id,
                 attempt.number,

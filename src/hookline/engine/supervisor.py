@@ -49,7 +49,7 @@ class Supervisor:
                 await loop()
             except Unavailable as refusal:
                 _log.warning("loop.waits name=%s error=%r", name, refusal.message)
-            except Exception:
+            except Exception:  # noqa: BLE001  no mistake may end a loop for good
                 _log.exception("loop.failed name=%s", name)
             self._failing.add(name)
             await self._clock.sleep_until(self._clock.now() + PAUSE)

@@ -42,7 +42,8 @@ class Sender(Protocol):
 
     async def send(self, post: Post) -> Answer:
         """Make one POST and tell what came of it within `post.timeout_seconds`. Never raises for what the far side
-        does; never follows a redirect; never uses a proxy."""
+        does; never follows a redirect; never uses a proxy.
+        """
 
     async def close(self) -> None:
         """Close every connection."""

@@ -13,7 +13,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 from hookline.domain.calls import Call
 from hookline.domain.deliveries import Claim, Delivery, Outcome, State, Verdict
 from hookline.domain.events import CallType, Event, EventKind
-from hookline.domain.ids import CallId, DeliveryId, EventId, KeyId, MeetingId, WebhookId
+from hookline.domain.ids import DeliveryId, EventId, KeyId, MeetingId, WebhookId
 from hookline.domain.keys import ApiKey
 from hookline.domain.meetings import Meeting, MeetingStatus
 from hookline.domain.webhooks import Webhook
@@ -174,7 +174,7 @@ class Outbox(Protocol):
         """
 
     def claim_due(self, limit: int, lease: timedelta, room: Callable[[WebhookId], int]) -> Sequence[Claim]:
-        """Take up to `limit` due deliveries of active webhooks, of each webhook the oldest first and at most `room` of it.
+        """Take up to `limit` due deliveries of active webhooks: of each the oldest first, and at most its `room`.
 
         Taken ones are ours until tx.now + lease; then anyone may take them again, and the attempt that nobody told the
         outcome of stands in the record. No delivery is in two live claims. Each claim carries a fresh token.
@@ -206,11 +206,14 @@ class Outbox(Protocol):
 
     def replay(self, delivery_id: DeliveryId) -> None:
         """Make a delivery due now, settled or pending; one that was settled begins its schedule anew. One that is being
-        sent is left alone."""
+        sent is left alone.
+        """
 
     def forget_before(self, instant: datetime, *, limit: int) -> int:
-        """Forget events, deliveries and attempts that were made before `instant`, up to `limit` of each; nothing that is
-        still owed. Returns how many rows."""
+        """Forget events, deliveries and attempts made before `instant`, up to `limit` of each; nothing that is owed.
+
+        Returns how many rows.
+        """
 
     def delivery(self, delivery_id: str) -> Delivery | None:
         """The delivery with all its attempts, or None."""
@@ -256,17 +259,28 @@ class Transaction(Protocol):
         """The one instant of the transaction."""
 
     @property
-    def calendar(self) -> Calendar: ...
+    def calendar(self) -> Calendar:
+        """Meetings and timers."""
+
     @property
-    def phone(self) -> Phone: ...
+    def phone(self) -> Phone:
+        """Calls."""
+
     @property
-    def webhooks(self) -> Webhooks: ...
+    def webhooks(self) -> Webhooks:
+        """Receivers."""
+
     @property
-    def outbox(self) -> Outbox: ...
+    def outbox(self) -> Outbox:
+        """Events and what is owed of them."""
+
     @property
-    def keys(self) -> Keys: ...
+    def keys(self) -> Keys:
+        """API keys."""
+
     @property
-    def answers(self) -> Answers: ...
+    def answers(self) -> Answers:
+        """Answers of idempotent requests."""
 
     def ulid(self) -> str:
         """26 characters that sort after all that this store gave before in this process."""

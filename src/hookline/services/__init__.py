@@ -1,0 +1,1 @@
+"""What users can do: functions of (tx, ...), one file a topic."""

@@ -138,7 +138,8 @@ def list_meetings(tx: Transaction, wanted: MeetingFilter, *, limit: int, cursor:
 
 def _meeting_of_this_instant(tx: Transaction, meeting_id: str) -> Meeting:
     """The meeting, its start announced if it was reached: who changes it just behind its start must not be faster
-    than the timer, since meetingStarted carries the values as they were at the start."""
+    than the timer, since meetingStarted carries the values as they were at the start.
+    """
     meeting = read_meeting(tx, meeting_id)
     if meeting.details.start_at <= tx.now and tx.calendar.has_timer(meeting.id):
         return announce_start(tx, meeting)
@@ -148,9 +149,7 @@ def _meeting_of_this_instant(tx: Transaction, meeting_id: str) -> Meeting:
 def _announce_cancellation(tx: Transaction, meeting: Meeting) -> Meeting:
     """Repeat what was last announced as booked, whatever was edited since."""
     cancelled = replace(meeting, sequence=meeting.sequence + 1)
-    publish(
-        tx, EventKind.MEETING_CANCELLED, cancelled.id, sequence=cancelled.sequence, body=cancelled.booked_body
-    )
+    publish(tx, EventKind.MEETING_CANCELLED, cancelled.id, sequence=cancelled.sequence, body=cancelled.booked_body)
     return cancelled
 
 

@@ -25,7 +25,7 @@ def next_due_at(tx: Transaction, room: Callable[[WebhookId], int]) -> datetime |
 def settle(tx: Transaction, outcomes: Sequence[Outcome]) -> list[tuple[Outcome, Verdict]]:
     """Keep what came of attempts and decide what follows. Returns the verdicts, for the log.
 
-    The webhook is looked at as it is now: one that was deleted or disabled while an attempt was under way gets no retry.
+    The webhook is looked at as it is now: one that was deleted or disabled meanwhile gets no retry.
     """
     verdicts = [(outcome, _verdict(tx, outcome)) for outcome in outcomes]
     tx.outbox.settle(verdicts)

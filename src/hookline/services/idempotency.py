@@ -43,4 +43,3 @@ def once(
 def forget_old_answers(tx: Transaction, limit: int) -> int:
     """Forget up to `limit` answers that nobody can ask for any more. Returns how many."""
     return tx.answers.forget_before(tx.now - REMEMBERED_FOR, limit=limit)
-

@@ -20,9 +20,7 @@ def create_key(tx: Transaction, name: str, scope: Scope) -> str:
         raise Invalid.field("name", f"expected 1 to {MAX_NAME} characters, got {len(name.strip())}.")
     key = new_key(tx.secret_bytes(KEY_BYTES))
     tx.keys.add(
-        ApiKey(
-            id=KeyId(f"key_{tx.ulid()}"), name=name.strip(), scope=scope, digest=digest_of(key), created_at=tx.now
-        )
+        ApiKey(id=KeyId(f"key_{tx.ulid()}"), name=name.strip(), scope=scope, digest=digest_of(key), created_at=tx.now)
     )
     return key
 

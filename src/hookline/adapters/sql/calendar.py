@@ -135,7 +135,9 @@ def _parameters(meeting: Meeting) -> dict[str, object]:
 
 
 def _meeting(row: Row) -> Meeting:
-    (id_, start_at, end_at, payload, booked_body, version, sequence, created_at, modified_at, cancelled_at, reason) = row
+    (id_, start_at, end_at, payload, booked_body, version, sequence, created_at, modified_at, cancelled_at, reason) = (
+        row
+    )
     return Meeting(
         id=MeetingId(id_),
         details=MeetingDetails(payload=_payload(payload), start_at=instant(start_at), end_at=instant(end_at)),

@@ -105,7 +105,7 @@ class SqliteDatabase:
         while group := self._next_group():
             try:
                 answers, doings = self._store.write_group([call for call, _ in group])
-            except Exception as problem:
+            except Exception as problem:  # noqa: BLE001  whoever waits must be told, whatever it was
                 _log.exception("store.failed")
                 answers, doings = [Answered(error=problem) for _ in group], Doings()
             self._loop.call_soon_threadsafe(self._tell, group, answers, doings)

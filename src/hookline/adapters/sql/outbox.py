@@ -318,9 +318,7 @@ class SqlOutbox:
         return active[start:] + active[:start]
 
     def _claim_for(self, webhook: Webhook, share: int, lease_until: datetime, token: int) -> list[Claim]:
-        rows = self._session.rows(
-            DUE, {"webhook_id": webhook.id, "now": micros(self._session.now), "limit": share}
-        )
+        rows = self._session.rows(DUE, {"webhook_id": webhook.id, "now": micros(self._session.now), "limit": share})
         claims = []
         for owed_id, attempt, failures, give_up_at, old_token, _, *event in rows:
             if old_token is not None:

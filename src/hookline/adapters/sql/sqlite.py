@@ -168,7 +168,7 @@ class SqliteStore:
         session.run("SAVEPOINT part")
         try:
             result = call.function(self._tx, *call.args, **call.kwargs)
-        except Exception as refusal:
+        except Exception as refusal:  # noqa: BLE001  whatever it is, it belongs to this caller alone
             if _is_below_sql(refusal):
                 raise
             session.run("ROLLBACK TO part")
@@ -214,4 +214,3 @@ def _is_below_sql(problem: Exception) -> bool:
     return isinstance(problem, sqlite3.DatabaseError) and not isinstance(
         problem, sqlite3.IntegrityError | sqlite3.ProgrammingError | sqlite3.DataError
     )
-
