@@ -1,0 +1,86 @@
+"""Fences that no linter has: no clock is read outside the clock's adapter, and no SQL is written outside `adapters/sql`.
+
+`python -m tests.fences` looks at all of src and ends with 1 if something climbs over; `tests/test_fences.py` proves that
+the fences would notice.
+"""
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+SRC: Final = Path(__file__).parent.parent / "src" / "hookline"
+CLOCK_HOME: Final = "adapters/system_clock.py"
+SQL_HOME: Final = "adapters/sql/"
+#: The receiver library stands alone, so its default clock is a reference to the standard library's.
+CLOCK_REFERENCES: Final = {"receiver.py": {"time.time"}}
+
+_CLOCK_CALLS: Final = {
+    "asyncio": {"sleep", "timeout", "timeout_at", "wait_for"},
+    "time": {"*"},
+    "datetime": {"now", "utcnow", "today"},
+    "date": {"today"},
+}
+#: Methods of event loops: whatever the loop is called.
+_LOOP_METHODS: Final = {"call_later", "call_at"}
+_SQL: Final = re.compile(
+    r"\b(SELECT\s.+\sFROM|INSERT\s+INTO|UPDATE\s+\w+\s+SET|DELETE\s+FROM|CREATE\s+(TABLE|INDEX)|PRAGMA\s+\w+)\b", re.DOTALL
+)
+
+
+def climbers(path: str, source: str) -> Iterator[str]:
+    """What in this file (a path relative to src/hookline) climbs over a fence, each as `path:line: why`."""
+    tree = ast.parse(source)
+    if path != CLOCK_HOME:
+        for line, name in _clock_reads(tree):
+            if name not in CLOCK_REFERENCES.get(path, set()):
+                yield f"{path}:{line}: {name} reads a clock or sleeps; only {CLOCK_HOME} may"
+    if not path.startswith(SQL_HOME):
+        for line in _sql(tree):
+            yield f"{path}:{line}: SQL outside {SQL_HOME}"
+
+
+def _clock_reads(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            owner = node.value.attr if isinstance(node.value, ast.Attribute) else getattr(node.value, "id", "")
+            names = _CLOCK_CALLS.get(owner, set())
+            if node.attr in names or "*" in names:
+                yield node.lineno, f"{owner}.{node.attr}"
+            elif node.attr in _LOOP_METHODS or (node.attr == "time" and "loop" in ast.unparse(node.value)):
+                yield node.lineno, ast.unparse(node)
+        elif isinstance(node, ast.ImportFrom) and node.module in ("time", "asyncio"):
+            for alias in node.names:
+                if node.module == "time" or alias.name in _CLOCK_CALLS["asyncio"]:
+                    yield node.lineno, f"{node.module}.{alias.name}"
+
+
+def _sql(tree: ast.AST) -> Iterator[int]:
+    prose = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
+            if _SQL.search(node.value):
+                yield node.lineno
+
+
+def main() -> int:
+    """Look at everything. Returns the exit code."""
+    found = [
+        climber
+        for file in sorted(SRC.rglob("*.py"))
+        for climber in climbers(file.relative_to(SRC).as_posix(), file.read_text("utf-8"))
+    ]
+    print("\n".join(found) or "No clock is read outside its adapter, and no SQL is written outside adapters/sql.")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
