@@ -33,7 +33,7 @@ def test_a_clock_that_is_read_elsewhere_is_noticed(source: str) -> None:
 @pytest.mark.parametrize(
     "sql",
     [
-        "SELECT id\n FROM event",
+        "SELECT id FROM event",
         "INSERT INTO event VALUES (1)",
         "UPDATE delivery SET token = 1",
         "DELETE FROM delivery",
