@@ -124,10 +124,15 @@ class ManualClock:
                 alarm.ring()
 
 
+async def turn() -> None:
+    """Let the event loop turn once. No time is waited for."""
+    await asyncio.sleep(0)  # noqa: TID251 - not a wait
+
+
 async def until(fact: Callable[[], bool]) -> None:
-    """Let the event loop turn until something is so. No time is waited for; `fact` has to become true by itself."""
+    """Let the event loop turn until something is so, which has to become so by itself."""
     while not fact():
-        await asyncio.sleep(0)
+        await turn()
 
 
 @dataclass(eq=False, slots=True)

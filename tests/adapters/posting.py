@@ -30,7 +30,7 @@ async def _unharmed(scenario: Coroutine[Any, Any, None]) -> None:
     """Run a scenario, and fail also for what went wrong behind its back."""
     troubles: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: troubles.append(context))
-    await asyncio.wait_for(scenario, _PATIENCE_SECONDS)
+    await asyncio.wait_for(scenario, _PATIENCE_SECONDS)  # noqa: TID251 - real time, for what hangs
     assert troubles == []
 
 
@@ -54,11 +54,14 @@ def leading_to(*addresses: str) -> Resolve:
     return resolve
 
 
+_to_this_machine: Final = leading_to("127.0.0.1")
+
+
 @asynccontextmanager
 async def sending(
     clock: ManualClock | None = None,
     *,
-    resolve: Resolve = leading_to("127.0.0.1"),
+    resolve: Resolve = _to_this_machine,
     tls: ssl.SSLContext = _TLS,
     allowed: Sequence[str] = ("127.0.0.0/8", "::1"),
     **limits: Any,
@@ -70,6 +73,11 @@ async def sending(
         yield sender
     finally:
         await sender.close()
+
+
+def has_read(sender: HttpSender) -> bool:
+    """Whether some byte of the answer that is under way has arrived. No fake can know; so this looks inside."""
+    return any(connection.answer.has_begun for connection in sender._pool._open)
 
 
 def post(

@@ -10,6 +10,7 @@ import pytest
 
 from hookline.adapters.address_guard import AddressGuard, NowhereToConnect, Resolve
 from hookline.domain.networks import Address, AllowedNetworks
+from tests.fakes import until
 
 
 def leading_to(*addresses: str) -> Resolve:
@@ -67,7 +68,10 @@ def test_a_written_out_address_is_judged_without_asking_the_resolver() -> None:
     nobody = failing_with(AssertionError("was asked"))
     assert vetted("8.8.8.8", nobody) == ["8.8.8.8"]
     assert vetted("2130706433", nobody, "127.0.0.0/8") == ["127.0.0.1"]
-    assert refusal("0x7f.1", nobody) == "127.0.0.1 is not public (loopback), and HOOKLINE_ALLOW_NETWORKS does not allow it."
+    assert (
+        refusal("0x7f.1", nobody)
+        == "127.0.0.1 is not public (loopback), and HOOKLINE_ALLOW_NETWORKS does not allow it."
+    )
 
 
 def test_a_name_without_addresses_is_said_to_have_none() -> None:
@@ -87,7 +91,7 @@ def test_a_resolver_in_trouble_is_told_apart_from_a_name_without_addresses() -> 
 
 @pytest.mark.parametrize("name", ["a..example", "a" * 64 + ".example", "a\0b.example", ".example"])
 def test_what_can_be_no_name_is_a_sentence_too(name: str) -> None:
-    with pytest.raises(NowhereToConnect, match="can be no name of a host|has no address"):
+    with pytest.raises(NowhereToConnect, match=r"can be no name of a host|has no address"):
         asyncio.run(_vetted(AddressGuard(AllowedNetworks()), name))
 
 
@@ -118,8 +122,7 @@ def test_those_who_ask_at_the_same_moment_share_one_lookup_also_when_one_of_them
 
         guard = AddressGuard(AllowedNetworks(), slow)
         leaving, staying = (asyncio.ensure_future(guard.vetted("a.example", 443)) for _ in range(2))
-        while not asked:
-            await asyncio.sleep(0)
+        await until(lambda: bool(asked))
         leaving.cancel()
         answer.set()
         assert [str(address) for address in await staying] == ["8.8.8.8"]

@@ -1,5 +1,7 @@
 """What answers mean, byte by byte: no sockets here."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -70,7 +72,7 @@ def read(*pieces: bytes) -> AnswerReader:
 
 def cut_at(raw: bytes, cuts: list[int]) -> list[bytes]:
     places = sorted({0, len(raw), *(cut % len(raw) for cut in cuts)})
-    return [raw[start:end] for start, end in zip(places, places[1:], strict=False)]
+    return [raw[start:end] for start, end in pairwise(places)]
 
 
 @given(st.sampled_from(WHOLE), st.lists(st.integers(0, 10_000), max_size=12))
@@ -164,7 +166,9 @@ def test_a_longer_body_is_cut_and_the_answer_is_complete_without_the_rest(framin
 
 
 def test_headers_come_as_they_were_sent_without_the_space_around_their_values() -> None:
-    reader = read(b"HTTP/1.1 200 OK\r\nRetry-AFTER: \t120 \t\r\nX:\r\nX: caf\xe9, \xc3\xa9\r\nContent-Length: 0\r\n\r\n")
+    reader = read(
+        b"HTTP/1.1 200 OK\r\nRetry-AFTER: \t120 \t\r\nX:\r\nX: caf\xe9, \xc3\xa9\r\nContent-Length: 0\r\n\r\n"
+    )
     assert reader.headers == [
         ("Retry-AFTER", "120"),
         ("X", ""),

@@ -2,19 +2,15 @@
 
 import asyncio
 import socket
-from collections.abc import Sequence
-from datetime import timedelta
-from ipaddress import ip_address
-from itertools import pairwise
+from contextlib import suppress
 
 import pytest
 
 from hookline.adapters.http_answer import CLOSED_BEFORE, CLOSED_IN_BODY, CLOSED_IN_HEAD
 from hookline.adapters.http_sender import STOPPED, request_bytes
-from hookline.domain.networks import Address
 from hookline.ports.sender import MAX_ANSWER_BYTES, Sender
-from tests.adapters.posting import OK, Run, both_loops, leading_to, post, sending
-from tests.fakes import MONDAY, ManualClock, RawReceiver, Visit, answering, until
+from tests.adapters.posting import OK, Run, both_loops, has_read, post, sending
+from tests.fakes import MONDAY, ManualClock, RawReceiver, Visit, answering, turn, until
 
 pytestmark = both_loops
 
@@ -25,7 +21,12 @@ pytestmark = both_loops
 def test_a_post_arrives_byte_for_byte(run: Run) -> None:
     async def scenario() -> None:
         async with RawReceiver.running(answering(OK)) as receiver, sending() as sender:
-            headers = (("Content-Type", "application/json"), ("webhook-id", "evt_1"), ("X-Tab", "a\tb"), ("X-Empty", ""))
+            headers = (
+                ("Content-Type", "application/json"),
+                ("webhook-id", "evt_1"),
+                ("X-Tab", "a\tb"),
+                ("X-Empty", ""),
+            )
             target = "/a%2Fb/%zz?x=1&y=%20&y='\"<>|\\^`{}"
             answer = await sender.send(post(receiver.port, target=target, headers=headers, body=b'{"a":1}\r\n\0'))
             assert answer.error == ""
@@ -178,7 +179,7 @@ def test_of_an_endless_body_the_beginning_is_kept_and_the_connection_closed(run:
     async def endless(visit: Visit) -> None:
         await visit.request()
         await visit.write(b"HTTP/1.1 200 OK\r\n\r\n")
-        with pytest.raises(ConnectionError):
+        with suppress(ConnectionError):
             while True:
                 await visit.write(b"x" * 4096)
 
@@ -303,15 +304,77 @@ def test_an_answer_that_is_not_there_in_time_is_given_up(
         async with RawReceiver.running(stalling) as receiver, sending(clock) as sender:
             sent = asyncio.ensure_future(sender.send(post(receiver.port)))
             await written.wait()
+            await until(lambda: has_read(sender) == bool(beginning))
             clock.advance(seconds=14.9)
-            if beginning:
-                await asyncio.get_running_loop().run_in_executor(None, lambda: None)  # the beginning is on its way
-            await _until_read(sender, beginning)
+            await until(lambda: clock.alarms_set == 1)
             assert not sent.done()
             clock.advance(seconds=0.1)
             answer = await sent
             assert (answer.status, answer.error) == (status, sentence)
             assert answer.duration_ms == pytest.approx(15_000)
             await until(lambda: receiver.departures == 1)
+
+    run(scenario())
+
+
+def test_a_body_that_drips_does_not_stretch_the_time(run: Run) -> None:
+    clock = ManualClock()
+
+    async def dripping(visit: Visit) -> None:
+        await visit.request()
+        await visit.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        for _ in range(1000):
+            clock.advance(seconds=1)
+            await visit.write(b"x")
+            await turn()
+
+    async def scenario() -> None:
+        async with RawReceiver.running(dripping) as receiver, sending(clock) as sender:
+            answer = await sender.send(post(receiver.port, timeout_seconds=10))
+            assert answer.error in ("No answer within 10 s.", "No end of the answer within 10 s.")
+            assert len(answer.body) < 15
+
+    run(scenario())
+
+
+# Leaving
+
+
+def test_whoever_is_cancelled_leaves_no_connection_behind(run: Run) -> None:
+    async def scenario() -> None:
+        asked = asyncio.Event()
+
+        async def stalling(visit: Visit) -> None:
+            await visit.request()
+            asked.set()
+            await visit.gone()
+
+        async with RawReceiver.running(stalling) as receiver, sending() as sender:
+            sent = asyncio.ensure_future(sender.send(post(receiver.port)))
+            await asked.wait()
+            sent.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await sent
+            await until(lambda: receiver.departures == 1)
+
+    run(scenario())
+
+
+def test_closing_ends_what_is_under_way_and_lets_nothing_new_begin(run: Run) -> None:
+    async def scenario() -> None:
+        asked = asyncio.Event()
+
+        async def stalling(visit: Visit) -> None:
+            await visit.request()
+            asked.set()
+            await visit.gone()
+
+        async with RawReceiver.running(stalling) as receiver, sending() as sender:
+            sent = asyncio.ensure_future(sender.send(post(receiver.port)))
+            await asked.wait()
+            await asyncio.gather(sender.close(), sender.close())
+            assert (await sent).error == STOPPED
+            assert (await sender.send(post(receiver.port))).error == STOPPED
+            assert receiver.visits == 1
 
     run(scenario())

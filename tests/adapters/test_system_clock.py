@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hookline.adapters import system_clock
 from hookline.adapters.system_clock import SystemClock
 from hookline.ports.clock import Clock
 
@@ -40,7 +39,7 @@ def test_a_sleeper_notices_within_a_second_that_the_machine_was_set_forward(monk
     async def nap(seconds: float) -> None:
         naps.append(seconds)
 
-    monkeypatch.setattr(system_clock.asyncio, "sleep", nap)
+    monkeypatch.setattr(asyncio, "sleep", nap)
     asyncio.run(clock.sleep_until(wall + timedelta(days=2)))
     assert naps == [1.0, 1.0]
 
@@ -55,7 +54,7 @@ def test_a_sleeper_sleeps_on_when_the_machine_was_set_back(monkeypatch: pytest.M
     async def nap(seconds: float) -> None:
         naps.append(seconds)
 
-    monkeypatch.setattr(system_clock.asyncio, "sleep", nap)
+    monkeypatch.setattr(asyncio, "sleep", nap)
     asyncio.run(clock.sleep_until(instant))
     assert naps == [0.5, 1.0]
 

@@ -88,14 +88,17 @@ class AnswerReader:
     # What llhttp calls. An answer that is over hears no more of what the connection still brings.
 
     def on_message_begin(self) -> None:
+        """Take note of an answer, asked for or not."""
         if self.over:
             self.reusable = False  # the receiver talks without being asked
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep one header, as it was sent."""
         if self.status is None and not self.over:  # later ones are trailers
             self.headers.append((name.decode("latin-1"), value.decode("latin-1").rstrip(" \t")))
 
     def on_headers_complete(self) -> None:
+        """Decide what the status means for what follows."""
         if self.over:
             return
         status = self._parser.get_status_code()
@@ -111,6 +114,7 @@ class AnswerReader:
             self._fail(f"What came back is not HTTP/1.1 (there is no status {status}).")
 
     def on_body(self, piece: bytes) -> None:
+        """Keep the beginning of the body, and call it enough once there is more."""
         if self.over:
             return
         self.body += piece
@@ -119,6 +123,7 @@ class AnswerReader:
             self._finish(reusable=False)
 
     def on_message_complete(self) -> None:
+        """The answer is whole, unless it was but a hint."""
         if self.status is not None and not self.over:
             self._finish(reusable=self._parser.should_keep_alive())
 

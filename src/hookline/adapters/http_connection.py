@@ -81,10 +81,13 @@ class Connection(asyncio.Protocol):
 
     def exchange(self, request: bytes) -> asyncio.Future[None]:
         """Write one request; the future is done when `answer` is over. Cancelling it leaves only `close` to do."""
-        self.answer.begin()
+        if self.reused:
+            self.answer.begin()
         answered = self._answered = asyncio.get_running_loop().create_future()
         if self._transport is None or self._transport.is_closing():
             self._end(cut=True)
+        elif self.answer.over:
+            self._settle()
         else:
             self._transport.write(request)
         return answered
@@ -113,27 +116,30 @@ class Connection(asyncio.Protocol):
     # What the event loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep what we write to."""
         self._transport = cast("asyncio.Transport", transport)  # which is what stream sockets have
 
     def data_received(self, data: bytes) -> None:
-        if self._answered is None:
-            self.close()  # nobody asked
+        """Read on in the answer that is awaited."""
+        if self._answered is None and self.reused:
+            self.close()  # nobody asked; but who is new may turn us away at the door, and that is an answer
         elif self.answer.feed(data):
             self._settle()
 
     def eof_received(self) -> None:
+        """The receiver has said all it wants to; the loop closes our side."""
         self._end(cut=False)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone, by whoever's doing."""
         self._end(cut=exc is not None)
         self._transport = None
         if self._on_lost is not None:
             self._on_lost(self)
 
     def _end(self, *, cut: bool) -> None:
-        if self._answered is not None:
-            self.answer.end(cut=cut)
-            self._settle()
+        self.answer.end(cut=cut)
+        self._settle()
 
     def _settle(self) -> None:
         answered, self._answered = self._answered, None
@@ -182,6 +188,7 @@ class _Call:
         self._tls = tls
 
     async def made(self, guard: AddressGuard) -> Connection:
+        """Go all the way: name, address, certificate."""
         try:
             addresses = await guard.vetted(self._origin.host, self._origin.port)
         except NowhereToConnect as error:

@@ -97,7 +97,7 @@ class Pool:
             room.line.remove(waiter)
         if not room.line:
             self._starving.pop(room, None)
-        if waiter.cancelled() or not waiter.done():
+        if not waiter.done() or waiter.cancelled() or waiter.exception() is not None:
             self._forget_if_empty(room)
         elif (connection := waiter.result()) is not None:
             self.release(room, connection)

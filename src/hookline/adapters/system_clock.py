@@ -25,7 +25,7 @@ class SystemClock:
 
     async def sleep_until(self, instant: datetime) -> None:
         """Sleep in slices, looking at the wall between them: it may have been set meanwhile."""
-        while (left := (instant - self.now()).total_seconds()) > 0:
+        while (left := (instant - self.now()).total_seconds()) > 0:  # noqa: ASYNC110 - the wall is no event
             await asyncio.sleep(min(max(left, _SHORTEST_SECONDS), _GLANCE_SECONDS))
 
     def alarm(self, after_seconds: float, ring: Callable[[], None]) -> Alarm:

@@ -1,0 +1,177 @@
+"""The sender over TLS: whose certificate it believes, and what it says when it does not."""
+
+import asyncio
+import shutil
+import ssl
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from hookline.ports.sender import Answer
+from tests.adapters.posting import OK, Run, both_loops, post, sending
+from tests.fakes import ManualClock, RawReceiver, Visit, answering, until
+
+pytestmark = [
+    both_loops,
+    pytest.mark.skipif(shutil.which("openssl") is None, reason="makes its certificates with the openssl command"),
+]
+
+
+class Authority:
+    """A certificate authority that lives as long as a test run."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._issue("ca", "-subj", "/CN=Test authority", "-addext", "basicConstraints=critical,CA:TRUE")
+        self.trusting = ssl.create_default_context(cafile=str(folder / "ca.pem"))
+
+    def server(self, names: str, *, days: int = 1, trusted: bool = True) -> ssl.SSLContext:
+        """What a receiver needs to prove that it is `names`, such as "DNS:a.example,IP:127.0.0.1"."""
+        stem = f"server{len(list(self._folder.iterdir()))}"
+        signer = ["-CA", str(self._folder / "ca.pem"), "-CAkey", str(self._folder / "ca.key")] if trusted else []
+        self._issue(stem, "-subj", "/CN=Test receiver", "-addext", f"subjectAltName={names}", *signer, days=days)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self._folder / f"{stem}.pem", self._folder / f"{stem}.key")
+        return context
+
+    def _issue(self, stem: str, *how: str, days: int = 1) -> None:
+        kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", str(days)]
+        files = ["-keyout", str(self._folder / f"{stem}.key"), "-out", str(self._folder / f"{stem}.pem")]
+        subprocess.run(["openssl", "req", "-x509", *kind, *files, *how], check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+async def told(authority: Authority, server: ssl.SSLContext, host: str) -> tuple[Answer, int]:
+    """What comes of a POST to `host`, and the port."""
+    async with RawReceiver.running(answering(OK), tls=server) as receiver, sending(tls=authority.trusting) as sender:
+        return await sender.send(post(receiver.port, scheme="https", host=host)), receiver.port
+
+
+@pytest.mark.parametrize("host", ["a.example", "A.Example", "a.example.", "127.0.0.1"])
+def test_a_receiver_that_proves_its_name_gets_the_post(run: Run, authority: Authority, host: str) -> None:
+    async def scenario() -> None:
+        answer, _ = await told(authority, authority.server("DNS:a.example,IP:127.0.0.1"), host)
+        assert (answer.status, answer.body, answer.error) == (200, b"ok", "")
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("host", "complaint"),
+    [
+        ("b.example", "Hostname mismatch, certificate is not valid for 'b.example'"),
+        ("127.0.0.1", "IP address mismatch, certificate is not valid for '127.0.0.1'"),
+    ],
+)
+def test_a_receiver_with_another_name_gets_nothing(run: Run, authority: Authority, host: str, complaint: str) -> None:
+    async def scenario() -> None:
+        answer, _ = await told(authority, authority.server("DNS:a.example"), host)
+        assert (answer.status, answer.error) == (None, f"The certificate of {host} is not valid: {complaint}.")
+
+    run(scenario())
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(run: Run, authority: Authority) -> None:
+    async def scenario() -> None:
+        answer, _ = await told(authority, authority.server("DNS:a.example", trusted=False), "a.example")
+        assert answer.error == "The certificate of a.example is not valid: self-signed certificate."
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(("host", "announced"), [("a.example", "a.example"), ("127.0.0.1", None)])
+def test_a_name_is_announced_and_an_address_is_not(
+    run: Run, authority: Authority, host: str, announced: str | None
+) -> None:
+    async def scenario() -> None:
+        heard: list[str | None] = []
+        server = authority.server("DNS:a.example,IP:127.0.0.1")
+        server.sni_callback = lambda _, name, __: heard.append(name)
+        answer, _ = await told(authority, server, host)
+        assert answer.status == 200
+        assert heard == [announced]
+
+    run(scenario())
+
+
+def test_a_connection_over_tls_is_used_again(run: Run, authority: Authority) -> None:
+    async def scenario() -> None:
+        server = authority.server("DNS:a.example")
+        script = answering(OK, OK, OK)
+        async with RawReceiver.running(script, tls=server) as receiver, sending(tls=authority.trusting) as sender:
+            for _ in range(3):
+                assert (await sender.send(post(receiver.port, scheme="https", host="a.example"))).status == 200
+            assert receiver.visits == 1
+
+    run(scenario())
+
+
+def test_a_long_body_arrives_whole_and_an_answer_that_lasts_until_the_end_is_read(
+    run: Run, authority: Authority
+) -> None:
+    async def scenario() -> None:
+        server = authority.server("DNS:a.example")
+        script = answering(b"HTTP/1.1 200 OK\r\n\r\nall of it")
+        async with RawReceiver.running(script, tls=server) as receiver, sending(tls=authority.trusting) as sender:
+            body = bytes(range(256)) * 5000
+            answer = await sender.send(post(receiver.port, scheme="https", host="a.example", body=body))
+            assert (answer.status, answer.body, answer.error) == (200, b"all of it", "")
+            assert receiver.requests[0].endswith(body)
+
+    run(scenario())
+
+
+def test_a_receiver_that_speaks_no_tls_is_a_sentence(run: Run, authority: Authority) -> None:
+    async def scenario() -> None:
+        async def plain(visit: Visit) -> None:
+            await visit.reader.read(1)
+            await visit.write(b"HTTP/1.1 400 The plain HTTP request was sent to HTTPS port\r\n\r\n")
+            await visit.gone()
+
+        async with RawReceiver.running(plain) as receiver, sending(tls=authority.trusting) as sender:
+            answer = await sender.send(post(receiver.port, scheme="https", host="a.example"))
+            place = f"a.example port {receiver.port}"
+            assert answer.error == f"No TLS connection to {place}: wrong version number."
+
+    run(scenario())
+
+
+def test_a_receiver_that_hangs_up_during_the_handshake_is_a_sentence(run: Run, authority: Authority) -> None:
+    async def scenario() -> None:
+        async def hanging_up(visit: Visit) -> None:
+            await visit.reader.read(1)
+
+        async with RawReceiver.running(hanging_up) as receiver, sending(tls=authority.trusting) as sender:
+            answer = await sender.send(post(receiver.port, scheme="https", host="a.example"))
+            assert answer.error.startswith(f"No TLS connection to a.example port {receiver.port}: ")
+
+    run(scenario())
+
+
+def test_a_handshake_that_does_not_end_is_given_up_after_the_time_for_connecting(
+    run: Run, authority: Authority
+) -> None:
+    clock = ManualClock()
+
+    async def scenario() -> None:
+        greeted = asyncio.Event()
+
+        async def silent(visit: Visit) -> None:
+            await visit.reader.read(1)
+            greeted.set()
+            await visit.gone()
+
+        async with RawReceiver.running(silent) as receiver, sending(clock, tls=authority.trusting) as sender:
+            sent = asyncio.ensure_future(sender.send(post(receiver.port, scheme="https", host="a.example")))
+            await greeted.wait()
+            clock.advance(seconds=5)
+            answer = await sent
+            assert answer.error == f"No TLS connection to a.example port {receiver.port} within 5 s."
+            await until(lambda: receiver.departures == 1)
+
+    run(scenario())
