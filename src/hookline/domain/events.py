@@ -11,6 +11,7 @@ import json
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from typing import Annotated, Any, Final
 
 from hookline.domain.ids import EventId, SubjectId
@@ -139,16 +140,21 @@ FIRED_WHEN: Final[dict[EventKind, str]] = {
 
 def plain(value: Any) -> Any:
     """A payload as JSON's own kinds of value, every key present."""
-    if is_dataclass(value):
-        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, tuple):
         return [plain(item) for item in value]
-    return value
+    names = _attributes(value.__class__)
+    return {name: plain(getattr(value, name)) for name in names} if names else value
+
+
+@cache
+def _attributes(kind: type[Any]) -> tuple[str, ...]:
+    """The names of a payload class's attributes; none for JSON's own kinds of value."""
+    return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()
 
 
 def canonical_bytes(value: Any) -> bytes:
     """UTF-8 JSON, keys sorted by code point at every level, no insignificant white space, non-ASCII unescaped."""
-    return json.dumps(plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    return json.dumps(plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -106,7 +106,8 @@ def list_events(
 def _verdict(tx: Transaction, outcome: Outcome) -> Verdict:
     webhook = tx.webhooks.webhook(outcome.claim.webhook.id)
     policy = (webhook or outcome.claim.webhook).retry_policy
-    verdict = judge(outcome, policy, now=tx.now, jitter=tx.draw())
+    jitter = 0.0 if outcome.attempt.is_success else tx.draw()
+    verdict = judge(outcome, policy, now=tx.now, jitter=jitter)
     gone = webhook is None or not webhook.is_active
     if gone and verdict.signal is Signal.FAILED:
         return Verdict(signal=Signal.WITHDRAWN)
