@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Final
 
 from hookline.adapters.sql.paging import Where, page_of
-from hookline.adapters.sql.session import Row, Session, first, instant, instant_or_none, micros, micros_or_none
+from hookline.adapters.sql.session import Insert, Row, Session, first, instant, instant_or_none, micros, micros_or_none
 from hookline.domain.events import MeetingPayload, Participant, QuestionAndAnswer, canonical_bytes
 from hookline.domain.ids import MeetingId
 from hookline.domain.meetings import Meeting, MeetingDetails, MeetingStatus
@@ -14,28 +14,27 @@ from hookline.ports.storage import MeetingFilter, Page, Timer
 _COLUMNS: Final = """
     id, start_at, end_at, payload, booked_body, version, sequence, created_at, modified_at, cancelled_at, cancel_reason
 """
-ADD_MEETING: Final = """
-    INSERT INTO meeting (id, account_email, start_at, end_at, payload, booked_body, version, sequence, created_at,
-        modified_at, cancelled_at, cancel_reason)
-    VALUES (:id, :account_email, :start_at, :end_at, :payload, :booked_body, :version, :sequence, :created_at,
-        :modified_at, :cancelled_at, :cancel_reason)
-"""
+ADD_MEETING: Final = Insert(
+    "meeting",
+    (
+        *("id", "account_email", "start_at", "end_at", "payload", "booked_body", "version", "sequence"),
+        *("created_at", "modified_at", "cancelled_at", "cancel_reason"),
+    ),
+)
 SAVE_MEETING: Final = """
     UPDATE meeting SET account_email = :account_email, start_at = :start_at, end_at = :end_at, payload = :payload,
         booked_body = :booked_body, version = :version, sequence = :sequence, modified_at = :modified_at,
         cancelled_at = :cancelled_at, cancel_reason = :cancel_reason
     WHERE id = :id
 """
-ADD_PARTICIPANT: Final = """
-    INSERT INTO meeting_participant (email, meeting_id) VALUES (:email, :meeting_id)
-    ON CONFLICT DO NOTHING
-"""
+ADD_PARTICIPANT: Final = Insert("meeting_participant", ("email", "meeting_id"), "DO NOTHING")
 MEETING: Final = f"SELECT {_COLUMNS} FROM meeting WHERE id = :id"
 MEETINGS: Final = f"SELECT {_COLUMNS} FROM meeting WHERE {{where}} ORDER BY id DESC LIMIT :limit"
-SET_TIMER: Final = """
-    INSERT INTO timer (meeting_id, version, due_at) VALUES (:meeting_id, :version, :due_at)
-    ON CONFLICT (meeting_id) DO UPDATE SET version = excluded.version, due_at = excluded.due_at
-"""
+SET_TIMER: Final = Insert(
+    "timer",
+    ("meeting_id", "version", "due_at"),
+    "(meeting_id) DO UPDATE SET version = excluded.version, due_at = excluded.due_at",
+)
 CLEAR_TIMER: Final = "DELETE FROM timer WHERE meeting_id = :meeting_id"
 HAS_TIMER: Final = "SELECT 1 FROM timer WHERE meeting_id = :meeting_id"
 DUE_TIMERS: Final = """
@@ -51,14 +50,10 @@ class SqlCalendar:
         self._session = session
 
     def add(self, meeting: Meeting) -> None:
-        self._session.run(ADD_MEETING, _parameters(meeting))
-        self._session.run_many(
-            ADD_PARTICIPANT,
-            [
-                {"email": participant.EMAIL.lower(), "meeting_id": meeting.id}
-                for participant in meeting.details.payload.event_participants
-            ],
-        )
+        values = _parameters(meeting)
+        self._session.insert(ADD_MEETING, tuple(values[column] for column in ADD_MEETING.columns))
+        for participant in meeting.details.payload.event_participants:
+            self._session.insert(ADD_PARTICIPANT, (participant.EMAIL.lower(), meeting.id))
 
     def save(self, meeting: Meeting) -> None:
         self._session.run(SAVE_MEETING, _parameters(meeting))
@@ -84,10 +79,7 @@ class SqlCalendar:
         return page_of(rows, limit, _meeting)
 
     def set_timer(self, timer: Timer) -> None:
-        self._session.run(
-            SET_TIMER,
-            {"meeting_id": timer.meeting_id, "version": timer.version, "due_at": micros(timer.due_at)},
-        )
+        self._session.insert(SET_TIMER, (timer.meeting_id, timer.version, micros(timer.due_at)))
         self._session.doings.timers = True
 
     def clear_timer(self, meeting_id: MeetingId) -> None:

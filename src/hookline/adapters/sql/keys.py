@@ -3,26 +3,24 @@
 from datetime import datetime
 from typing import Final
 
-from hookline.adapters.sql.session import Row, Session, first, instant, micros
+from hookline.adapters.sql.session import Insert, Row, Session, first, instant, micros
 from hookline.domain.ids import KeyId
 from hookline.domain.keys import ApiKey, Scope
 from hookline.ports.storage import StoredAnswer
 
-ADD_KEY: Final = """
-    INSERT INTO api_key (id, name, scope, digest, created_at) VALUES (:id, :name, :scope, :digest, :created_at)
-"""
+ADD_KEY: Final = Insert("api_key", ("id", "name", "scope", "digest", "created_at"))
 KEY_BY_DIGEST: Final = "SELECT id, name, scope, digest, created_at FROM api_key WHERE digest = :digest"
 ALL_KEYS: Final = "SELECT id, name, scope, digest, created_at FROM api_key ORDER BY id"
 REMOVE_KEY: Final = "DELETE FROM api_key WHERE id = :id"
 ANSWER: Final = """
     SELECT fingerprint, status, body, created_at FROM answer WHERE owner = :owner AND key = :key
 """
-KEEP_ANSWER: Final = """
-    INSERT INTO answer (owner, key, fingerprint, status, body, created_at)
-    VALUES (:owner, :key, :fingerprint, :status, :body, :created_at)
-    ON CONFLICT (owner, key) DO UPDATE SET fingerprint = excluded.fingerprint, status = excluded.status,
-        body = excluded.body, created_at = excluded.created_at
-"""
+KEEP_ANSWER: Final = Insert(
+    "answer",
+    ("owner", "key", "fingerprint", "status", "body", "created_at"),
+    "(owner, key) DO UPDATE SET fingerprint = excluded.fingerprint, status = excluded.status, body = excluded.body,"
+    " created_at = excluded.created_at",
+)
 FORGET_ANSWERS: Final = """
     DELETE FROM answer WHERE (owner, key) IN (
         SELECT owner, key FROM answer WHERE created_at < :before ORDER BY created_at LIMIT :limit)
@@ -36,16 +34,7 @@ class SqlKeys:
         self._session = session
 
     def add(self, key: ApiKey) -> None:
-        self._session.run(
-            ADD_KEY,
-            {
-                "id": key.id,
-                "name": key.name,
-                "scope": key.scope.value,
-                "digest": key.digest,
-                "created_at": micros(key.created_at),
-            },
-        )
+        self._session.insert(ADD_KEY, (key.id, key.name, key.scope.value, key.digest, micros(key.created_at)))
 
     def by_digest(self, digest: str) -> ApiKey | None:
         row = first(self._session.rows(KEY_BY_DIGEST, {"digest": digest}))
@@ -72,16 +61,8 @@ class SqlAnswers:
         return StoredAnswer(fingerprint=fingerprint, status=status, body=body, created_at=instant(created_at))
 
     def keep(self, owner: str, key: str, answer: StoredAnswer) -> None:
-        self._session.run(
-            KEEP_ANSWER,
-            {
-                "owner": owner,
-                "key": key,
-                "fingerprint": answer.fingerprint,
-                "status": answer.status,
-                "body": answer.body,
-                "created_at": micros(answer.created_at),
-            },
+        self._session.insert(
+            KEEP_ANSWER, (owner, key, answer.fingerprint, answer.status, answer.body, micros(answer.created_at))
         )
 
     def forget_before(self, instant: datetime, *, limit: int) -> int:

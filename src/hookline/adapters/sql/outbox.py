@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from hookline.adapters.sql.paging import Where, page_of
-from hookline.adapters.sql.records import ATTEMPT_COLUMNS, CUT_SHORT, attempt_of, attempt_parameters, delivery_of
+from hookline.adapters.sql.records import ATTEMPT_COLUMNS, CUT_SHORT, attempt_of, attempt_row, delivery_of
 from hookline.adapters.sql.session import (
+    Insert,
     Row,
     Session,
     first,
@@ -18,6 +19,7 @@ from hookline.adapters.sql.session import (
     instant_or_none,
     micros,
     micros_or_none,
+    to_json,
 )
 from hookline.adapters.sql.webhooks import SqlWebhooks
 from hookline.domain.deliveries import Claim, Delivery, Outcome, State, Verdict
@@ -27,43 +29,53 @@ from hookline.domain.webhooks import Webhook
 from hookline.ports.storage import DeliveryFilter, Page
 
 _EVENT_COLUMNS: Final = "e.id, e.kind, e.subject, e.sequence, e.occurred_at, e.created_at, e.body, e.is_test"
-ADD_EVENT: Final = """
-    INSERT INTO event (id, kind, subject, sequence, occurred_at, created_at, body, is_test)
-    VALUES (:id, :kind, :subject, :sequence, :occurred_at, :created_at, :body, :is_test)
-"""
+ADD_EVENT: Final = Insert(
+    "event", ("id", "kind", "subject", "sequence", "occurred_at", "created_at", "body", "is_test")
+)
 EVENT: Final = f"SELECT {_EVENT_COLUMNS} FROM event e WHERE e.id = :id"
 EVENTS: Final = f"SELECT e.position, {_EVENT_COLUMNS} FROM event e WHERE {{where}} ORDER BY e.position LIMIT :limit"
 AFTER_EVENT: Final = """
     e.position > COALESCE(
         (SELECT position FROM event WHERE id = :after), (SELECT MAX(position) FROM event WHERE id < :after), 0)
 """
-OWE: Final = """
-    INSERT INTO delivery (id, event_id, webhook_id, due_at, token, attempt, failures, give_up_at, created_at)
-    VALUES (:id, :event_id, :webhook_id, :due_at, :token, :attempt, 0, :give_up_at, :created_at)
-"""
+OWE: Final = Insert(
+    "delivery",
+    ("id", "event_id", "webhook_id", "due_at", "token", "attempt", "failures", "give_up_at", "created_at"),
+)
 DUE: Final = f"""
     SELECT d.id, d.attempt, d.failures, d.give_up_at, d.token, d.due_at, {_EVENT_COLUMNS}
     FROM delivery d JOIN event e ON e.id = d.event_id
     WHERE d.webhook_id = :webhook_id AND d.due_at <= :now
     ORDER BY d.due_at, d.id LIMIT :limit
 """
-CLAIM: Final = "UPDATE delivery SET attempt = attempt + 1, due_at = :lease_until, token = :token WHERE id = :id"
-NEXT_DUE: Final = "SELECT MIN(due_at) FROM delivery WHERE webhook_id = :webhook_id"
-SETTLED: Final = "DELETE FROM delivery WHERE id = :id AND token = :token"
-KEEP_SETTLED: Final = """
-    INSERT INTO settled_delivery (id, event_id, webhook_id, status, attempt, give_up_at, created_at, settled_at)
-    VALUES (:id, :event_id, :webhook_id, :status, :attempt, :give_up_at, :created_at, :settled_at)
+CLAIM: Final = """
+    UPDATE delivery SET attempt = attempt + 1, due_at = :lease_until, token = :token
+    WHERE id IN (SELECT value FROM json_each(:ids))
 """
+NEXT_DUE: Final = "SELECT MIN(due_at) FROM delivery WHERE webhook_id = :webhook_id"
+#: The proof of a claim is its delivery and its token together: a token alone may be that of many.
+SETTLED: Final = """
+    DELETE FROM delivery
+    WHERE id IN (SELECT value FROM json_each(:ids)) AND id || ' ' || token IN (SELECT value FROM json_each(:proofs))
+    RETURNING id
+"""
+KEEP_SETTLED: Final = Insert(
+    "settled_delivery",
+    ("id", "event_id", "webhook_id", "status", "attempt", "give_up_at", "created_at", "settled_at"),
+)
 POSTPONED: Final = """
     UPDATE delivery SET due_at = :due_at, token = NULL, failures = failures + 1 WHERE id = :id AND token = :token
 """
-KEEP_ATTEMPT: Final = """
-    INSERT INTO attempt (delivery_id, number, started_at, duration_us, status, error, response_headers, response_body)
-    VALUES (:delivery_id, :number, :started_at, :duration_us, :status, :error, :response_headers, :response_body)
-    ON CONFLICT (delivery_id, number) DO UPDATE SET started_at = excluded.started_at,
-        duration_us = excluded.duration_us, status = excluded.status, error = excluded.error,
-        response_headers = excluded.response_headers, response_body = excluded.response_body
-"""
+KEEP_ATTEMPT: Final = Insert(
+    "attempt",
+    (
+        *("delivery_id", "number", "started_at", "duration_us", "status", "error"),
+        *("response_headers", "response_body"),
+    ),
+    "(delivery_id, number) DO UPDATE SET started_at = excluded.started_at, duration_us = excluded.duration_us,"
+    " status = excluded.status, error = excluded.error, response_headers = excluded.response_headers,"
+    " response_body = excluded.response_body",
+)
 KEEP_CUT_SHORT: Final = """
     INSERT INTO attempt (delivery_id, number, started_at, duration_us, status, error, response_headers, response_body)
     SELECT id, attempt, created_at, 0, NULL, :error, '[]', :nothing FROM delivery WHERE {where}
@@ -133,18 +145,18 @@ class SqlOutbox:
     # Events
 
     def add_event(self, event: Event) -> None:
-        self._session.run(
+        self._session.insert(
             ADD_EVENT,
-            {
-                "id": event.id,
-                "kind": event.kind.value,
-                "subject": event.subject,
-                "sequence": event.sequence,
-                "occurred_at": micros(event.occurred_at),
-                "created_at": micros(event.created_at),
-                "body": event.body,
-                "is_test": int(event.is_test),
-            },
+            (
+                event.id,
+                event.kind.value,
+                event.subject,
+                event.sequence,
+                micros(event.occurred_at),
+                micros(event.created_at),
+                event.body,
+                int(event.is_test),
+            ),
         )
 
     def event(self, event_id: str) -> Event | None:
@@ -168,10 +180,10 @@ class SqlOutbox:
 
     def owe(self, event: Event, webhook: Webhook, *, due_at: datetime, give_up_at: datetime | None) -> DeliveryId:
         session, doings = self._session, self._session.doings
-        claim = None
+        owed_id, claim = delivery_id(event.id, webhook.id), None
         if due_at <= session.now and doings.claimed_of[webhook.id] < self._room(webhook.id):
             claim = Claim(
-                delivery_id=delivery_id(event.id, webhook.id),
+                delivery_id=owed_id,
                 attempt=1,
                 failures=0,
                 lease_until=session.now + self._lease,
@@ -183,19 +195,19 @@ class SqlOutbox:
             doings.born_claimed(claim)
         else:
             doings.owed = True
-        owed_id = delivery_id(event.id, webhook.id)
-        session.run(
+        session.insert(
             OWE,
-            {
-                "id": owed_id,
-                "event_id": event.id,
-                "webhook_id": webhook.id,
-                "due_at": micros(claim.lease_until if claim else due_at),
-                "token": claim.token if claim else None,
-                "attempt": claim.attempt if claim else 0,
-                "give_up_at": micros_or_none(give_up_at),
-                "created_at": micros(session.now),
-            },
+            (
+                owed_id,
+                event.id,
+                webhook.id,
+                micros(claim.lease_until if claim else due_at),
+                claim.token if claim else None,
+                claim.attempt if claim else 0,
+                0,
+                micros_or_none(give_up_at),
+                micros(session.now),
+            ),
         )
         return owed_id
 
@@ -206,10 +218,9 @@ class SqlOutbox:
             share = min(room(webhook.id), limit - len(claims))
             if share > 0:
                 claims += self._claim_for(webhook, share, lease_until, token)
-        self._session.run_many(
-            CLAIM,
-            [{"id": claim.delivery_id, "lease_until": micros(lease_until), "token": token} for claim in claims],
-        )
+        if claims:
+            ids = to_json([claim.delivery_id for claim in claims])
+            self._session.run(CLAIM, {"ids": ids, "lease_until": micros(lease_until), "token": token})
         return claims
 
     def next_due_at(self, room: Callable[[WebhookId], int]) -> datetime | None:
@@ -224,32 +235,25 @@ class SqlOutbox:
 
     def settle(self, verdicts: Sequence[tuple[Outcome, Verdict]]) -> list[Claim]:
         session = self._session
-        lost: list[Claim] = []
-        settled: list[dict[str, Any]] = []
+        held = self._settle_final([outcome.claim for outcome, verdict in verdicts if verdict.due_at is None])
+        lost = []
         for outcome, verdict in verdicts:
             claim = outcome.claim
-            proof = {"id": claim.delivery_id, "token": claim.token}
-            if verdict.due_at is not None:
-                held = session.run(POSTPONED, {**proof, "due_at": micros(verdict.due_at)})
-                session.doings.owed = True
+            session.insert(KEEP_ATTEMPT, attempt_row(claim.delivery_id, outcome.attempt))
+            if verdict.due_at is None:
+                still_ours = claim.token == held.get(claim.delivery_id)
+                if still_ours:
+                    session.insert(KEEP_SETTLED, _settled_row(claim, verdict.state, session.now))
             else:
-                held = session.run(SETTLED, proof)
-                if held:
-                    settled.append(_settled_parameters(claim, verdict.state, session.now))
-            if not held:
+                still_ours = self._postpone(claim, verdict.due_at)
+            if not still_ours:
                 lost.append(claim)
-        session.run_many(KEEP_SETTLED, settled)
-        session.run_many(
-            KEEP_ATTEMPT,
-            [attempt_parameters(outcome.claim.delivery_id, outcome.attempt) for outcome, _ in verdicts],
-        )
         return lost
 
     def release(self, claims: Sequence[Claim]) -> None:
         now = micros(self._session.now)
-        self._session.run_many(
-            RELEASE, [{"id": claim.delivery_id, "token": claim.token, "now": now} for claim in claims]
-        )
+        for claim in claims:
+            self._session.run(RELEASE, {"id": claim.delivery_id, "token": claim.token, "now": now})
         self._session.doings.owed = True
 
     def recover(self) -> int:
@@ -339,6 +343,21 @@ class SqlOutbox:
             )
         return claims
 
+    def _settle_final(self, claims: Sequence[Claim]) -> dict[DeliveryId, int]:
+        """Take what is settled for good out of the hot table. Returns the tokens of those that were still ours."""
+        if not claims:
+            return {}
+        proofs = {f"{claim.delivery_id} {claim.token}": claim for claim in claims}
+        ids = to_json([claim.delivery_id for claim in claims])
+        gone = {row[0] for row in self._session.rows(SETTLED, {"ids": ids, "proofs": to_json(list(proofs))})}
+        return {claim.delivery_id: claim.token for claim in claims if claim.delivery_id in gone}
+
+    def _postpone(self, claim: Claim, due_at: datetime) -> bool:
+        """Give a delivery back until `due_at`, if it is still ours."""
+        self._session.doings.owed = True
+        proof = {"id": claim.delivery_id, "token": claim.token}
+        return bool(self._session.run(POSTPONED, {**proof, "due_at": micros(due_at)}))
+
     def _withdraw(self, where: str, parameters: dict[str, Any]) -> int:
         self._session.run(WITHDRAW.format(where=where), {**parameters, "now": micros(self._session.now)})
         return self._session.run(FORGET_OWED.format(where=where), parameters)
@@ -358,14 +377,14 @@ def _event(row: Sequence[Any]) -> Event:
     )
 
 
-def _settled_parameters(claim: Claim, state: State, now: datetime) -> dict[str, Any]:
-    return {
-        "id": claim.delivery_id,
-        "event_id": claim.event.id,
-        "webhook_id": claim.webhook.id,
-        "status": state.value,
-        "attempt": claim.attempt,
-        "give_up_at": micros_or_none(claim.give_up_at),
-        "created_at": micros(claim.event.created_at),
-        "settled_at": micros(now),
-    }
+def _settled_row(claim: Claim, state: State, now: datetime) -> Row:
+    return (
+        claim.delivery_id,
+        claim.event.id,
+        claim.webhook.id,
+        state.value,
+        claim.attempt,
+        micros_or_none(claim.give_up_at),
+        micros(claim.event.created_at),
+        micros(now),
+    )

@@ -4,16 +4,13 @@ import json
 from typing import Final
 
 from hookline.adapters.sql.paging import Where, page_of
-from hookline.adapters.sql.session import Row, Session, first, instant, micros
+from hookline.adapters.sql.session import Insert, Row, Session, first, instant, micros
 from hookline.domain.calls import Call
 from hookline.domain.events import AccountName, CallPayload, CallType, canonical_bytes
 from hookline.domain.ids import CallId
 from hookline.ports.storage import CallFilter, Page
 
-ADD_CALL: Final = """
-    INSERT INTO call (id, payload, type, phone_line, phone_number, source, created_at)
-    VALUES (:id, :payload, :type, :phone_line, :phone_number, :source, :created_at)
-"""
+ADD_CALL: Final = Insert("call", ("id", "payload", "type", "phone_line", "phone_number", "source", "created_at"))
 CALL: Final = "SELECT id, payload, source, created_at FROM call WHERE id = :id"
 CALLS: Final = "SELECT id, payload, source, created_at FROM call WHERE {where} ORDER BY id DESC LIMIT :limit"
 
@@ -25,17 +22,18 @@ class SqlPhone:
         self._session = session
 
     def add(self, call: Call) -> None:
-        self._session.run(
+        payload = call.payload
+        self._session.insert(
             ADD_CALL,
-            {
-                "id": call.id,
-                "payload": canonical_bytes(call.payload).decode(),
-                "type": call.payload.type.value,
-                "phone_line": call.payload.phone_line,
-                "phone_number": call.payload.phone_number,
-                "source": call.source,
-                "created_at": micros(call.created_at),
-            },
+            (
+                call.id,
+                canonical_bytes(payload).decode(),
+                payload.type.value,
+                payload.phone_line,
+                payload.phone_number,
+                call.source,
+                micros(call.created_at),
+            ),
         )
 
     def call(self, call_id: str) -> Call | None:

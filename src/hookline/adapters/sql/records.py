@@ -2,7 +2,7 @@
 
 import json
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
 from hookline.adapters.sql.session import Row, instant, instant_or_none, micros, to_json
 from hookline.domain.deliveries import Attempt, Delivery, State
@@ -15,18 +15,18 @@ CUT_SHORT: Final = "The process that made this attempt ended before it could rec
 _MICROSECONDS_PER_MS: Final = 1000
 
 
-def attempt_parameters(delivery_id: DeliveryId, attempt: Attempt) -> dict[str, Any]:
-    """An attempt as it is kept."""
-    return {
-        "delivery_id": delivery_id,
-        "number": attempt.number,
-        "started_at": micros(attempt.started_at),
-        "duration_us": round(attempt.duration_ms * _MICROSECONDS_PER_MS),
-        "status": attempt.status,
-        "error": attempt.error,
-        "response_headers": to_json(attempt.response_headers),
-        "response_body": attempt.response_body,
-    }
+def attempt_row(delivery_id: DeliveryId, attempt: Attempt) -> Row:
+    """An attempt as it is kept: its delivery, then `ATTEMPT_COLUMNS`."""
+    return (
+        delivery_id,
+        attempt.number,
+        micros(attempt.started_at),
+        round(attempt.duration_ms * _MICROSECONDS_PER_MS),
+        attempt.status,
+        attempt.error,
+        to_json(attempt.response_headers),
+        attempt.response_body,
+    )
 
 
 def attempt_of(row: Row) -> Attempt:

@@ -5,9 +5,10 @@ SQL is upper-case, with `:name` parameters; a dialect translates where its drive
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, Final, Protocol
 
 from hookline.domain.deliveries import Claim
@@ -59,6 +60,13 @@ class Doings:
         self.claims.append(claim)
         self.claimed_of[claim.webhook.id] += 1
 
+    def add(self, more: "Doings") -> None:
+        """What another commit did, told together with this one."""
+        self.claims += more.claims
+        self.claimed_of += more.claimed_of
+        self.owed |= more.owed
+        self.timers |= more.timers
+
     def mark(self) -> tuple[int, bool, bool]:
         """Where it stands, to be cut back to."""
         return len(self.claims), self.owed, self.timers
@@ -69,6 +77,22 @@ class Doings:
         for claim in self.claims[count:]:
             self.claimed_of[claim.webhook.id] -= 1
         del self.claims[count:]
+
+
+@dataclass(frozen=True, slots=True)
+class Insert:
+    """How rows get into a table. `conflict` is what follows ON CONFLICT, if anything."""
+
+    table: str
+    columns: tuple[str, ...]
+    conflict: str = ""
+
+    @cache  # noqa: B019  there is one for each table
+    def sql(self, count: int) -> str:
+        """The statement for `count` rows, with `?` for every value."""
+        row = f"({', '.join('?' * len(self.columns))})"
+        sql = f"INSERT INTO {self.table} ({', '.join(self.columns)}) VALUES {', '.join([row] * count)}"
+        return f"{sql} ON CONFLICT {self.conflict}" if self.conflict else sql
 
 
 class Session(Protocol):
@@ -91,11 +115,11 @@ class Session(Protocol):
     def run(self, sql: str, parameters: Parameters = ...) -> int:
         """Do it, and tell how many rows it touched."""
 
-    def run_many(self, sql: str, parameters: Iterable[Parameters]) -> None:
-        """Do it once for each set of parameters."""
+    def insert(self, insert: Insert, row: Row) -> None:
+        """Insert one row, together with others before anybody can ask for it."""
 
-    def insert_returning_id(self, sql: str, parameters: Parameters) -> int:
-        """Insert one row and tell the integer id that it got."""
+    def insert_returning_id(self, insert: Insert, row: Row) -> int:
+        """Insert one row now and tell the integer `id` that it got."""
 
 
 def first(rows: Sequence[Row]) -> Row | None:

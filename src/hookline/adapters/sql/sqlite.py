@@ -7,18 +7,19 @@ below SQL (a full disk, a locked file) undoes the whole commit and reaches every
 
 import random
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from hookline.adapters.sql.migrate import migrate_sqlite
-from hookline.adapters.sql.session import Doings, Parameters, Row
+from hookline.adapters.sql.session import Doings
+from hookline.adapters.sql.sqlite_session import GroupBroken, SqliteSession
 from hookline.adapters.sql.transaction import SqlTransaction
 from hookline.domain.deliveries import LEASE
 from hookline.domain.ids import WebhookId
-from hookline.errors import HooklineError, Unavailable
+from hookline.errors import Unavailable
 from hookline.ports.clock import Clock
 
 T = TypeVar("T")
@@ -26,8 +27,6 @@ P = ParamSpec("P")
 
 #: How long another process may hold the file before we answer that we cannot.
 BUSY_TIMEOUT_SECONDS: Final = 2.0
-_NOTHING: Final[Parameters] = {}
-_TOKEN_BITS: Final = 63
 
 
 def nobody_has_room(_: WebhookId) -> int:
@@ -50,38 +49,6 @@ class Answered:
 
     result: Any = None
     error: BaseException | None = None
-
-
-class SqliteSession:
-    """`adapters.sql.session.Session` on one connection."""
-
-    def __init__(self, connection: sqlite3.Connection, clock: Clock, dice: random.Random) -> None:
-        self._connection = connection
-        self._clock = clock
-        self._dice = dice
-        self.now = clock.now()
-        self.doings = Doings()
-
-    def begin_instant(self) -> None:
-        """The next transaction happens now."""
-        self.now = self._clock.now()
-
-    def token(self) -> int:
-        return self._dice.getrandbits(_TOKEN_BITS)
-
-    def rows(self, sql: str, parameters: Parameters = _NOTHING) -> list[Row]:
-        return self._connection.execute(sql, parameters).fetchall()
-
-    def run(self, sql: str, parameters: Parameters = _NOTHING) -> int:
-        return self._connection.execute(sql, parameters).rowcount
-
-    def run_many(self, sql: str, parameters: Iterable[Parameters]) -> None:
-        self._connection.executemany(sql, parameters)
-
-    def insert_returning_id(self, sql: str, parameters: Parameters) -> int:
-        new_id = self._connection.execute(sql, parameters).lastrowid
-        assert new_id is not None  # SQLite tells the rowid of every INSERT
-        return new_id
 
 
 class SqliteStore:
@@ -144,13 +111,29 @@ class SqliteStore:
             with _as_unavailable(self._path):
                 self._begin("BEGIN IMMEDIATE")
                 answers = [self._run(call) for call in calls]
+                self._session.write_all()
                 self._connection.commit()
-        except BaseException as problem:
+        except GroupBroken as problem:
             self._roll_back()
-            if not isinstance(problem, HooklineError):
-                raise
+            return self._one_by_one(calls, problem)
+        except Unavailable as problem:
+            self._roll_back()
             return [Answered(error=problem) for _ in calls], Doings()
+        except BaseException:
+            self._roll_back()
+            raise
         return answers, self._session.doings
+
+    def _one_by_one(self, calls: Sequence[Call], problem: GroupBroken) -> tuple[list[Answered], Doings]:
+        """Find out who broke a rule of the schema: everybody again, each in a commit of its own."""
+        if len(calls) == 1:
+            return [Answered(error=problem.__cause__)], Doings()
+        answers, together = [], Doings()
+        for call in calls:
+            [answer], doings = self.write_group([call])
+            answers.append(answer)
+            together.add(doings)
+        return answers, together
 
     def _begin(self, statement: str) -> None:
         self._connection.execute(statement)
@@ -158,25 +141,19 @@ class SqliteStore:
         if version != self._seen_version:  # another connection wrote since
             self._seen_version = version
             self._tx.webhooks.forget_held()
-        self._session.doings = Doings()
-        self._session.begin_instant()
+        self._session.begin()
 
     def _run(self, call: Call) -> Answered:
-        session = self._session
-        mark = session.doings.mark()
-        session.begin_instant()
-        session.run("SAVEPOINT part")
+        self._session.begin_part()
         try:
             result = call.function(self._tx, *call.args, **call.kwargs)
-        except Exception as refusal:  # noqa: BLE001  whatever it is, it belongs to this caller alone
-            if _is_below_sql(refusal):
+            self._session.end_part()
+        except Exception as refusal:
+            if _is_below_sql(refusal) or isinstance(refusal, GroupBroken):
                 raise
-            session.run("ROLLBACK TO part")
-            session.run("RELEASE part")
-            session.doings.cut_back(mark)
+            self._session.undo_part()
             self._tx.webhooks.forget_held()
             return Answered(error=refusal)
-        session.run("RELEASE part")
         return Answered(result=result)
 
     def _roll_back(self) -> None:

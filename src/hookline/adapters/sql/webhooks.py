@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from hookline.adapters.sql.session import (
+    Insert,
     Row,
     Session,
     instant,
@@ -26,12 +27,13 @@ _COLUMNS: Final = """
     id, url, events, description, bearer_token, headers, retry_policy, timeout_seconds, secrets, is_active,
     disabled_reason, created_at, modified_at, rests_until
 """
-ADD_WEBHOOK: Final = """
-    INSERT INTO webhook (url, events, description, bearer_token, headers, retry_policy, timeout_seconds, secrets,
-        is_active, disabled_reason, created_at, modified_at, rests_until)
-    VALUES (:url, :events, :description, :bearer_token, :headers, :retry_policy, :timeout_seconds, :secrets,
-        :is_active, :disabled_reason, :created_at, :modified_at, :rests_until)
-"""
+ADD_WEBHOOK: Final = Insert(
+    "webhook",
+    (
+        *("url", "events", "description", "bearer_token", "headers", "retry_policy", "timeout_seconds", "secrets"),
+        *("is_active", "disabled_reason", "created_at", "modified_at", "rests_until"),
+    ),
+)
 SAVE_WEBHOOK: Final = """
     UPDATE webhook SET url = :url, events = :events, description = :description, bearer_token = :bearer_token,
         headers = :headers, retry_policy = :retry_policy, timeout_seconds = :timeout_seconds, secrets = :secrets,
@@ -58,7 +60,8 @@ class SqlWebhooks:
         self._wanting.clear()
 
     def add(self, webhook: Webhook) -> Webhook:
-        new_id = self._session.insert_returning_id(ADD_WEBHOOK, _parameters(webhook))
+        values = _parameters(webhook)
+        new_id = self._session.insert_returning_id(ADD_WEBHOOK, tuple(values[name] for name in ADD_WEBHOOK.columns))
         self.forget_held()
         return replace(webhook, id=WebhookId(new_id))
 
