@@ -7,10 +7,10 @@ as Hookline signs it. Nothing is stored about an outcome. Run as a program, it p
 import os
 import sys
 import time
-from typing import Any, Final
+from typing import Final
 
 import requests
-from celery import Celery  # type: ignore[import-untyped]  # it has no types
+from celery import Celery
 
 from bench.bodies import call_bodies, signed_headers
 
@@ -21,7 +21,6 @@ app.conf.update(task_acks_late=True, task_ignore_result=True, worker_hijack_root
 session = requests.Session()
 
 
-@app.task(name="deliver")  # type: ignore[untyped-decorator]  # for the same reason
 def deliver(url: str, event_id: str, body: str) -> None:
     """Make one POST. An answer other than 2xx raises, as it would to be tried again."""
     raw = body.encode()
@@ -29,11 +28,13 @@ def deliver(url: str, event_id: str, body: str) -> None:
     session.post(url, data=raw, headers=headers, timeout=_TIMEOUT_SECONDS, allow_redirects=False).raise_for_status()
 
 
+task = app.task(name="deliver")(deliver)
+
+
 def main() -> None:
     """Queue deliveries (`python -m bench.baseline_celery URL COUNT`); print when the first was, in nanoseconds."""
     url, count = sys.argv[1], int(sys.argv[2])
     bodies = [body.decode() for body in call_bodies(count)]
-    task: Any = deliver
     print(time.time_ns())
     for number in range(count):
         task.delay(url, f"evt_{number:026d}", bodies[number % len(bodies)])

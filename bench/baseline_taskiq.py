@@ -24,19 +24,16 @@ _PRODUCERS: Final = 64
 broker = RedisStreamBroker(os.environ["BENCH_REDIS_URL"])
 
 
-@broker.on_event(TaskiqEvents.WORKER_STARTUP)
 async def open_session(state: TaskiqState) -> None:
     """One session for all POSTs of a worker process."""
     state.session = aiohttp.ClientSession(timeout=_TIMEOUT)
 
 
-@broker.on_event(TaskiqEvents.WORKER_SHUTDOWN)
 async def close_session(state: TaskiqState) -> None:
     """Hang up."""
     await state.session.close()
 
 
-@broker.task(task_name="deliver")
 async def deliver(url: str, event_id: str, body: str) -> None:
     """Make one POST. An answer other than 2xx raises, as it would to be tried again."""
     raw = body.encode()
@@ -46,13 +43,18 @@ async def deliver(url: str, event_id: str, body: str) -> None:
         answer.raise_for_status()
 
 
+broker.add_event_handler(TaskiqEvents.WORKER_STARTUP, open_session)
+broker.add_event_handler(TaskiqEvents.WORKER_SHUTDOWN, close_session)
+task = broker.register_task(deliver, task_name="deliver")
+
+
 async def _enqueue(url: str, count: int) -> None:
     bodies = [body.decode() for body in call_bodies(count)]
     numbers: Iterator[int] = iter(range(count))
 
     async def produce() -> None:
         for number in numbers:
-            await deliver.kiq(url, f"evt_{number:026d}", bodies[number % len(bodies)])
+            await task.kiq(url, f"evt_{number:026d}", bodies[number % len(bodies)])
 
     await broker.startup()
     print(time.time_ns())

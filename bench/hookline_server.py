@@ -12,34 +12,36 @@ from bench.bodies import encoded
 from bench.processes import MeasurementFailed, Receiver, wait_until
 
 KEY: Final = "the-key-of-the-bench-0123456789"
-_EVERYTHING: Final = "api,deliver,timers"
+
+
+def database_setting(folder: Path) -> dict[str, str]:
+    """Where the server of this folder keeps everything."""
+    return {"HOOKLINE_DATABASE": f"sqlite:///{folder / 'bench.db'}"}
 
 
 class Server:
-    """One running server, and the connection over which it is asked things."""
+    """One running server."""
 
     def __init__(self, session: int, port: int) -> None:
         self.session = session
         self.port = port
-        self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)
 
     @classmethod
     @contextlib.contextmanager
-    def started(cls, folder: Path, *, roles: str = _EVERYTHING) -> Iterator[Self]:
+    def started(cls, folder: Path) -> Iterator[Self]:
         """A server on the database in `folder`, for as long as the block lasts."""
         port = processes.free_port()
         settings = {
-            "HOOKLINE_DATABASE": f"sqlite:///{folder / 'bench.db'}",
+            **database_setting(folder),
             "HOOKLINE_LISTEN": f"127.0.0.1:{port}",
             "HOOKLINE_API_KEY": KEY,
             "HOOKLINE_ALLOW_NETWORKS": "127.0.0.0/8",
         }
-        with processes.running(processes.python("-m", "hookline", "serve", "--roles", roles), settings) as process:
+        with processes.running(processes.python("-m", "hookline", "serve"), settings) as process:
             wait_until(lambda: processes.answers(port), "the server", limit_seconds=20)
             server = cls(process.pid, port)
             wait_until(lambda: server.ask("GET", "/readyz")[0] == http.client.OK, "its readiness", limit_seconds=20)
             yield server
-            server._connection.close()
 
     def add_webhooks(self, receiver: Receiver, *, count: int, event: str) -> None:
         """Have `event` sent to the receiver `count` times over."""
@@ -63,9 +65,10 @@ class Server:
 
     def ask(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
         """One request and its answer: status and body."""
-        self._connection.request(method, path, body, {"api-key": KEY, "Content-Type": "application/json"})
-        answer = self._connection.getresponse()
-        return answer.status, answer.read()
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)) as connection:
+            connection.request(method, path, body, {"api-key": KEY, "Content-Type": "application/json"})
+            answer = connection.getresponse()
+            return answer.status, answer.read()
 
     def _has(self, status: str) -> bool:
         code, answer = self.ask("GET", f"/v3/deliveries?status={status}&limit=1")

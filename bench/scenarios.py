@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench import processes
-from bench.bodies import EVENT_NAME, call, meeting
-from bench.hookline_server import KEY, Server
+from bench.bodies import EVENT_NAME, meeting
+from bench.hookline_server import KEY, Server, database_setting
 from bench.processes import MeasurementFailed, Receiver
 
 _FAN_OUT: Final = 2
@@ -54,10 +54,10 @@ def end_to_end(calls: int) -> dict[str, float]:
 def backlog(deliveries: int) -> dict[str, float]:
     """Deliveries that were stored while nothing delivered, from the first arrival to the last outcome recorded."""
     with Receiver.started() as receiver, _folder() as folder:
-        with Server.started(Path(folder), roles="api") as storing:
-            storing.add_webhooks(receiver, count=_FAN_OUT, event=EVENT_NAME)
-            for first in range(0, deliveries // _FAN_OUT, _BATCH):
-                storing.create("/v3/calls/batch", {"calls": [call(first + number) for number in range(_BATCH)]})
+        with Server.started(Path(folder)) as server:
+            server.add_webhooks(receiver, count=_FAN_OUT, event=EVENT_NAME)
+        seeding = processes.python("-m", "bench.seed", str(deliveries // _FAN_OUT))
+        processes.run_to_end(seeding, database_setting(Path(folder)))
         with Server.started(Path(folder)) as server:
             receiver.wait_for(deliveries)
             server.wait_until_settled()
