@@ -41,7 +41,7 @@ class Dispatcher:
         self._lanes = Lanes()
         self._due = Bell(clock)
         self._outcomes: list[Outcome] = []
-        self._unsent: list[Claim] = []  # whose lease ran out while they waited
+        self._unsent: list[Claim] = []  # to be given back: the lease ran out or the webhook changed while they waited
         self._settling = Bell(clock)
         self._all_settled = asyncio.Event()
         self._under_way: set[asyncio.Task[None]] = set()
@@ -51,7 +51,10 @@ class Dispatcher:
         return self._lanes.room(webhook_id)
 
     def committed(self, news: News) -> None:
-        """Send what was born claimed; look for the rest."""
+        """Send what was born claimed; look for the rest; give back what waits for a webhook that is another now."""
+        for webhook_id in news.webhooks:
+            self._unsent += self._lanes.empty(webhook_id)
+            self._settling.ring()
         self._accept(news.claims)
         if news.owed:
             self._due.ring()

@@ -68,6 +68,14 @@ class Lanes:
         if not lane.held:
             del self._lanes[claim.webhook.id]
 
+    def empty(self, webhook_id: WebhookId) -> list[Claim]:
+        """Take what waits in a lane out of it. It stays held until it is dropped. Returns it."""
+        lane = self._lanes.get(webhook_id)
+        waiting = list(lane.waiting) if lane else []
+        if lane:
+            lane.waiting.clear()
+        return waiting
+
     def close(self) -> list[Claim]:
         """Take nothing more, and give up what waits. Returns it."""
         self.is_open = False

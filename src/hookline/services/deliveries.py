@@ -36,8 +36,12 @@ def settle(tx: Transaction, outcomes: Sequence[Outcome]) -> list[tuple[Outcome, 
 
 
 def release(tx: Transaction, claims: Sequence[Claim]) -> None:
-    """Give back claims under which nothing was attempted."""
+    """Give back claims under which nothing was attempted; what is for a webhook that is no longer there is withdrawn."""
     tx.outbox.release(claims)
+    for webhook_id in {claim.webhook.id for claim in claims}:
+        webhook = tx.webhooks.webhook(webhook_id)
+        if webhook is None or not webhook.is_active:
+            tx.outbox.withdraw(webhook_id)
 
 
 def recover(tx: Transaction) -> int:

@@ -127,8 +127,9 @@ class SqliteDatabase:
         return group
 
     def _tell(self, group: list[_Waiting], answers: list[Answered], doings: Doings) -> None:
-        if self._listener is not None and (doings.claims or doings.owed or doings.timers):
-            self._listener.committed(News(claims=doings.claims, owed=doings.owed, timers=doings.timers))
+        news = News(claims=doings.claims, webhooks=doings.webhooks, owed=doings.owed, timers=doings.timers)
+        if self._listener is not None and news:
+            self._listener.committed(news)
         for (_, future), answer in zip(group, answers, strict=True):
             if future.cancelled():
                 continue

@@ -52,6 +52,7 @@ class Doings:
 
     claims: list[Claim] = field(default_factory=list)
     claimed_of: Counter[WebhookId] = field(default_factory=Counter)
+    webhooks: set[WebhookId] = field(default_factory=set)  # changed or removed
     owed: bool = False
     timers: bool = False
 
@@ -64,6 +65,7 @@ class Doings:
         """What another commit did, told together with this one."""
         self.claims += more.claims
         self.claimed_of += more.claimed_of
+        self.webhooks |= more.webhooks
         self.owed |= more.owed
         self.timers |= more.timers
 
@@ -72,7 +74,7 @@ class Doings:
         return len(self.claims), self.owed, self.timers
 
     def cut_back(self, mark: tuple[int, bool, bool]) -> None:
-        """Forget what was done since `mark`."""
+        """Forget what was done since `mark`. Webhooks stay: to look at one that did not change does no harm."""
         count, self.owed, self.timers = mark
         for claim in self.claims[count:]:
             self.claimed_of[claim.webhook.id] -= 1

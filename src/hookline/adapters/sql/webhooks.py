@@ -67,10 +67,12 @@ class SqlWebhooks:
 
     def save(self, webhook: Webhook) -> None:
         self._session.run(SAVE_WEBHOOK, {**_parameters(webhook), "id": webhook.id})
+        self._session.doings.webhooks.add(webhook.id)
         self.forget_held()
 
     def remove(self, webhook_id: WebhookId) -> None:
         self._session.run(REMOVE_WEBHOOK, {"id": webhook_id})
+        self._session.doings.webhooks.add(webhook_id)
         self.forget_held()
 
     def rest(self, webhook_id: WebhookId, until: datetime) -> None:
