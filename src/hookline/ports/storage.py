@@ -5,7 +5,8 @@ All that it wrote is on disk when `Store.write` returns, and none of it when it 
 read one, make another, save it. Instants keep microseconds.
 """
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
@@ -297,7 +298,7 @@ class News:
     """What a commit changed that somebody may be waiting for."""
 
     claims: Sequence[Claim] = ()  # born claimed: the listener holds them now
-    webhooks: Set[WebhookId] = frozenset()  # were changed or removed: claims on them hold old values
+    webhooks: AbstractSet[WebhookId] = frozenset()  # were changed or removed: claims on them hold old values
     owed: bool = False  # something is owed that was not, or is due earlier
     timers: bool = False  # a timer was set or moved
 

@@ -36,7 +36,7 @@ def settle(tx: Transaction, outcomes: Sequence[Outcome]) -> list[tuple[Outcome, 
 
 
 def release(tx: Transaction, claims: Sequence[Claim]) -> None:
-    """Give back claims under which nothing was attempted; what is for a webhook that is no longer there is withdrawn."""
+    """Give back claims under which nothing was attempted; withdraw those of webhooks that are no longer there."""
     tx.outbox.release(claims)
     for webhook_id in {claim.webhook.id for claim in claims}:
         webhook = tx.webhooks.webhook(webhook_id)
