@@ -7,6 +7,7 @@ from dataclasses import fields as fields_of
 from dataclasses import is_dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -103,24 +104,19 @@ def _unknown(value: Any, shape: Any, path: str) -> Iterator[str]:
         known = _keys(shape)
         if known is not None:
             for key, item in value.items():
-                here = f"{path}.{key}" if path else key
-                if key in known:
-                    yield from _unknown(item, known[key], here)
-                else:
-                    yield here
+                if key not in known:
+                    yield _below(path, key)
+                elif isinstance(item, dict | list):
+                    yield from _unknown(item, known[key], _below(path, key))
 
 
-_known_keys: dict[Any, dict[str, Any] | None] = {}
+def _below(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
 
 
+@cache
 def _keys(shape: Any) -> dict[str, Any] | None:
     """Key -> type of a dataclass or Struct (of the first of them in a union); None for anything else."""
-    if shape not in _known_keys:
-        _known_keys[shape] = _find_keys(shape)
-    return _known_keys[shape]
-
-
-def _find_keys(shape: Any) -> dict[str, Any] | None:
     if isinstance(shape, type) and (is_dataclass(shape) or issubclass(shape, msgspec.Struct)):
         hints = get_type_hints(shape)
         names = [each.name for each in fields_of(shape)] if is_dataclass(shape) else list(shape.__struct_fields__)
@@ -128,6 +124,7 @@ def _find_keys(shape: Any) -> dict[str, Any] | None:
     return next((keys for option in get_args(shape) if (keys := _keys(option)) is not None), None)
 
 
+@cache
 def _item_shape(shape: Any) -> Any:
     if get_origin(shape) in (tuple, list):
         return get_args(shape)[0]
