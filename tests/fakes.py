@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from hookline.ports.sender import Answer, Post
+
 #: A Monday morning: where every manual clock starts unless told otherwise.
 MONDAY: Final = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
 
@@ -231,3 +233,79 @@ def answering(*answers: bytes) -> Script:
             await visit.write(answer)
 
     return script
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What a scripted receiver says to one POST. Without a `status` there was no answer, for the reason in `error`."""
+
+    status: int | None = 200
+    error: str = ""
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+
+#: What a scripted receiver does with one POST: a reply at once, or None to hang.
+Replying = Callable[[Post], Reply | None]
+
+
+@dataclass(eq=False, slots=True)
+class _Hanging:
+    post: Post
+    answered: asyncio.Future[Reply]
+
+    def answer(self, reply: Reply) -> None:
+        if not self.answered.done():
+            self.answered.set_result(reply)
+
+
+class ScriptedSender:
+    """`ports.sender.Sender` that connects to nowhere: what the far side does is a function of the request.
+
+    One that hangs is cut off when the clock has passed the request's time limit, as the real one does, unless the test
+    has it `answer` first. Unlike the real one it has no connections to run out of.
+    """
+
+    def __init__(self, clock: ManualClock, replying: Replying = lambda _: Reply()) -> None:
+        self._clock = clock
+        self.replying = replying
+        self.posts: list[Post] = []
+        self.hanging: list[_Hanging] = []
+        self.is_closed = False
+
+    async def send(self, post: Post) -> Answer:
+        """Note the request, and answer as the script says."""
+        self.posts.append(post)
+        started_at, begun = self._clock.now(), self._clock.monotonic()
+        reply = self.replying(post)
+        if reply is None:
+            reply = await self._hang(post)
+        return Answer(
+            status=reply.status,
+            error=reply.error,
+            headers=reply.headers,
+            body=reply.body,
+            started_at=started_at,
+            duration_ms=(self._clock.monotonic() - begun) * 1000,
+        )
+
+    async def close(self) -> None:
+        """Remember that it was asked to."""
+        self.is_closed = True
+
+    def answer(self, reply: Reply, *, host: str | None = None) -> None:
+        """Have all that hang, or those at one host, end with this reply."""
+        for hanging in tuple(self.hanging):
+            if host in (None, hanging.post.host):
+                hanging.answer(reply)
+
+    async def _hang(self, post: Post) -> Reply:
+        hanging = _Hanging(post, asyncio.get_running_loop().create_future())
+        cut_off = Reply(status=None, error=f"There was no answer within {post.timeout_seconds} s.")
+        alarm = self._clock.alarm(post.timeout_seconds, lambda: hanging.answer(cut_off))
+        self.hanging.append(hanging)
+        try:
+            return await hanging.answered
+        finally:
+            self.hanging.remove(hanging)
+            alarm.cancel()
