@@ -118,8 +118,9 @@ class MethodNotAllowed(HooklineError):
 
     kind = "method_not_allowed"
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
-        super().__init__(message, code="method_not_allowed", hint=hint)
+    def __init__(self, message: str, *, allowed: Sequence[str]) -> None:
+        super().__init__(message, code="method_not_allowed", hint=f"It takes {', '.join(allowed)}.")
+        self.allowed = tuple(allowed)
 
 
 class Conflict(HooklineError):

@@ -14,7 +14,16 @@ from hookline.api.reading import Query
 from hookline.api.routes import Asked, Route
 from hookline.api.table import Table
 from hookline.domain.keys import ApiKey
-from hookline.errors import HooklineError, Invalid, Kind, PermissionDenied, TooLarge
+from hookline.errors import (
+    HooklineError,
+    Invalid,
+    Kind,
+    MethodNotAllowed,
+    PermissionDenied,
+    TooLarge,
+    Unauthorized,
+    Unavailable,
+)
 from hookline.ports.storage import Database, Transaction
 from hookline.services.idempotency import once
 from hookline.services.webhooks import Limits
@@ -120,7 +129,14 @@ _FAILED: Final = _Raw(500, b'{"code":"internal_error","message":"Something went 
 
 
 def _query(raw: bytes) -> Query:
-    return Query(dict(parse_qsl(raw.decode("latin-1"), keep_blank_values=True))) if raw else Query({})
+    if not raw:
+        return Query({})
+    given = parse_qsl(raw.decode("latin-1"), keep_blank_values=True)
+    parameters = dict(given)
+    if len(parameters) < len(given):
+        twice = next(name for name in parameters if sum(name == each for each, _ in given) > 1)
+        raise Invalid.field(twice[:60], "is there twice.")
+    return Query(parameters)
 
 
 def _idempotency_key(raw: bytes) -> str:
@@ -132,16 +148,25 @@ def _idempotency_key(raw: bytes) -> str:
 
 async def _body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
     """The whole body, unless it is too large: then no more of it is read."""
-    if int(headers.get(b"content-length", b"0")) > MAX_BODY:
-        raise TooLarge(f"The body may have at most {MAX_BODY} bytes.")
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    while message.get("more_body"):
+    announced = headers.get(b"content-length", b"0")
+    if not announced.isdigit():
+        raise Invalid.field("Content-Length", "expected a whole number.", code="bad_request")
+    if int(announced[:18]) > MAX_BODY:
+        raise _too_large()
+    body, more = b"", True
+    while more:
         message = await receive()
+        if message["type"] == "http.disconnect":  # the caller has gone: half a request is none
+            raise Invalid("The request ended before its body did.", code="bad_request")
         body += message.get("body", b"")
+        more = message.get("more_body", False)
         if len(body) > MAX_BODY:
-            raise TooLarge(f"The body may have at most {MAX_BODY} bytes.")
+            raise _too_large()
     return body
+
+
+def _too_large() -> TooLarge:
+    return TooLarge(f"The body may have at most {MAX_BODY} bytes.")
 
 
 def _refused(refusal: HooklineError) -> _Raw:
@@ -150,9 +175,17 @@ def _refused(refusal: HooklineError) -> _Raw:
         value["hint"] = refusal.hint
     if refusal.fields:
         value["fields"] = [{"field": each.field, "message": each.message} for each in refusal.fields]
-    status = _STATUS[refusal.kind]
-    retry_after = ((b"retry-after", b"%d" % RETRY_AFTER_SECONDS),) if status == _STATUS["unavailable"] else ()
-    return _Raw(status, msgspec.json.encode(value), retry_after)
+    return _Raw(_STATUS[refusal.kind], msgspec.json.encode(value), _headers_of(refusal))
+
+
+def _headers_of(refusal: HooklineError) -> tuple[tuple[bytes, bytes], ...]:
+    if isinstance(refusal, MethodNotAllowed):
+        return ((b"allow", ", ".join(refusal.allowed).encode()),)
+    if isinstance(refusal, Unauthorized):
+        return ((b"www-authenticate", b"Bearer"),)
+    if isinstance(refusal, Unavailable):
+        return ((b"retry-after", b"%d" % RETRY_AFTER_SECONDS),)
+    return ()
 
 
 async def _send(reply: _Raw, send: Send) -> None:

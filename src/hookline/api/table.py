@@ -1,7 +1,6 @@
 """Finding the route of a request: a look into a dictionary, whose keys are paths with their parameters cut out."""
 
 from collections.abc import Iterable, Mapping
-from urllib.parse import unquote
 
 from hookline.api.routes import Route
 from hookline.errors import MethodNotAllowed, NotFound
@@ -19,7 +18,7 @@ class Table:
             self._routes.setdefault(shape, {})[route.method] = route
 
     def find(self, method: str, path: str) -> tuple[Route, Mapping[str, str]]:
-        """The route, and the parameters in the path.
+        """The route, and the parameters in the path, whose %XX the server has decoded.
 
         Raises:
             NotFound: nothing is there.
@@ -31,13 +30,9 @@ class Table:
             raise NotFound(f"There is nothing at {path[:80]!r}.")
         route = methods.get(method)
         if route is None:
-            raise MethodNotAllowed(
-                f"{method} Method is not allowed on this path", hint=f"It takes {', '.join(sorted(methods))}."
-            )
+            raise MethodNotAllowed(f"{method} Method is not allowed on this path", allowed=sorted(methods))
         names = route.path.split("/")
-        return route, {
-            name[1:-1]: unquote(part) for name, part in zip(names, parts, strict=True) if name.startswith("{")
-        }
+        return route, {name[1:-1]: part for name, part in zip(names, parts, strict=True) if name.startswith("{")}
 
     def _with_parameter(self, parts: list[str]) -> dict[str, Route] | None:
         """All our paths have one parameter at most, in the third place: /things/{id}/verb."""
