@@ -83,7 +83,7 @@ def list_(asked: Asked) -> Work:
         from_at=query.instant("from"),
         to_at=query.instant("to"),
     )
-    limit, cursor = query.page()
+    limit, cursor = query.page(r"call_[0-9a-z]{26}")
 
     def work(tx: Transaction) -> Reply:
         return listed("calls", calls.list_calls(tx, wanted, limit=limit, cursor=cursor), _view)

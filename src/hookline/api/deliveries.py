@@ -9,7 +9,6 @@ from hookline.domain.deliveries import Attempt, Delivery, State
 from hookline.domain.events import CallPayload, Event, EventKind, MeetingPayload
 from hookline.domain.ids import EventId, WebhookId
 from hookline.domain.instants import wire_form
-from hookline.errors import Invalid
 from hookline.ports.storage import DeliveryFilter, Transaction
 from hookline.services import deliveries
 
@@ -68,6 +67,10 @@ class DeliveryList(msgspec.Struct):
     next: str | None
 
 
+class Nothing(msgspec.Struct):
+    """An empty object, or no body at all."""
+
+
 class Retried(msgspec.Struct):
     """The delivery that will be attempted now."""
 
@@ -80,12 +83,9 @@ def read_event(asked: Asked) -> Work:
 
 def list_events(asked: Asked) -> Work:
     query = asked.query
-    kind, subject, after = query.choice("event", EventKind), query.text("subject"), query.text("after")
-    limit, cursor = query.page()
-    if after is not None and not after.startswith("evt_"):
-        raise Invalid.field("after", f"expected the id of an event (evt_...), got {after[:40]!r}.")
-    if cursor is not None and not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
-        raise Invalid.field("cursor", f"expected `next` of a page of this list, got {cursor[:40]!r}.")
+    kind, subject = query.choice("event", EventKind), query.text("subject")
+    after = query.matching("after", r"evt_[0-9a-z]{26}", "the id of an event (evt_...)")
+    limit, cursor = query.page(r"\d{1,18}")
 
     def work(tx: Transaction) -> Reply:
         page = deliveries.list_events(
@@ -111,7 +111,7 @@ def list_(asked: Asked) -> Work:
         since=query.instant("since"),
         until=query.instant("until"),
     )
-    limit, cursor = query.page()
+    limit, cursor = query.page(r"dlv_[0-9a-z]{26}_\d{1,15}")
 
     def work(tx: Transaction) -> Reply:
         return listed("deliveries", deliveries.list_deliveries(tx, wanted, limit=limit, cursor=cursor), _view)
@@ -120,6 +120,8 @@ def list_(asked: Asked) -> Work:
 
 
 def retry(asked: Asked) -> Work:
+    asked.read(Nothing)
+
     def work(tx: Transaction) -> Reply:
         deliveries.retry_delivery(tx, asked.path["id"])
         return Reply(202, Retried(asked.path["id"]))

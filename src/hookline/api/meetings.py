@@ -136,7 +136,7 @@ def list_(asked: Asked) -> Work:
         from_at=query.instant("from"),
         to_at=query.instant("to"),
     )
-    limit, cursor = query.page()
+    limit, cursor = query.page(r"mtg_[0-9a-z]{26}")
 
     def work(tx: Transaction) -> Reply:
         page = booking.list_meetings(tx, wanted, limit=limit, cursor=cursor)

@@ -8,6 +8,7 @@ from dataclasses import is_dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
+from itertools import islice
 from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -21,6 +22,9 @@ E = TypeVar("E", bound=StrEnum)
 
 MAX_LIMIT: Final = 200
 DEFAULT_LIMIT: Final = 50
+#: How many unknown keys are named at once, and how much of what somebody sent is shown to them.
+_MOST_NAMED: Final = 20
+_MOST_SHOWN: Final = 60
 
 _WRONG: Final = re.compile(r"(?P<what>.*?)(?: - at `(?P<path>\$[^`]*)`)?", re.DOTALL)
 _EXPECTED: Final = re.compile(r"Expected `([^`]*)`, got `([^`]*)`")
@@ -44,29 +48,32 @@ def read_json(body: bytes, shape: type[T], *, lenient: bool = False) -> T:
     Raises:
         Invalid: not JSON, not UTF-8, not an object; a wrong type, an absent or an unknown key, by name.
     """
-    value = _decoded(body)
-    if not isinstance(value, dict):
-        raise Invalid(f"The body: expected a JSON object, got {_kind(value)}.", code="bad_request")
-    if lenient:
-        value = _without_nulls(value)
-    else:
-        _refuse_unknown(value, shape)
     try:
+        value = _decoded(body, shape)
+        if not isinstance(value, dict):
+            raise Invalid(f"The body: expected a JSON object, got {_kind(value)}.", code="bad_request")
+        if lenient:
+            value = _without_nulls(value)
+        else:
+            _refuse_unknown(value, shape)
         return msgspec.convert(value, shape)
     except msgspec.ValidationError as problem:
         raise _refusal(problem, shape) from None
+    except RecursionError:
+        raise Invalid("The body is nested too deeply.", code="bad_request") from None
 
 
-def _decoded(body: bytes) -> Any:
+def _decoded(body: bytes, shape: Any) -> Any:
     try:
         return msgspec.json.decode(body or b"{}")
     except UnicodeDecodeError:
         raise Invalid("The body is not UTF-8.", code="bad_request") from None
-    except RecursionError:
-        raise Invalid("The body is nested too deeply.", code="bad_request") from None
     except msgspec.DecodeError as problem:
-        _name_half_characters(body)
-        raise Invalid(f"The body is not JSON: {problem}.", code="bad_request") from None
+        if "out of range" in str(problem):
+            msgspec.json.decode(body, type=shape)  # fails at the same number, and can say of which field it is
+        else:
+            _name_half_characters(body)
+        raise Invalid(f"The body is not JSON: {str(problem).partition(' - at ')[0]}.", code="bad_request") from None
 
 
 def _name_half_characters(body: bytes) -> None:
@@ -81,11 +88,13 @@ def _name_half_characters(body: bytes) -> None:
 def _without_nulls(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_without_nulls(item) for item in value]
     return value
 
 
 def _refuse_unknown(value: Any, shape: Any) -> None:
-    unknown = list(_unknown(value, shape, ""))
+    unknown = list(islice(_unknown(value, shape, ""), _MOST_NAMED))
     if unknown:
         raise Invalid(
             f"{unknown[0]}: there is no such key here.",
@@ -105,7 +114,7 @@ def _unknown(value: Any, shape: Any, path: str) -> Iterator[str]:
         if known is not None:
             for key, item in value.items():
                 if key not in known:
-                    yield _below(path, key)
+                    yield _below(path, key[:_MOST_SHOWN])
                 elif isinstance(item, dict | list):
                     yield from _unknown(item, known[key], _below(path, key))
 
@@ -142,8 +151,10 @@ def _refusal(problem: msgspec.ValidationError, shape: Any) -> Invalid:
         return Invalid.field(field, f"expected {wanted}, got {got}.")
     if what.startswith("Invalid enum value"):
         choices = ", ".join(_choices(shape, field))
-        return Invalid.field(field, f"expected one of {choices}, got {what.removeprefix('Invalid enum value ')}.")
-    return Invalid.field(field or "body", f"{what[:1].lower()}{what[1:]}.")
+        got = what.removeprefix("Invalid enum value ").strip("'")
+        return Invalid.field(field, f"expected one of {choices}, got {got[:_MOST_SHOWN]!r}.")
+    code = "out_of_range" if "out of range" in what else "invalid_parameter"
+    return Invalid.field(field or "body", f"{what[:1].lower()}{what[1:]}.", code=code)
 
 
 def _choices(shape: Any, field: str) -> list[str]:
@@ -202,9 +213,17 @@ class Query:
             raise Invalid.field(name, f"expected one of {', '.join(known)}, got {value[:40]!r}.")
         return known[value]
 
-    def page(self) -> tuple[int, str | None]:
-        """`limit` and `cursor` of a list."""
-        return self.whole("limit", 1, MAX_LIMIT) or DEFAULT_LIMIT, self.text("cursor")
+    def matching(self, name: str, pattern: str, kind: str) -> str | None:
+        """A text of one form; `kind` says of which."""
+        value = self._left.pop(name, None)
+        if value is not None and not re.fullmatch(pattern, value, re.ASCII):
+            raise Invalid.field(name, f"expected {kind}, got {value[:40]!r}.")
+        return value
+
+    def page(self, cursor_pattern: str) -> tuple[int, str | None]:
+        """`limit` and `cursor` of a list whose cursors have one form."""
+        limit = self.whole("limit", 1, MAX_LIMIT) or DEFAULT_LIMIT
+        return limit, self.matching("cursor", cursor_pattern, "`next` of a page of this list")
 
     def refuse_rest(self) -> None:
         """Refuse what nobody asked for: a filter that is misspelt must not show everything."""
