@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from datetime import timedelta
+from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
@@ -32,9 +33,16 @@ from hookline.services import webhooks
 
 MAX_OVERLAP_HOURS: Final = 168
 _HIDDEN: Final = "***"
-_PASSWORD: Final = re.compile(r"(?<=//)[^/?#@]*(?=@)")
+_PASSWORD: Final = re.compile(r"(?<=//)[^/?#]*(?=@)")  # up to the last @ before the path
 
 UNSET: Final = msgspec.UNSET
+
+
+class Sort(StrEnum):
+    """The order of webhooks, by creation."""
+
+    OLDEST_FIRST = "asc"
+    NEWEST_FIRST = "desc"
 
 
 class Auth(msgspec.Struct):
@@ -162,7 +170,7 @@ def create(asked: Asked) -> Work:
 
 
 def list_(asked: Asked) -> Work:
-    newest_first = asked.query.text("sort") != "asc"
+    newest_first = asked.query.choice("sort", Sort) is not Sort.OLDEST_FIRST
 
     def work(tx: Transaction) -> Reply:
         shown = [_view(webhook, asked) for webhook in webhooks.list_webhooks(tx)]
@@ -275,7 +283,7 @@ def _retry_policy(policy: str | OwnSchedule) -> RetryPolicy:
         if not 0 <= wait <= MAX_WAIT_SECONDS:
             raise Invalid.field(
                 f"retryPolicy.scheduleSeconds[{index}]",
-                f"expected 0 to {MAX_WAIT_SECONDS} seconds, got {wait}.",
+                f"expected 0 to {MAX_WAIT_SECONDS} seconds.",
                 code="out_of_range",
             )
     return own_policy(tuple(waits), retry_4xx=policy.retry4xx)
@@ -283,9 +291,7 @@ def _retry_policy(policy: str | OwnSchedule) -> RetryPolicy:
 
 def _timeout(seconds: int) -> int:
     if not 1 <= seconds <= MAX_TIMEOUT_SECONDS:
-        raise Invalid.field(
-            "timeoutSeconds", f"expected 1 to {MAX_TIMEOUT_SECONDS}, got {seconds}.", code="out_of_range"
-        )
+        raise Invalid.field("timeoutSeconds", f"expected 1 to {MAX_TIMEOUT_SECONDS}.", code="out_of_range")
     return seconds
 
 
