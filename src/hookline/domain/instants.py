@@ -1,7 +1,7 @@
 """Instants on the wire: RFC 3339 in, one canonical form out."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from hookline.errors import Invalid
@@ -13,6 +13,7 @@ _RFC3339: Final = re.compile(
 )
 #: One day is added to instants here and there (24 h after the end of a meeting), so the last year is left out.
 _LAST_YEAR: Final = 9998
+_LAST_INSTANT: Final = datetime(_LAST_YEAR + 1, 1, 1, tzinfo=UTC) - timedelta(microseconds=1)
 
 
 def parse_instant(text: str, field: str) -> datetime:
@@ -35,6 +36,17 @@ def parse_instant(text: str, field: str) -> datetime:
     if instant.year > _LAST_YEAR:
         raise Invalid.field(field, f"expected a year up to {_LAST_YEAR}, got {text[:40]!r}.", code="out_of_range")
     return instant
+
+
+def later(instant: datetime, by: timedelta, field: str) -> datetime:
+    """The instant that is `by` later.
+
+    Raises:
+        Invalid: that is in a year which `parse_instant` refuses.
+    """
+    if instant > _LAST_INSTANT - by:
+        raise Invalid.field(field, f"would be after the year {_LAST_YEAR}.", code="out_of_range")
+    return instant + by
 
 
 def wire_form(instant: datetime) -> str:

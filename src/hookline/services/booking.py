@@ -11,6 +11,7 @@ from datetime import datetime
 
 from hookline.domain.events import EventKind, canonical_bytes
 from hookline.domain.ids import MeetingId
+from hookline.domain.instants import later
 from hookline.domain.meetings import Meeting, MeetingDetails, check_meeting, start_useful_until
 from hookline.errors import NotFound
 from hookline.ports.storage import MeetingFilter, Page, Timer, Transaction
@@ -82,13 +83,13 @@ def reschedule_meeting(tx: Transaction, meeting_id: str, start_at: datetime, end
     Raises:
         NotFound: no such meeting.
         Conflict: it has started, or was cancelled.
-        Invalid: it would end before it starts.
+        Invalid: it would end before it starts, or beyond the years there are.
     """
     meeting = _meeting_of_this_instant(tx, meeting_id)
     meeting.require_not_cancelled()
     meeting.require_not_started(tx.now)
     length = meeting.details.end_at - meeting.details.start_at
-    details = meeting.details.moved(start_at, end_at or start_at + length)
+    details = meeting.details.moved(start_at, end_at or later(start_at, length, "meeting_end_timestamp"))
     if details == meeting.details:
         return meeting
     moved = _announce_cancellation(tx, meeting).moved(details, tx.now)
