@@ -66,9 +66,7 @@ def check_call(raw: CallPayload) -> CallPayload:
     """
     require_storable(raw)
     if not 0 <= raw.duration_seconds <= _MAX_SECONDS:
-        raise Invalid.field(
-            "duration_seconds", f"expected 0 to {_MAX_SECONDS}, got {raw.duration_seconds}.", code="out_of_range"
-        )
+        raise Invalid.field("duration_seconds", f"expected 0 to {_MAX_SECONDS}.", code="out_of_range")
     if raw.duration_seconds and raw.type not in TALKED:
         raise Invalid.field(
             "duration_seconds", f"expected 0 for a call of type {raw.type!s}, got {raw.duration_seconds}."

@@ -31,7 +31,7 @@ RESERVED_HEADERS: Final = frozenset(
     | {"transfer-encoding", "upgrade", "user-agent"}
 )
 _RESERVED_PREFIXES: Final = ("webhook-", "hookline-", "proxy-")
-_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")  # RFC 9110, 5.6.2
 _VISIBLE: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?")
 _URL_CHARACTERS: Final = re.compile(r"[\x21-\x7e]+")
 
@@ -136,8 +136,8 @@ def _basic(username: str | None, password: str | None) -> str | None:
 def require_sendable(target: Target, bearer_token: str | None, headers: Iterable[Header]) -> None:
     """Refuse headers that are none, that are ours, and two sources for `Authorization`."""
     sources = [name for name, there in (("url", target.basic), ("auth", bearer_token)) if there is not None]
-    if bearer_token is not None and not _VISIBLE.fullmatch(bearer_token):
-        raise Invalid.field("auth.token", "expected visible ASCII characters.")
+    if bearer_token is not None and not (len(bearer_token) <= MAX_HEADER_VALUE and _VISIBLE.fullmatch(bearer_token)):
+        raise Invalid.field("auth.token", f"expected at most {MAX_HEADER_VALUE} visible ASCII characters.")
     for index, header in enumerate(headers):
         _require_header(header, index)
         if header.key.lower() == "authorization":
