@@ -6,7 +6,7 @@ import socket
 import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -126,9 +126,10 @@ class ManualClock:
                 alarm.ring()
 
 
-async def turn() -> None:
-    """Let the event loop turn once. No time is waited for."""
-    await asyncio.sleep(0)  # noqa: TID251 - not a wait
+async def turn(*, times: int = 1) -> None:
+    """Let the event loop turn. No time is waited for."""
+    for _ in range(times):
+        await asyncio.sleep(0)  # noqa: TID251 - not a wait
 
 
 async def until(fact: Callable[[], bool]) -> None:
@@ -197,13 +198,11 @@ class RawReceiver:
     ) -> AsyncIterator["RawReceiver"]:
         """Listen on a free port until the block ends."""
         receiver = cls(script)
-        tasks: set[asyncio.Task[None]] = set()
+        scripts: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
         def visited(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             receiver.visits += 1
-            task = asyncio.ensure_future(receiver._receive(Visit(receiver, reader, writer)))
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
+            scripts[asyncio.ensure_future(receiver._receive(Visit(receiver, reader, writer)))] = writer
 
         server = await asyncio.start_server(visited, host, 0, ssl=tls)
         receiver.port = server.sockets[0].getsockname()[1]
@@ -211,13 +210,16 @@ class RawReceiver:
             yield receiver
         finally:
             server.close()
-            for task in tuple(tasks):
+            await turn(times=5)  # whoever is just coming in
+            for task, writer in scripts.items():
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+                writer.transport.abort()
+            await asyncio.gather(*scripts, return_exceptions=True)
 
     async def _receive(self, visit: Visit) -> None:
         try:
-            await self.script(visit)
+            with suppress(ConnectionError):  # the sender has gone: nothing is left to do
+                await self.script(visit)
         finally:
             visit.writer.close()
             self.departures += 1

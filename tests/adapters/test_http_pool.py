@@ -381,3 +381,58 @@ def test_origins_that_nobody_uses_any_longer_are_forgotten(run: Run) -> None:
             assert not sender._pool._rooms
 
     run(scenario())
+
+
+async def moody(visit: Visit) -> None:
+    """Does anything that a receiver can do, in a mood that depends on how many have asked before."""
+    while await visit.request():
+        match len(visit.receiver.requests) % 11:
+            case 0:
+                return
+            case 1:
+                visit.reset()
+                return
+            case 2:
+                await visit.write(b"HTTP/1.1 200 OK\r\n\r\nuntil the end")
+                return
+            case 3:
+                await visit.write(b"no HTTP\r\n\r\n")
+            case 4:
+                await visit.write(OK + b"and more")
+            case 5:
+                await visit.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
+                return
+            case 6:
+                await visit.gone()
+            case _:
+                await visit.write(OK)
+
+
+@pytest.mark.parametrize("limit", [1, 2, 5])
+def test_after_any_confusion_every_place_is_free_again(run: Run, limit: int) -> None:
+    clock = ManualClock()
+
+    async def scenario() -> None:
+        async with (
+            RawReceiver.running(moody) as receiver,
+            sending(clock, connections_per_origin=limit, connections_in_all=2 * limit) as sender,
+        ):
+            sent = []
+            for number in range(300):
+                port = 1 if number % 13 == 0 else receiver.port
+                request = post(port, host=f"{number % 4}.example", timeout_seconds=1 + number % 5)
+                sent.append(asyncio.ensure_future(sender.send(request)))
+                if number % 3 == 0:
+                    await turn()
+                if number % 7 == 0:
+                    sent[number * 5 // 7].cancel()
+            while not all(each.done() for each in sent):
+                await turn()
+                clock.advance(seconds=0.01)
+                assert sender._pool._places_taken <= 2 * limit
+                assert all(room.places_taken <= limit for room in sender._pool._rooms.values())
+            assert sender._pool._places_taken == len(sender._pool._idle)
+            assert not sender._pool._starving
+        assert not sender._pool._rooms
+
+    run(scenario())

@@ -163,16 +163,17 @@ class Dialer:
         Raises:
             NoConnection: there is none to be had; the text says at what it failed.
         """
-        limit = min(seconds, self._connect_seconds)
         call = _Call(self._clock, origin, self._tls if origin.is_tls else None)
         dialling = asyncio.create_task(call.made(self._guard))
         connected: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
         dialling.add_done_callback(lambda _: _pass_on(dialling, connected))
         try:
-            return await in_time(self._clock, limit, connected)
+            return await in_time(self._clock, min(seconds, self._connect_seconds), connected)
         except TooLate:
             _hang_up(dialling)
-            raise NoConnection(f"{call.missing} within {round(limit, 2):g} s.") from None
+            if seconds < self._connect_seconds:
+                raise NoConnection(f"{call.missing} before the time for the whole request was over.") from None
+            raise NoConnection(f"{call.missing} within {self._connect_seconds:g} s.") from None
         except asyncio.CancelledError:
             _hang_up(dialling)
             raise
