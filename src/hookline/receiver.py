@@ -13,7 +13,7 @@ but only TLS protects them on the way.
 import json
 import math
 import re
-import time
+import time  # noqa: TID251  only referred to: the default clock of a library that stands alone
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime

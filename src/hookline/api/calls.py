@@ -4,49 +4,61 @@ from typing import Annotated, Any
 
 import msgspec
 
-from hookline.api.routes import PAGING, READERS, REPORTERS, Asked, Reply, Route, Work, listed
+from hookline.api.routes import (
+    PAGING,
+    READERS,
+    REPORTERS,
+    Asked,
+    Reply,
+    Route,
+    Work,
+    doc,
+    doc_instant,
+    listed,
+)
 from hookline.domain.calls import Call, check_call, parse_number
-from hookline.domain.events import CallPayload, CallType, canonical_bytes
+from hookline.domain.events import CallPayload, CallType
 from hookline.domain.instants import wire_form
 from hookline.errors import Invalid
 from hookline.ports.storage import CallFilter, Transaction
 from hookline.services import calls
 
 MAX_BATCH = 1000
+CALL_ID = doc("Id of the call.", examples=["call_01k2j3q4r5s6t7v8w9x0y1z2a3"])
 
 
 class CallBatch(msgspec.Struct):
     """Up to 1000 calls."""
 
-    calls: tuple[CallPayload, ...]
+    calls: Annotated[tuple[CallPayload, ...], doc("The calls.", minItems=1, maxItems=MAX_BATCH)]
 
 
 class CallMade(msgspec.Struct):
     """The id of a call."""
 
-    id: str
+    id: Annotated[str, CALL_ID]
 
 
 class CallsMade(msgspec.Struct):
     """The ids of calls, in the order of the request."""
 
-    ids: list[str]
+    ids: Annotated[list[str], doc("One for each call.")]
 
 
 class CallView(msgspec.Struct):
     """A call with what is known about it; `call` is exactly the body of its event."""
 
-    id: str
-    createdAt: str
-    source: str
-    call: Annotated[Any, CallPayload]
+    id: Annotated[str, CALL_ID]
+    createdAt: Annotated[str, doc_instant("When it was reported.")]
+    source: Annotated[str, doc("Who reported it.", examples=["api"])]
+    call: Annotated[Any, CallPayload, doc("The body of its event.")]
 
 
 class CallList(msgspec.Struct):
     """A page of calls, the latest reported first."""
 
-    calls: list[CallView]
-    next: str | None
+    calls: Annotated[list[CallView], doc("The calls of this page.")]
+    next: Annotated[str | None, doc("Cursor of the next page; null at the end.")]
 
 
 def create(asked: Asked) -> Work:
@@ -101,7 +113,7 @@ def _view(call: Call) -> CallView:
         id=call.id,
         createdAt=wire_form(call.created_at),
         source=call.source,
-        call=msgspec.Raw(canonical_bytes(call.payload)),
+        call=msgspec.Raw(call.body),
     )
 
 
@@ -118,11 +130,11 @@ ROUTES = (
         method="GET", path="/calls", handler=list_, scopes=READERS, status=200,
         summary="List calls, the latest reported first.", gives=CallList,
         query={
-            "type": "One of the six types.",
-            "phoneLine": "Our number.",
-            "phoneNumber": "The contact's number.",
-            "from": "Reported at or after this time.",
-            "to": "Reported before this time.",
+            "type": Annotated[CallType, doc("How they ended.")],
+            "phoneLine": Annotated[str, doc("Our number.")],
+            "phoneNumber": Annotated[str, doc("The contact's number.")],
+            "from": Annotated[str, doc_instant("Reported at or after this time.")],
+            "to": Annotated[str, doc_instant("Reported before this time.")],
             **PAGING,
         },
     ),

@@ -25,6 +25,7 @@ class Call:
 
     id: CallId
     payload: CallPayload
+    body: bytes  # of its event
     source: str  # who reported it: "api", or a connector's kind
     created_at: datetime
 

@@ -16,7 +16,7 @@ from typing import Final
 
 from hookline.errors import Invalid
 
-SECRET_PREFIX: Final = "whsec_"
+SECRET_PREFIX: Final = "whsec_"  # noqa: S105  the prefix is public
 SECRET_BYTES: Final = 24
 _VERSION: Final = "v1,"
 

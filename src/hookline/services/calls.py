@@ -12,9 +12,10 @@ from hookline.services.publishing import publish
 
 def report_call(tx: Transaction, payload: CallPayload, *, source: str = "api") -> CallId:
     """Keep a finished call and announce it. `payload` has been through `domain.calls.check_call`."""
-    call = Call(id=CallId(f"call_{tx.ulid()}"), payload=payload, source=source, created_at=tx.now)
+    body = canonical_bytes(payload)
+    call = Call(id=CallId(f"call_{tx.ulid()}"), payload=payload, body=body, source=source, created_at=tx.now)
     tx.phone.add(call)
-    publish(tx, EventKind.CALL_FINISHED, call.id, sequence=1, body=canonical_bytes(payload))
+    publish(tx, EventKind.CALL_FINISHED, call.id, sequence=1, body=body)
     return call.id
 
 

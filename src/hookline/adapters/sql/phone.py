@@ -6,7 +6,7 @@ from typing import Final
 from hookline.adapters.sql.paging import Where, page_of
 from hookline.adapters.sql.session import Insert, Row, Session, first, instant, micros
 from hookline.domain.calls import Call
-from hookline.domain.events import AccountName, CallPayload, CallType, canonical_bytes
+from hookline.domain.events import AccountName, CallPayload, CallType
 from hookline.domain.ids import CallId
 from hookline.ports.storage import CallFilter, Page
 
@@ -27,7 +27,7 @@ class SqlPhone:
             ADD_CALL,
             (
                 call.id,
-                canonical_bytes(payload).decode(),
+                call.body.decode(),
                 payload.type.value,
                 payload.phone_line,
                 payload.phone_number,
@@ -56,4 +56,6 @@ def _call(row: Row) -> Call:
     kept = json.loads(text)
     kept["account_name"] = AccountName(**kept["account_name"])
     kept["type"] = CallType(kept["type"])
-    return Call(id=CallId(id_), payload=CallPayload(**kept), source=source, created_at=instant(created_at))
+    return Call(
+        id=CallId(id_), payload=CallPayload(**kept), body=text.encode(), source=source, created_at=instant(created_at)
+    )
