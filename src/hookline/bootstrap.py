@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import gc
 import random
+import resource
 import secrets
 import signal
 import socket
@@ -129,6 +130,7 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
     """
     listening = _listening(settings)
     _collect_garbage_seldom()
+    _allow_many_connections()
     host, port = listening.getsockname()[:2]
     async with running(settings) as site:
         server = _Server(
@@ -154,6 +156,12 @@ def _collect_garbage_seldom() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+
+
+def _allow_many_connections() -> None:
+    """Each connection is an open file, and the soft limit is often too low for the sender's own limits."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 class _Server(uvicorn.Server):
