@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from hookline.ports.sender import Answer, Post
+from hookline.receiver import Message, Receiver, VerificationError
 
 #: A Monday morning: where every manual clock starts unless told otherwise.
 MONDAY: Final = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
@@ -235,6 +236,142 @@ def answering(*answers: bytes) -> Script:
             await visit.write(answer)
 
     return script
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """One request as it arrived at a `Subscriber`."""
+
+    target: str  # path and query, byte for byte
+    headers: tuple[tuple[str, str], ...]  # as spelt, in the order in which they came
+    body: bytes
+    message: Message | None  # what it says, when its signature is right
+    complaint: str  # what is wrong with it, when it is not
+
+    def header(self, name: str) -> str | None:
+        """The value of the one header of this name."""
+        values = [value for each, value in self.headers if each.lower() == name.lower()]
+        assert len(values) <= 1, f"{name} came {len(values)} times"
+        return values[0] if values else None
+
+
+#: How a subscriber answers one request; see the functions below `Subscriber`.
+Manner = Callable[[Visit], Awaitable[None]]
+
+
+class Subscriber:
+    """A receiver as our users have one: it checks every signature, remembers every request in the order in which they
+    arrive, and answers as `manner_for` says. Give it its webhook's secret as soon as that is known.
+    """
+
+    _door: RawReceiver
+
+    def __init__(self, manner_for: Callable[[Received], Manner]) -> None:
+        self.received: list[Received] = []
+        self.receiver: Receiver | None = None
+        self._manner_for = manner_for
+        self._news = asyncio.Event()
+
+    @classmethod
+    @asynccontextmanager
+    async def running(cls, manner_for: Callable[[Received], Manner]) -> AsyncIterator["Subscriber"]:
+        """Listen on a free port until the block ends."""
+        subscriber = cls(manner_for)
+        async with RawReceiver.running(subscriber._serve) as subscriber._door:
+            yield subscriber
+
+    @property
+    def url(self) -> str:
+        """Where it listens, without a path."""
+        return f"http://127.0.0.1:{self._door.port}"
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether no connection is open any more."""
+        return self._door.visits == self._door.departures
+
+    async def until(self, fact: Callable[[], bool]) -> None:
+        """Return when a request has arrived, or a connection ended, that makes it so."""
+        while not fact():
+            self._news.clear()
+            await self._news.wait()
+
+    def trust(self, *secrets: str) -> None:
+        """Check the signatures of what arrives from now on."""
+        self.receiver = Receiver(*secrets)
+
+    async def _serve(self, visit: Visit) -> None:
+        try:
+            while request := await visit.request():
+                received = self._read(request)
+                self.received.append(received)
+                self._news.set()
+                await self._manner_for(received)(visit)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            return  # the sender died in the middle
+        finally:
+            asyncio.get_running_loop().call_soon(self._news.set)  # once the departure has been counted
+
+    def _read(self, request: bytes) -> Received:
+        head, _, body = request.partition(b"\r\n\r\n")
+        first, *lines = head.decode("latin-1").split("\r\n")
+        headers = tuple((name, value.strip()) for name, _, value in (line.partition(":") for line in lines))
+        message, complaint = None, ""
+        try:
+            message = self.receiver.verify(body, dict(headers)) if self.receiver else None
+        except VerificationError as refusal:
+            complaint = refusal.message
+        return Received(target=first.split(" ")[1], headers=headers, body=body, message=message, complaint=complaint)
+
+
+def replying(status: int, *headers: str) -> Manner:
+    """Answer at once, with a small body."""
+    lines = [f"HTTP/1.1 {status} Reply", "Content-Length: 5", *headers]
+    answer = "\r\n".join([*lines, "", "reply"]).encode()
+
+    async def manner(visit: Visit) -> None:
+        await visit.write(answer)
+
+    return manner
+
+
+def slowly(seconds: float, then: Manner) -> Manner:
+    """Answer `seconds` of real time later, unless the sender is gone by then."""
+
+    async def manner(visit: Visit) -> None:
+        gone = asyncio.ensure_future(visit.gone())
+        await asyncio.wait({gone}, timeout=seconds)
+        if not gone.cancel():
+            return
+        await asyncio.wait({gone})
+        await then(visit)
+
+    return manner
+
+
+def when(event: asyncio.Event, then: Manner) -> Manner:
+    """Answer once the test says so."""
+
+    async def manner(visit: Visit) -> None:
+        await event.wait()
+        await then(visit)
+
+    return manner
+
+
+async def hanging(visit: Visit) -> None:
+    """Never answer."""
+    await visit.gone()
+
+
+async def resetting(visit: Visit) -> None:
+    """Break the connection without an answer."""
+    visit.reset()
+
+
+async def closing(visit: Visit) -> None:
+    """Close the connection without an answer."""
+    visit.writer.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

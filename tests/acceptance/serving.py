@@ -1,0 +1,232 @@
+"""The real thing: `hookline serve` in a process of its own, that can be asked, stopped and killed."""
+
+import asyncio
+import os
+import random
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import aiohttp
+import msgspec
+
+from hookline.adapters.system_clock import SystemClock
+from hookline.domain.instants import wire_form
+from tests.fakes import Subscriber
+
+T = TypeVar("T")
+
+API_KEY: Final = "acceptance-key"
+#: Ports below those that Linux gives to outgoing connections: nobody takes ours while the server is down.
+_PORTS: Final = range(20_000, 32_000)
+_PATIENCE_SECONDS: Final = 60
+#: How long to leave a server alone that is there and could not answer.
+_BREATHER_SECONDS: Final = 0.05
+
+
+class Broken(AssertionError):
+    """The server did what it must never do."""
+
+
+async def in_patience(awaited: Awaitable[T], what: str, *, seconds: float = _PATIENCE_SECONDS) -> T:
+    """What `awaited` comes to. A hanging test is a failed test."""
+    try:
+        return await asyncio.wait_for(awaited, seconds)  # noqa: TID251  real time, for what hangs
+    except TimeoutError:
+        raise Broken(f"Waited {seconds:g} s in vain for {what}.") from None
+
+
+async def real_seconds(seconds: float) -> None:
+    """Let real time pass: for load that arrives over time, never to wait for something."""
+    await asyncio.sleep(seconds)  # noqa: TID251  processes live in real time
+
+
+def wire_now() -> str:
+    """The instant, as it goes over the wire."""
+    return wire_form(SystemClock().now())
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the API said."""
+
+    status: int
+    body: bytes
+
+    @property
+    def value(self) -> Any:
+        """The body as JSON's own kinds of value; None when there is none."""
+        return msgspec.json.decode(self.body) if self.body else None
+
+    def of(self, status: int) -> Any:
+        """The value of an answer that has to have this status."""
+        if self.status != status:
+            raise Broken(f"Expected {status}, got {self.status}: {self.body[:300]!r}")
+        return self.value
+
+
+class Server:
+    """One installation: a folder and a port. It lives as often as it is started."""
+
+    def __init__(self, folder: Path, **settings: str) -> None:
+        """`settings` go on top of those that every server here has."""
+        self.lives = 0
+        self.database = folder / "hookline.db"
+        self.log = folder / "server.log"
+        self.up = asyncio.Event()
+        self.port = _free_port()
+        self._process: asyncio.subprocess.Process | None = None
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("HOOKLINE_")},
+            "HOOKLINE_DATABASE": f"sqlite:///{self.database}",
+            "HOOKLINE_LISTEN": f"127.0.0.1:{self.port}",
+            "HOOKLINE_API_KEY": API_KEY,
+            "HOOKLINE_ALLOW_NETWORKS": "127.0.0.0/8",
+            **settings,
+        }
+
+    @classmethod
+    @asynccontextmanager
+    async def running(cls, folder: Path, **settings: str) -> AsyncIterator["Server"]:
+        """One that is up, and gone when the block ends."""
+        server = cls(folder, **settings)
+        try:
+            await server.start()
+            await server.ready()
+            yield server
+        finally:
+            await server.kill()
+
+    async def start(self) -> None:
+        """Start the process. It is not up yet."""
+        self.lives += 1
+        with self.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "hookline", "serve"),
+                cwd=self.database.parent,
+                env=self._environment,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+            )
+
+    async def ready(self) -> None:
+        """Return when it says that it listens."""
+        assert self._process is not None
+        assert self._process.stdout is not None
+        line = await in_patience(self._process.stdout.readline(), "the server to listen")
+        if b"listens on" not in line:
+            raise Broken(f"The server did not start: {line!r}\n{self.end_of_log()}")
+        self.up.set()
+
+    async def kill(self) -> None:
+        """`kill -9`, unless it is gone already. Nothing of it is left when this returns."""
+        self.up.clear()
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+            await self._process.communicate()
+
+    async def stop(self) -> int:
+        """SIGTERM, and the code with which it exits."""
+        self.tell_to_stop()
+        return await self.gone()
+
+    def tell_to_stop(self) -> None:
+        """SIGTERM."""
+        assert self._process is not None
+        self.up.clear()
+        self._process.send_signal(signal.SIGTERM)
+
+    async def gone(self) -> int:
+        """Return the exit code once the process is gone."""
+        assert self._process is not None
+        await in_patience(self._process.communicate(), "the server to exit")
+        assert self._process.returncode is not None
+        return self._process.returncode
+
+    @property
+    def died(self) -> bool:
+        """Whether the process ended although nobody ended it."""
+        return self.up.is_set() and (self._process is None or self._process.returncode is not None)
+
+    def end_of_log(self) -> str:
+        """The last that it logged."""
+        return self.log.read_text("utf-8", "replace")[-3000:] if self.log.exists() else ""
+
+
+class Api:
+    """Asks a server over HTTP, as its users do."""
+
+    def __init__(self, server: Server, session: aiohttp.ClientSession) -> None:
+        self._server = server
+        self._session = session
+        self.asked = asyncio.Event()  # set by every request
+        self.repeats = 0
+
+    @classmethod
+    @asynccontextmanager
+    async def to(cls, server: Server) -> AsyncIterator["Api"]:
+        """With connections of its own until the block ends."""
+        timeout = aiohttp.ClientTimeout(total=_PATIENCE_SECONDS)
+        async with aiohttp.ClientSession(timeout=timeout, headers={"api-key": API_KEY}) as session:
+            yield cls(server, session)
+
+    async def ask(self, method: str, path: str, body: Any = None, *, key: str | None = None) -> Answer:
+        """Ask until there is an answer, however often the server dies meanwhile.
+
+        A POST that may have to be repeated needs an idempotency `key`; without one it is asked once only.
+        """
+        while True:
+            await in_patience(self._server.up.wait(), "the server to be up again")
+            try:
+                answer = await self._once(method, path, body, key)
+            except (aiohttp.ClientError, ConnectionError) as problem:
+                if self._server.died:
+                    raise Broken(f"The server died by itself.\n{self._server.end_of_log()}") from problem
+                if method == "POST" and key is None:
+                    raise
+                await real_seconds(_BREATHER_SECONDS if self._server.up.is_set() else 0)
+            else:
+                if answer.status != 503:
+                    return answer
+                await real_seconds(_BREATHER_SECONDS)
+            self.repeats += 1
+
+    async def get(self, path: str) -> Any:
+        """What is there."""
+        return (await self.ask("GET", path)).of(200)
+
+    async def post(self, path: str, body: Any, *, status: int = 201) -> Any:
+        """What a POST that is asked once is answered."""
+        return (await self.ask("POST", path, body)).of(status)
+
+    async def subscribe(self, subscriber: Subscriber, path: str = "/hook", **settings: Any) -> int:
+        """Make a webhook of a subscriber, which then trusts its secret. Returns its id."""
+        body = {"url": subscriber.url + path, "events": ["callFinished"], **settings}
+        made = (await self.ask("POST", "/v3/webhooks", body, key=f"subscribe {subscriber.url}{path}")).of(201)
+        subscriber.trust(made["secret"])
+        return int(made["id"])
+
+    async def _once(self, method: str, path: str, body: Any, key: str | None) -> Answer:
+        headers = {"content-type": "application/json"} | ({"idempotency-key": key} if key else {})
+        url = f"http://127.0.0.1:{self._server.port}{path}"
+        content = None if body is None else msgspec.json.encode(body)
+        self.asked.set()
+        async with self._session.request(method, url, data=content, headers=headers) as response:
+            return Answer(response.status, await response.read())
+
+
+def _free_port() -> int:
+    while True:
+        port = next(_candidates)
+        with socket.socket() as trial, suppress(OSError):
+            trial.bind(("127.0.0.1", port))
+            return port
+
+
+#: Each process of ours tries them in an order of its own, and none twice.
+_candidates = iter(random.Random(os.getpid()).sample(_PORTS, len(_PORTS)))
