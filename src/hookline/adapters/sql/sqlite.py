@@ -99,11 +99,14 @@ class SqliteStore:
     def read(self, function: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run one function on one unchanging state of the database."""
         with _as_unavailable(self._path):
-            self._begin("BEGIN")
             try:
+                self._begin("BEGIN")
                 return function(self._tx, *args, **kwargs)
             finally:
-                self._connection.rollback()
+                if self._read_only:
+                    self._connection.rollback()
+                else:
+                    self._roll_back()  # the function may have changed webhooks, and they may be held
 
     def write_group(self, calls: Sequence[Call]) -> tuple[list[Answered], Doings]:
         """Run many functions inside one commit; each that raises undoes only its own part."""
