@@ -1,0 +1,24 @@
+"""Every test of this folder runs on every store."""
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.contract.stores import STORES, Place, Store
+from tests.fakes import ManualClock
+
+
+@pytest.fixture(params=STORES)
+def place(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock, dice: random.Random) -> Iterator[Place]:
+    """An empty database."""
+    made = Place(STORES[request.param], tmp_path, clock, dice)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def store(place: Place) -> Store:
+    """A store with nobody who listens: nothing is born claimed."""
+    return place.open()
