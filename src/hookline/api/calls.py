@@ -58,7 +58,7 @@ class CallList(msgspec.Struct):
     """A page of calls, the latest reported first."""
 
     calls: Annotated[list[CallView], doc("The calls of this page.")]
-    next: Annotated[str | None, doc("Cursor of the next page; null at the end.")]
+    next: Annotated[str | None, doc("Cursor of the next page; null at the end.", examples=[None])]
 
 
 def create(asked: Asked) -> Work:

@@ -4,7 +4,19 @@ from typing import Annotated, Any
 
 import msgspec
 
-from hookline.api.routes import ADMIN_ONLY, PAGING, READERS, Asked, Reply, Route, Work, instant_or_null, listed
+from hookline.api.routes import (
+    ADMIN_ONLY,
+    PAGING,
+    READERS,
+    Asked,
+    Reply,
+    Route,
+    Work,
+    doc,
+    doc_instant,
+    instant_or_null,
+    listed,
+)
 from hookline.domain.deliveries import Attempt, Delivery, State
 from hookline.domain.events import CallPayload, Event, EventKind, MeetingPayload
 from hookline.domain.ids import EventId, WebhookId
@@ -12,59 +24,68 @@ from hookline.domain.instants import wire_form
 from hookline.ports.storage import DeliveryFilter, Transaction
 from hookline.services import deliveries
 
+EVENT_ID = doc(
+    "Id of the event, which is the `webhook-id` of its deliveries.", examples=["evt_01k2j3q4r5s6t7v8w9x0y1z2a3"]
+)
+DELIVERY_ID = doc("Id of the delivery.", examples=["dlv_01k2j3q4r5s6t7v8w9x0y1z2a3_1"])
+SUBJECT = doc("Id of the meeting or call.", examples=["mtg_01k2j3q4r5s6t7v8w9x0y1z2a3"])
 _LARGEST_ID = 2**53
 
 
 class EventView(msgspec.Struct):
     """An event; `payload` is the very body that was sent."""
 
-    id: str
-    event: EventKind
-    subject: str
-    sequence: int
-    occurredAt: str
-    createdAt: str
-    payload: Annotated[Any, MeetingPayload | CallPayload]
+    id: Annotated[str, EVENT_ID]
+    event: Annotated[EventKind, doc("Its name.", examples=["meetingBooked"])]
+    subject: Annotated[str, SUBJECT]
+    sequence: Annotated[int, doc("1, 2, 3 ... of the events of this subject.")]
+    occurredAt: Annotated[str, doc_instant("When it happened; of `meetingStarted`, the scheduled start.")]
+    createdAt: Annotated[str, doc_instant("When it was kept.")]
+    payload: Annotated[Any, MeetingPayload | CallPayload, doc("What was sent.")]
 
 
 class EventList(msgspec.Struct):
     """A page of the feed, oldest first."""
 
-    events: list[EventView]
-    next: str | None
+    events: Annotated[list[EventView], doc("The events of this page.")]
+    next: Annotated[
+        str | None, doc("Cursor of the next page; null at the end. To go on later, use `after`.", examples=[None])
+    ]
 
 
 class AttemptView(msgspec.Struct):
-    """One POST and what came of it. `status` is null when there was no answer; `error` says why."""
+    """One POST and what came of it."""
 
-    number: int
-    startedAt: str
-    durationMs: float
-    status: int | None
-    error: str | None
-    responseHeaders: dict[str, str]
-    responseBody: str
+    number: Annotated[int, doc("1 is the first.")]
+    startedAt: Annotated[str, doc_instant("When it began.")]
+    durationMs: Annotated[float, doc("How long it took.", examples=[41.207])]
+    status: Annotated[int | None, doc("Status of the answer; null when there was none.", examples=[200])]
+    error: Annotated[str | None, doc("Why there was no answer; null when there was one.", examples=[None])]
+    responseHeaders: Annotated[dict[str, str], doc("Headers of the answer.", examples=[{"content-type": "text/plain"}])]
+    responseBody: Annotated[str, doc("The first 16 KiB of the answer.", examples=["ok"])]
 
 
 class DeliveryView(msgspec.Struct):
     """One event owed to one webhook."""
 
-    id: str
-    eventId: str
-    webhookId: int
-    event: EventKind
-    subject: str
-    status: State
-    attempts: list[AttemptView]
-    nextAttemptAt: str | None
-    createdAt: str
+    id: Annotated[str, DELIVERY_ID]
+    eventId: Annotated[str, EVENT_ID]
+    webhookId: Annotated[int, doc("Id of the webhook.")]
+    event: Annotated[EventKind, doc("Name of the event.", examples=["meetingBooked"])]
+    subject: Annotated[str, SUBJECT]
+    status: Annotated[State, doc("Where it stands.", examples=["delivered"])]
+    attempts: Annotated[list[AttemptView], doc("Every attempt so far, the first one first.")]
+    nextAttemptAt: Annotated[
+        str | None, doc("When it is attempted next; null when it is settled.", format="date-time", examples=[None])
+    ]
+    createdAt: Annotated[str, doc_instant("When it was first owed.")]
 
 
 class DeliveryList(msgspec.Struct):
     """A page of deliveries, those of the latest events first."""
 
-    deliveries: list[DeliveryView]
-    next: str | None
+    deliveries: Annotated[list[DeliveryView], doc("The deliveries of this page.")]
+    next: Annotated[str | None, doc("Cursor of the next page; null at the end.", examples=[None])]
 
 
 class Nothing(msgspec.Struct):
@@ -74,7 +95,7 @@ class Nothing(msgspec.Struct):
 class Retried(msgspec.Struct):
     """The delivery that will be attempted now."""
 
-    deliveryId: str
+    deliveryId: Annotated[str, DELIVERY_ID]
 
 
 def read_event(asked: Asked) -> Work:
@@ -175,9 +196,9 @@ ROUTES = (
         method="GET", path="/events", handler=list_events, scopes=READERS, status=200,
         summary="Pull events, oldest first: for receivers that were down, or that nobody can reach.", gives=EventList,
         query={
-            "event": "Name of an event.",
-            "subject": "Id of a meeting or a call.",
-            "after": "Id of the last event you have; a durable cursor.",
+            "event": Annotated[EventKind, doc("Name of an event.")],
+            "subject": Annotated[str, doc("Id of a meeting or a call.")],
+            "after": Annotated[str, doc("Id of the last event you have: a durable cursor.")],
             **PAGING,
         },
     ),
@@ -189,12 +210,12 @@ ROUTES = (
         method="GET", path="/deliveries", handler=list_, scopes=READERS, status=200,
         summary="List deliveries, those of the latest events first.", gives=DeliveryList,
         query={
-            "webhookId": "Id of a webhook.",
-            "status": "pending, sending, delivered, dead or withdrawn.",
-            "event": "Name of an event.",
-            "subject": "Id of a meeting or a call.",
-            "since": "Made at or after this time.",
-            "until": "Made before this time.",
+            "webhookId": Annotated[int, doc("Id of a webhook.")],
+            "status": Annotated[State, doc("Where they stand.")],
+            "event": Annotated[EventKind, doc("Name of an event.")],
+            "subject": Annotated[str, doc("Id of a meeting or a call.")],
+            "since": Annotated[str, doc_instant("Made at or after this time.")],
+            "until": Annotated[str, doc_instant("Made before this time.")],
             **PAGING,
         },
     ),

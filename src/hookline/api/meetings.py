@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from hookline.api.routes import (
     PAGING,
@@ -12,11 +13,13 @@ from hookline.api.routes import (
     Reply,
     Route,
     Work,
+    doc,
+    doc_instant,
     listed,
 )
 from hookline.domain.events import MeetingPayload, QuestionAndAnswer, canonical_bytes
 from hookline.domain.instants import parse_instant, wire_form
-from hookline.domain.meetings import Meeting, MeetingDetails, MeetingStatus, check_meeting
+from hookline.domain.meetings import MAX_NAME, Meeting, MeetingDetails, MeetingStatus, check_meeting
 from hookline.domain.text import require_storable_text
 from hookline.errors import Invalid
 from hookline.ports.storage import MeetingFilter, Transaction
@@ -24,77 +27,82 @@ from hookline.services import booking
 
 MAX_BATCH = 1000
 MAX_REASON = 1000
+MEETING_ID = doc("Id of the meeting.", examples=["mtg_01k2j3q4r5s6t7v8w9x0y1z2a3"])
 
 
 class MeetingEdit(msgspec.Struct, omit_defaults=True):
     """What may be changed without moving a meeting; what is absent stays."""
 
-    meeting_name: str | msgspec.UnsetType = msgspec.UNSET
-    meeting_notes: str | msgspec.UnsetType = msgspec.UNSET
-    meeting_location: str | msgspec.UnsetType = msgspec.UNSET
-    meeting_address: str | msgspec.UnsetType = msgspec.UNSET
-    questions_and_answers: tuple[QuestionAndAnswer, ...] | msgspec.UnsetType = msgspec.UNSET
-    price: int | float | msgspec.UnsetType = msgspec.UNSET
-    currency: str | msgspec.UnsetType = msgspec.UNSET
+    meeting_name: Annotated[str | UnsetType, doc("Name of the meeting.", minLength=1, maxLength=MAX_NAME)] = UNSET
+    meeting_notes: Annotated[str | UnsetType, doc("Notes in the meeting.")] = UNSET
+    meeting_location: Annotated[str | UnsetType, doc("Label of the place, or the link.")] = UNSET
+    meeting_address: Annotated[str | UnsetType, doc("Street address of an in-person meeting, else empty.")] = UNSET
+    questions_and_answers: Annotated[
+        tuple[QuestionAndAnswer, ...] | UnsetType, doc("The booking form, in its order, whole.")
+    ] = UNSET
+    price: Annotated[int | float | UnsetType, doc("Cost in major units; 0 when free.", minimum=0)] = UNSET
+    currency: Annotated[str | UnsetType, doc("ISO 4217 code.")] = UNSET
 
 
 class Cancellation(msgspec.Struct):
     """Why, if anybody wants to say."""
 
-    reason: str = ""
+    reason: Annotated[str, doc("Kept with the meeting; no event carries it.", maxLength=MAX_REASON)] = ""
 
 
 class Move(msgspec.Struct):
     """A new time. Without an end the meeting stays as long as it was."""
 
-    meeting_start_timestamp: str
-    meeting_end_timestamp: str | msgspec.UnsetType = msgspec.UNSET
+    meeting_start_timestamp: Annotated[str, doc_instant("The new start, with any offset.")]
+    meeting_end_timestamp: Annotated[str | UnsetType, doc_instant("The new end, not before the start.")] = UNSET
 
 
 class MeetingBatch(msgspec.Struct):
     """Up to 1000 meetings."""
 
-    meetings: tuple[MeetingPayload, ...]
+    meetings: Annotated[tuple[MeetingPayload, ...], doc("The meetings.", minItems=1, maxItems=MAX_BATCH)]
 
 
 class MeetingMade(msgspec.Struct):
     """The id of a new meeting."""
 
-    id: str
+    id: Annotated[str, MEETING_ID]
 
 
 class MeetingsMade(msgspec.Struct):
     """The ids of new meetings, in the order of the request."""
 
-    ids: list[str]
+    ids: Annotated[list[str], doc("One for each meeting.")]
 
 
 class MeetingState(msgspec.Struct):
     """Where a meeting stands now."""
 
-    id: str
-    status: MeetingStatus
+    id: Annotated[str, MEETING_ID]
+    status: Annotated[MeetingStatus, doc("Its state at this instant.")]
 
 
 class MeetingView(msgspec.Struct):
     """A meeting with what is known about it; `meeting` is exactly the body of its events."""
 
-    id: str
-    status: MeetingStatus
-    sequence: int
-    createdAt: str
-    modifiedAt: str
-    cancelReason: str | None
-    meetingTypeId: str | None
-    hostTimeZone: str | None
-    meeting: Annotated[Any, MeetingPayload]
+    id: Annotated[str, MEETING_ID]
+    status: Annotated[MeetingStatus, doc("Its state at this instant.")]
+    sequence: Annotated[int, doc("Number of its latest event.")]
+    createdAt: Annotated[str, doc_instant("When it was booked.")]
+    modifiedAt: Annotated[str, doc_instant("When it was last changed.")]
+    cancelReason: Annotated[
+        str | None, doc("Why it was cancelled, as far as anybody said; null unless it was.", examples=[None])
+    ]
+    meetingTypeId: Annotated[str | None, doc("What it was booked from; null for a reported meeting.", examples=[None])]
+    hostTimeZone: Annotated[str | None, doc("The host's time zone; null where it is not known.", examples=[None])]
+    meeting: Annotated[Any, MeetingPayload, doc("The body of its next event.")]
 
 
 class MeetingList(msgspec.Struct):
     """A page of meetings, the latest made first."""
 
-    meetings: list[MeetingView]
-    next: str | None
+    meetings: Annotated[list[MeetingView], doc("The meetings of this page.")]
+    next: Annotated[str | None, doc("Cursor of the next page; null at the end.", examples=[None])]
 
 
 def create(asked: Asked) -> Work:
@@ -147,9 +155,7 @@ def list_(asked: Asked) -> Work:
 
 def edit(asked: Asked) -> Work:
     changes = {
-        name: value
-        for name, value in msgspec.structs.asdict(asked.read(MeetingEdit)).items()
-        if value is not msgspec.UNSET
+        name: value for name, value in msgspec.structs.asdict(asked.read(MeetingEdit)).items() if value is not UNSET
     }
 
     def work(tx: Transaction) -> Reply:
@@ -172,7 +178,7 @@ def reschedule(asked: Asked) -> Work:
     start_at = parse_instant(move.meeting_start_timestamp, "meeting_start_timestamp")
     end_at = (
         None
-        if isinstance(move.meeting_end_timestamp, msgspec.UnsetType)
+        if isinstance(move.meeting_end_timestamp, UnsetType)
         else parse_instant(move.meeting_end_timestamp, "meeting_end_timestamp")
     )
     return lambda tx: _state(booking.reschedule_meeting(tx, asked.path["id"], start_at, end_at), tx)
@@ -210,11 +216,11 @@ ROUTES = (
         method="GET", path="/meetings", handler=list_, scopes=READERS, status=200,
         summary="List meetings, the latest made first.", gives=MeetingList,
         query={
-            "status": "booked, started, cancelled or ended.",
-            "accountEmail": "Address of the host.",
-            "participant": "Address of a participant.",
-            "from": "Starts at or after this time.",
-            "to": "Starts before this time.",
+            "status": Annotated[MeetingStatus, doc("Where they stand.")],
+            "accountEmail": Annotated[str, doc("Address of the host.")],
+            "participant": Annotated[str, doc("Address of a participant.")],
+            "from": Annotated[str, doc_instant("Starts at or after this time.")],
+            "to": Annotated[str, doc_instant("Starts before this time.")],
             **PAGING,
         },
     ),

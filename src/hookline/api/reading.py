@@ -40,10 +40,10 @@ _WORDS: Final = {
 }
 
 
-def read_json(body: bytes, shape: type[T], *, lenient: bool = False) -> T:
+def read_json(body: bytes, shape: type[T]) -> T:
     """A JSON object as `shape`: a dataclass or a msgspec Struct. An empty body reads as `{}`.
 
-    `lenient` is for bodies of official SDKs: unknown keys are passed over, and null counts as absent.
+    A shape that is `LENIENT` is for bodies of official SDKs: unknown keys are passed over, and null counts as absent.
 
     Raises:
         Invalid: not JSON, not UTF-8, not an object; a wrong type, an absent or an unknown key, by name.
@@ -52,7 +52,7 @@ def read_json(body: bytes, shape: type[T], *, lenient: bool = False) -> T:
         value = _decoded(body, shape)
         if not isinstance(value, dict):
             raise Invalid(f"The body: expected a JSON object, got {_kind(value)}.", code="bad_request")
-        if lenient:
+        if is_lenient(shape):
             value = _without_nulls(value)
         else:
             _refuse_unknown(value, shape)
@@ -61,6 +61,11 @@ def read_json(body: bytes, shape: type[T], *, lenient: bool = False) -> T:
         raise _refusal(problem, shape) from None
     except RecursionError:
         raise Invalid("The body is nested too deeply.", code="bad_request") from None
+
+
+def is_lenient(shape: Any) -> bool:
+    """Whether bodies of this shape may hold unknown keys and nulls."""
+    return getattr(shape, "LENIENT", False)
 
 
 def _decoded(body: bytes, shape: Any) -> Any:

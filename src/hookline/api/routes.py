@@ -7,11 +7,11 @@ reading or a writing transaction by the method, and runs work under an idempoten
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
-from hookline.api.reading import Query, read_json
+from hookline.api.reading import DEFAULT_LIMIT, MAX_LIMIT, Query, read_json
 from hookline.domain.instants import wire_form
 from hookline.domain.keys import Scope
 from hookline.errors import NotFound
@@ -31,9 +31,9 @@ class Asked:
     scope: Scope  # of the key that came with it
     limits: Limits
 
-    def read(self, shape: type[T], *, lenient: bool = False) -> T:
+    def read(self, shape: type[T]) -> T:
         """The body as `shape`; see `api.reading.read_json`."""
-        return read_json(self.body, shape, lenient=lenient)
+        return read_json(self.body, shape)
 
     def number(self, name: str, kind: str) -> int:
         """A part of the path that is the number of a thing; what is no number names nothing."""
@@ -76,16 +76,27 @@ class Route:
     status: int  # of success
     takes: Any = None  # shape of the body
     gives: Any = None  # shape of the answer
-    query: Mapping[str, str] = field(default_factory=dict)  # name -> what it does
+    query: Mapping[str, Any] = field(default_factory=dict)  # name -> annotated type of its value
 
 
 ADMIN_ONLY = frozenset({Scope.ADMIN})
 REPORTERS = frozenset({Scope.ADMIN, Scope.INGEST})
 READERS = frozenset({Scope.ADMIN, Scope.READ})
 
+
+def doc(sentence: str, **more: Any) -> msgspec.Meta:
+    """What is said of a field in the API's description; `more` are further words of its JSON Schema."""
+    return msgspec.Meta(description=sentence, extra_json_schema=more or None)
+
+
+def doc_instant(sentence: str) -> msgspec.Meta:
+    """As `doc`, of an instant."""
+    return doc(sentence, format="date-time", examples=["2025-06-10T07:09:01.696Z"])
+
+
 PAGING = {
-    "limit": "How many at most, 1 to 200; 50 if absent.",
-    "cursor": "`next` of the page before.",
+    "limit": Annotated[int, doc("How many at most.", minimum=1, maximum=MAX_LIMIT, default=DEFAULT_LIMIT)],
+    "cursor": Annotated[str, doc("`next` of the page before.")],
 }
 
 

@@ -4,11 +4,22 @@ import re
 from collections.abc import Callable
 from datetime import timedelta
 from enum import StrEnum
-from typing import Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
-from hookline.api.routes import ADMIN_ONLY, READERS, Asked, Reply, Route, Work, instant_or_null
+from hookline.api.routes import (
+    ADMIN_ONLY,
+    READERS,
+    Asked,
+    Reply,
+    Route,
+    Work,
+    doc,
+    doc_instant,
+    instant_or_null,
+)
 from hookline.domain.backoff import (
     MAX_RETRIES,
     MAX_WAIT_SECONDS,
@@ -22,7 +33,10 @@ from hookline.domain.text import require_storable_text
 from hookline.domain.webhooks import (
     DEFAULT_TIMEOUT_SECONDS,
     MAX_DESCRIPTION,
+    MAX_HEADER_VALUE,
+    MAX_HEADERS,
     MAX_TIMEOUT_SECONDS,
+    MAX_URL,
     Header,
     Webhook,
     parse_events,
@@ -35,7 +49,11 @@ MAX_OVERLAP_HOURS: Final = 168
 _HIDDEN: Final = "***"
 _PASSWORD: Final = re.compile(r"(?<=//)[^/?#]*(?=@)")  # up to the last @ before the path
 
-UNSET: Final = msgspec.UNSET
+URL: Final = doc(
+    "Where events go: http or https.", format="uri", maxLength=MAX_URL, examples=["https://example.com/hook"]
+)
+EVENTS: Final = doc("The events it wants.", minItems=1, uniqueItems=True)
+SECRET: Final = doc("What requests are signed with.", examples=["whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"])
 
 
 class Sort(StrEnum):
@@ -48,108 +66,128 @@ class Sort(StrEnum):
 class Auth(msgspec.Struct):
     """Credentials to show to the receiver; `{}` means none."""
 
-    type: str = ""
-    token: str = ""
+    type: Annotated[str, doc("The only kind there is is `bearer`.", examples=["bearer"])] = ""
+    token: Annotated[str, doc("Sent as `Authorization: Bearer ...`.")] = ""
 
 
 class HeaderItem(msgspec.Struct):
     """One header to send along."""
 
-    key: str
-    value: str
+    key: Annotated[str, doc("Its name; none that Hookline sets itself.")]
+    value: Annotated[str, doc("Its value, visible ASCII.", maxLength=MAX_HEADER_VALUE)]
 
 
 class OwnSchedule(msgspec.Struct):
     """The waits before the second attempt, the third, and so on, in seconds."""
 
-    scheduleSeconds: list[int]
-    retry4xx: bool = True
+    scheduleSeconds: Annotated[list[int], doc("0 to 30 waits of at most 48 h each.", maxItems=MAX_RETRIES)]
+    retry4xx: Annotated[bool, doc("Whether a 4xx is tried again.")] = True
 
 
 class WebhookBody(msgspec.Struct, kw_only=True):
-    """A webhook as somebody writes it; in an update, what is absent stays."""
+    """Changes of a webhook. What is absent or null stays; unknown keys are passed over."""
 
-    url: str | msgspec.UnsetType = UNSET
-    events: list[str] | msgspec.UnsetType = UNSET
-    description: str | msgspec.UnsetType = UNSET
-    type: str | msgspec.UnsetType = UNSET
-    channel: str | msgspec.UnsetType = UNSET
-    batched: bool | msgspec.UnsetType = UNSET
-    auth: Auth | msgspec.UnsetType = UNSET
-    headers: list[HeaderItem] | msgspec.UnsetType = UNSET
-    retryPolicy: str | OwnSchedule | msgspec.UnsetType = UNSET
-    timeoutSeconds: int | msgspec.UnsetType = UNSET
-    rateLimitPerSecond: float | msgspec.UnsetType = UNSET
-    ordered: bool | msgspec.UnsetType = UNSET
-    filter: dict[str, list[Any]] | msgspec.UnsetType = UNSET
-    isActive: bool | msgspec.UnsetType = UNSET
+    LENIENT: ClassVar = True
+
+    url: Annotated[str | UnsetType, URL] = UNSET
+    events: Annotated[list[EventKind] | UnsetType, EVENTS] = UNSET
+    description: Annotated[str | UnsetType, doc("What it is for.", maxLength=MAX_DESCRIPTION)] = UNSET
+    type: Annotated[str | UnsetType, doc("Taken for Brevo's SDKs; every webhook is transactional.")] = UNSET
+    channel: Annotated[str | UnsetType, doc("Taken for Brevo's SDKs; means nothing here.")] = UNSET
+    batched: Annotated[bool | UnsetType, doc("Only false: this version sends each event by itself.")] = UNSET
+    auth: Annotated[Auth | UnsetType, doc("A bearer token to show to the receiver; `{}` for none.")] = UNSET
+    headers: Annotated[list[HeaderItem] | UnsetType, doc("Headers to send along.", maxItems=MAX_HEADERS)] = UNSET
+    retryPolicy: Annotated[
+        str | OwnSchedule | UnsetType, doc("`standard` (of a new webhook), `brevo`, or a schedule of your own.")
+    ] = UNSET
+    timeoutSeconds: Annotated[
+        int | UnsetType,
+        doc(
+            f"How long an attempt may take; {DEFAULT_TIMEOUT_SECONDS} for a new webhook.",
+            minimum=1,
+            maximum=MAX_TIMEOUT_SECONDS,
+        ),
+    ] = UNSET
+    rateLimitPerSecond: Annotated[float | UnsetType, doc("Only 0: this version has no limit.")] = UNSET
+    ordered: Annotated[bool | UnsetType, doc("Only false: this version does not wait for earlier events.")] = UNSET
+    filter: Annotated[dict[str, list[Any]] | UnsetType, doc("Only `{}`: this version has no filters.")] = UNSET
+    isActive: Annotated[bool | UnsetType, doc("False disables it and withdraws what is pending for it.")] = UNSET
+
+
+class NewWebhookBody(WebhookBody, kw_only=True):
+    """A webhook to make. What is null counts as absent; unknown keys are passed over."""
+
+    url: Annotated[str, URL]
+    events: Annotated[list[EventKind], EVENTS]
 
 
 class WebhookMade(msgspec.Struct):
     """The id of a new webhook, and what its requests are signed with."""
 
-    id: int
-    secret: str
+    id: Annotated[int, doc("Id of the webhook.")]
+    secret: Annotated[str, SECRET]
 
 
 class WebhookView(msgspec.Struct, omit_defaults=True, kw_only=True):
     """A webhook as it is kept. Tokens and header values are shown to admin keys only."""
 
-    id: int
-    url: str
-    description: str
-    events: list[EventKind]
-    type: str
-    createdAt: str
-    modifiedAt: str
-    batched: bool
-    auth: Auth | msgspec.UnsetType = UNSET
-    headers: list[HeaderItem]
-    isActive: bool
-    disabledReason: str | None
-    retryPolicy: str | OwnSchedule
-    timeoutSeconds: int
-    rateLimitPerSecond: float | None
-    ordered: bool
-    filter: dict[str, list[Any]] | None
+    id: Annotated[int, doc("Id of the webhook.")]
+    url: Annotated[
+        str,
+        doc(
+            "Where events go; `***` stands for its password unless an admin key asks.",
+            examples=["https://example.com/hook"],
+        ),
+    ]
+    description: Annotated[str, doc("What it is for.")]
+    events: Annotated[list[EventKind], doc("The events it wants, in the order given.", examples=[["meetingBooked"]])]
+    type: Annotated[str, doc("Always `transactional`.", examples=["transactional"])]
+    createdAt: Annotated[str, doc_instant("When it was made.")]
+    modifiedAt: Annotated[str, doc_instant("When it was last changed.")]
+    batched: Annotated[bool, doc("Always false in this version.")]
+    auth: Annotated[Auth | UnsetType, doc("Absent when there is no token.")] = UNSET
+    headers: Annotated[list[HeaderItem], doc("Headers that are sent along.")]
+    isActive: Annotated[bool, doc("Whether events are sent to it.", examples=[True])]
+    disabledReason: Annotated[str | None, doc("Why not; null while it is active.", examples=[None])]
+    retryPolicy: Annotated[str | OwnSchedule, doc("When failures are tried again.", examples=["standard"])]
+    timeoutSeconds: Annotated[int, doc("How long an attempt may take.", examples=[15])]
+    rateLimitPerSecond: Annotated[float | None, doc("Always null in this version.", examples=[None])]
+    ordered: Annotated[bool, doc("Always false in this version.")]
+    filter: Annotated[dict[str, list[Any]] | None, doc("Always null in this version.", examples=[None])]
 
 
 class WebhookList(msgspec.Struct):
     """Every webhook."""
 
-    webhooks: list[WebhookView]
+    webhooks: Annotated[list[WebhookView], doc("The webhooks.")]
 
 
 class TestSend(msgspec.Struct):
     """Which event's sample to send."""
 
-    event: EventKind
+    event: Annotated[EventKind, doc("Name of the event.")]
 
 
 class TestSent(msgspec.Struct):
     """The delivery to look at for what came of it."""
 
-    deliveryId: str
+    deliveryId: Annotated[str, doc("Id of the delivery.", examples=["dlv_01k2j3q4r5s6t7v8w9x0y1z2a3_1"])]
 
 
 class SecretView(msgspec.Struct):
     """What requests are signed with."""
 
-    secret: str
+    secret: Annotated[str, SECRET]
 
 
 class Rotation(msgspec.Struct):
     """How long the old secret signs beside the new one."""
 
-    overlapHours: float = 24
+    overlapHours: Annotated[float, doc("Hours for which both secrets sign.", minimum=0, maximum=MAX_OVERLAP_HOURS)] = 24
 
 
 def create(asked: Asked) -> Work:
-    body = asked.read(WebhookBody, lenient=True)
-    for name in ("url", "events"):
-        if getattr(body, name) is UNSET:
-            raise MissingField(name)
-    changes = _changes(body)
+    changes = _changes(asked.read(NewWebhookBody))
     changes.pop("is_active", None)
     wanted = webhooks.NewWebhook(
         **{
@@ -186,7 +224,7 @@ def read(asked: Asked) -> Work:
 
 def update(asked: Asked) -> Work:
     webhook_id = asked.number("id", "webhook")
-    changes = _changes(asked.read(WebhookBody, lenient=True))
+    changes = _changes(asked.read(WebhookBody))
 
     def work(tx: Transaction) -> Reply:
         webhooks.update_webhook(tx, webhook_id, changes, asked.limits)
@@ -323,12 +361,15 @@ def _view(webhook: Webhook, asked: Asked) -> WebhookView:
 ROUTES = (
     Route(
         method="POST", path="/webhooks", handler=create, scopes=ADMIN_ONLY, status=201,
-        summary="Create a webhook.", takes=WebhookBody, gives=WebhookMade,
+        summary="Create a webhook.", takes=NewWebhookBody, gives=WebhookMade,
     ),
     Route(
         method="GET", path="/webhooks", handler=list_, scopes=READERS, status=200,
         summary="List every webhook.", gives=WebhookList,
-        query={"type": "Kept for Brevo's SDKs; every webhook is transactional.", "sort": "asc or desc, by creation."},
+        query={
+            "type": Annotated[str, doc("Taken for Brevo's SDKs; every webhook is transactional.")],
+            "sort": Annotated[Sort, doc("By creation.", default="desc")],
+        },
     ),
     Route(
         method="GET", path="/webhooks/{id}", handler=read, scopes=READERS, status=200,

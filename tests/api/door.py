@@ -1,0 +1,133 @@
+"""What the tests of the door share: a whole server of this process, and a client of it that speaks plain functions."""
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import httpx
+
+from hookline import bootstrap
+from hookline.adapters.sql.sqlite import SqliteStore
+from hookline.api.site import Site
+from hookline.domain.keys import Scope
+from hookline.services.keys import create_key
+from hookline.settings import Settings, load_settings
+
+T = TypeVar("T")
+
+ADMIN: Final = "admin-key-of-the-tests"
+LISTS: Final = ("meetings", "calls", "events", "deliveries", "webhooks")
+
+MEETING: Final[dict[str, Any]] = {
+    "account_email": "anna@example.com",
+    "currency": "EUR",
+    "event_participants": [{"EMAIL": "bo@example.com", "FIRSTNAME": "Bo", "LASTNAME": ""}],
+    "meeting_address": "",
+    "meeting_end_timestamp": "2031-05-06T10:30:00.000Z",
+    "meeting_location": "https://meet.example/anna",
+    "meeting_name": "First talk",
+    "meeting_notes": "",
+    "meeting_start_timestamp": "2031-05-06T10:00:00.000Z",
+    "price": 49.9,
+    "questions_and_answers": [{"answer": "Coffee, tea", "question": "To drink?"}],
+}
+CALL: Final[dict[str, Any]] = {
+    "account_name": {"family_name": "Doe", "given_name": "Anna"},
+    "duration_seconds": 61,
+    "is_forwarded": False,
+    "phone_line": "+441400800008",
+    "phone_line_name": "Front desk",
+    "phone_number": "+14002007868",
+    "recording": False,
+    "type": "answered",
+}
+WEBHOOK: Final[dict[str, Any]] = {"url": "https://receiver.example/hook", "events": ["meetingBooked", "callFinished"]}
+
+
+def settings_for(folder: Path, **environment: str) -> Settings:
+    """Settings of a server whose database is in `folder`."""
+    return load_settings(
+        {"HOOKLINE_DATABASE": f"sqlite:///{folder}/hookline.db", "HOOKLINE_API_KEY": ADMIN, **environment}
+    )
+
+
+class Door:
+    """A running server, and those who ask it.
+
+    The server's loops turn while a request is under way or `run` is running, and stand still in between.
+    """
+
+    def __init__(self, runner: asyncio.Runner, site: Site, settings: Settings, keys: dict[str, str]) -> None:
+        self._runner = runner
+        self.site = site
+        self.settings = settings
+        self.keys = keys  # scope -> key
+        self._client = httpx.AsyncClient(
+            transport=httpx.ASGITransport(site, client=("203.0.113.9", 1024)), base_url="http://hookline.example"
+        )
+
+    def run(self, awaitable: Awaitable[T]) -> T:
+        """Let the server's loop turn until this is done."""
+
+        async def finished() -> T:
+            return await awaitable
+
+        return self._runner.run(finished())
+
+    def ask(
+        self, method: str, path: str, body: Any = None, *, scope: str = "admin", headers: Any = None, **more: Any
+    ) -> httpx.Response:
+        """Make one request with the key of `scope` (none for `""`). A body that is no bytes is sent as JSON."""
+        given = {"api-key": self.keys[scope]} if scope else {}
+        if body is not None:
+            more |= {"content": body} if not isinstance(body, dict | list) else {"json": body}
+        return self.run(self._client.request(method, path, headers={**given, **(headers or {})}, **more))
+
+    def get(self, path: str, **more: Any) -> Any:
+        """What is there."""
+        answer = self.ask("GET", path, **more)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    def post(self, path: str, body: Any = None, **more: Any) -> Any:
+        """What came of it."""
+        answer = self.ask("POST", path, body, **more)
+        assert answer.status_code in {200, 201, 202}, answer.text
+        return answer.json()
+
+    def kept(self) -> dict[str, Any]:
+        """Everything that can be listed."""
+        return {name: self.get(f"/v3/{name}")[name] for name in LISTS}
+
+    async def settled(self, delivery_id: str) -> dict[str, Any]:
+        """The delivery, once nothing more will happen to it. To be awaited inside `run`."""
+        while True:
+            answer = await self._client.get(f"/v3/deliveries/{delivery_id}", headers={"api-key": ADMIN})
+            delivery: dict[str, Any] = answer.json()
+            if delivery["status"] not in {"pending", "sending"}:
+                return delivery
+
+    async def close(self) -> None:
+        """Ask nothing more."""
+        await self._client.aclose()
+
+
+@contextmanager
+def open_door(folder: Path, **environment: str) -> Iterator[Door]:
+    """A server of its own, with a key of every scope, until the block ends."""
+    settings = settings_for(folder, **environment)
+    with bootstrap.open_store(settings) as store:
+        keys = {scope.value: store.write(create_key, scope.value, scope) for scope in Scope}
+    with asyncio.Runner() as runner:
+        stack = AsyncExitStack()
+        site = runner.run(stack.enter_async_context(bootstrap.running(settings)))
+        door = Door(runner, site, settings, keys | {"admin": ADMIN})
+        try:
+            yield door
+        finally:
+            runner.run(door.close())
+            runner.run(stack.aclose())
