@@ -178,7 +178,8 @@ class Outbox(Protocol):
         """Take up to `limit` due deliveries of active webhooks: of each the oldest first, and at most its `room`.
 
         Taken ones are ours until tx.now + lease; then anyone may take them again, and the attempt that nobody told the
-        outcome of stands in the record. No delivery is in two live claims. Each claim carries a fresh token.
+        outcome of stands in the record. No delivery is in two live claims. Each claim carries a fresh token. What is of
+        no use any more by now is settled as dead instead.
         """
 
     def next_due_at(self, room: Callable[[WebhookId], int]) -> datetime | None:

@@ -57,7 +57,7 @@ NEXT_DUE: Final = "SELECT MIN(due_at) FROM delivery WHERE webhook_id = :webhook_
 SETTLED: Final = """
     DELETE FROM delivery
     WHERE id IN (SELECT value FROM json_each(:ids)) AND id || ' ' || token IN (SELECT value FROM json_each(:proofs))
-    RETURNING id
+    RETURNING id, token, created_at
 """
 KEEP_SETTLED: Final = Insert(
     "settled_delivery",
@@ -76,9 +76,12 @@ KEEP_ATTEMPT: Final = Insert(
     " status = excluded.status, error = excluded.error, response_headers = excluded.response_headers,"
     " response_body = excluded.response_body",
 )
+#: An attempt under a lease began when the lease did, or later; never before its delivery was.
 KEEP_CUT_SHORT: Final = """
     INSERT INTO attempt (delivery_id, number, started_at, duration_us, status, error, response_headers, response_body)
-    SELECT id, attempt, created_at, 0, NULL, :error, '[]', :nothing FROM delivery WHERE {where}
+    SELECT id, attempt, CASE WHEN due_at - :lease > created_at THEN due_at - :lease ELSE created_at END, 0, NULL,
+        :error, '[]', :nothing
+    FROM delivery WHERE {where}
     ON CONFLICT (delivery_id, number) DO NOTHING
 """
 RELEASE: Final = """
@@ -87,9 +90,10 @@ RELEASE: Final = """
 RECOVER: Final = "UPDATE delivery SET due_at = :now, token = NULL WHERE token IS NOT NULL"
 _ORPHANS: Final = "token IS NULL AND webhook_id NOT IN (SELECT id FROM webhook WHERE is_active = 1)"
 _PENDING_OF: Final = "token IS NULL AND webhook_id = :webhook_id"
-WITHDRAW: Final = """
+_THESE: Final = "id IN (SELECT value FROM json_each(:ids))"
+GIVE_UP: Final = """
     INSERT INTO settled_delivery (id, event_id, webhook_id, status, attempt, give_up_at, created_at, settled_at)
-    SELECT id, event_id, webhook_id, 'withdrawn', attempt, give_up_at, created_at, :now FROM delivery WHERE {where}
+    SELECT id, event_id, webhook_id, :status, attempt, give_up_at, created_at, :now FROM delivery WHERE {where}
 """
 FORGET_OWED: Final = "DELETE FROM delivery WHERE {where}"
 REST: Final = "UPDATE delivery SET due_at = :until WHERE token IS NULL AND webhook_id = :webhook_id AND due_at < :until"
@@ -212,15 +216,15 @@ class SqlOutbox:
         return owed_id
 
     def claim_due(self, limit: int, lease: timedelta, room: Callable[[WebhookId], int]) -> list[Claim]:
-        lease_until, token = self._session.now + lease, self._session.token()
+        token = self._session.token()
         claims: list[Claim] = []
         for webhook in self._by_turns():
             share = min(room(webhook.id), limit - len(claims))
             if share > 0:
-                claims += self._claim_for(webhook, share, lease_until, token)
+                claims += self._claim_for(webhook, share, lease, token)
         if claims:
             ids = to_json([claim.delivery_id for claim in claims])
-            self._session.run(CLAIM, {"ids": ids, "lease_until": micros(lease_until), "token": token})
+            self._session.run(CLAIM, {"ids": ids, "lease_until": micros(self._session.now + lease), "token": token})
         return claims
 
     def next_due_at(self, room: Callable[[WebhookId], int]) -> datetime | None:
@@ -241,9 +245,10 @@ class SqlOutbox:
             claim = outcome.claim
             session.insert(KEEP_ATTEMPT, attempt_row(claim.delivery_id, outcome.attempt))
             if verdict.due_at is None:
-                still_ours = claim.token == held.get(claim.delivery_id)
+                token, created_at = held.get(claim.delivery_id, (None, 0))
+                still_ours = claim.token == token
                 if still_ours:
-                    session.insert(KEEP_SETTLED, _settled_row(claim, verdict.state, session.now))
+                    session.insert(KEEP_SETTLED, _settled_row(claim, verdict.state, created_at, session.now))
             else:
                 still_ours = self._postpone(claim, verdict.due_at)
             if not still_ours:
@@ -257,9 +262,9 @@ class SqlOutbox:
         self._session.doings.owed = True
 
     def recover(self) -> int:
-        self._session.run(KEEP_CUT_SHORT.format(where="token IS NOT NULL"), {"error": CUT_SHORT, "nothing": b""})
+        self._keep_cut_short("token IS NOT NULL", {}, self._lease)
         recovered = self._session.run(RECOVER, {"now": micros(self._session.now)})
-        self._withdraw(_ORPHANS, {})
+        self._give_up(State.WITHDRAWN, _ORPHANS, {})
         self._session.doings.owed = True
         return recovered
 
@@ -269,7 +274,7 @@ class SqlOutbox:
             self._webhooks.rest(webhook_id, until)
 
     def withdraw(self, webhook_id: WebhookId) -> int:
-        return self._withdraw(_PENDING_OF, {"webhook_id": webhook_id})
+        return self._give_up(State.WITHDRAWN, _PENDING_OF, {"webhook_id": webhook_id})
 
     def replay(self, delivery_id: DeliveryId) -> None:
         now = {"id": delivery_id, "now": micros(self._session.now)}
@@ -321,36 +326,45 @@ class SqlOutbox:
         start = self._session.token() % len(active) if active else 0
         return active[start:] + active[:start]
 
-    def _claim_for(self, webhook: Webhook, share: int, lease_until: datetime, token: int) -> list[Claim]:
-        rows = self._session.rows(DUE, {"webhook_id": webhook.id, "now": micros(self._session.now), "limit": share})
-        claims = []
+    def _claim_for(self, webhook: Webhook, share: int, lease: timedelta, token: int) -> list[Claim]:
+        now = micros(self._session.now)
+        rows = self._session.rows(DUE, {"webhook_id": webhook.id, "now": now, "limit": share})
+        claims, useless = [], []
         for owed_id, attempt, failures, give_up_at, old_token, _, *event in rows:
             if old_token is not None:
-                self._session.run(
-                    KEEP_CUT_SHORT.format(where="id = :id"), {"id": owed_id, "error": CUT_SHORT, "nothing": b""}
-                )
+                self._keep_cut_short("id = :id", {"id": owed_id}, lease)
+            if give_up_at is not None and give_up_at <= now:
+                useless.append(owed_id)
+                continue
             claims.append(
                 Claim(
                     delivery_id=DeliveryId(owed_id),
                     attempt=attempt + 1,
                     failures=failures,
-                    lease_until=lease_until,
+                    lease_until=self._session.now + lease,
                     token=token,
                     give_up_at=instant_or_none(give_up_at),
                     event=_event(event),
                     webhook=webhook,
                 )
             )
+        if useless:
+            self._give_up(State.DEAD, _THESE, {"ids": to_json(useless)})
         return claims
 
-    def _settle_final(self, claims: Sequence[Claim]) -> dict[DeliveryId, int]:
-        """Take what is settled for good out of the hot table. Returns the tokens of those that were still ours."""
+    def _keep_cut_short(self, where: str, parameters: dict[str, Any], lease: timedelta) -> None:
+        """Record the attempts under leases of this length that nobody told the outcome of."""
+        more = {"error": CUT_SHORT, "nothing": b"", "lease": lease // timedelta(microseconds=1)}
+        self._session.run(KEEP_CUT_SHORT.format(where=where), {**parameters, **more})
+
+    def _settle_final(self, claims: Sequence[Claim]) -> dict[DeliveryId, tuple[int, int]]:
+        """Take what is settled for good out of the hot table. Returns token and birth of those that were still ours."""
         if not claims:
             return {}
-        proofs = {f"{claim.delivery_id} {claim.token}": claim for claim in claims}
+        proofs = to_json([f"{claim.delivery_id} {claim.token}" for claim in claims])
         ids = to_json([claim.delivery_id for claim in claims])
-        gone = {row[0] for row in self._session.rows(SETTLED, {"ids": ids, "proofs": to_json(list(proofs))})}
-        return {claim.delivery_id: claim.token for claim in claims if claim.delivery_id in gone}
+        gone = self._session.rows(SETTLED, {"ids": ids, "proofs": proofs})
+        return {owed_id: (token, created_at) for owed_id, token, created_at in gone}
 
     def _postpone(self, claim: Claim, due_at: datetime) -> bool:
         """Give a delivery back until `due_at`, if it is still ours."""
@@ -358,8 +372,10 @@ class SqlOutbox:
         proof = {"id": claim.delivery_id, "token": claim.token}
         return bool(self._session.run(POSTPONED, {**proof, "due_at": micros(due_at)}))
 
-    def _withdraw(self, where: str, parameters: dict[str, Any]) -> int:
-        self._session.run(WITHDRAW.format(where=where), {**parameters, "now": micros(self._session.now)})
+    def _give_up(self, state: State, where: str, parameters: dict[str, Any]) -> int:
+        """Settle without another attempt. Returns how many."""
+        more = {"status": state.value, "now": micros(self._session.now)}
+        self._session.run(GIVE_UP.format(where=where), {**parameters, **more})
         return self._session.run(FORGET_OWED.format(where=where), parameters)
 
 
@@ -377,7 +393,7 @@ def _event(row: Sequence[Any]) -> Event:
     )
 
 
-def _settled_row(claim: Claim, state: State, now: datetime) -> Row:
+def _settled_row(claim: Claim, state: State, created_at: int, now: datetime) -> Row:
     return (
         claim.delivery_id,
         claim.event.id,
@@ -385,6 +401,6 @@ def _settled_row(claim: Claim, state: State, now: datetime) -> Row:
         state.value,
         claim.attempt,
         micros_or_none(claim.give_up_at),
-        micros(claim.event.created_at),
+        created_at,
         micros(now),
     )
