@@ -4,7 +4,7 @@ import random
 from collections.abc import Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hookline.domain.events import Event, EventKind
@@ -133,6 +133,7 @@ def test_pages_of_the_feed_show_each_once_and_what_is_added_meanwhile(store: Sto
 
 
 @pytest.mark.parametrize("name", STORES)
+@settings(deadline=None, max_examples=25)
 @given(steps=st.lists(st.tuples(st.integers(0, 4), st.integers(1, 3)), min_size=1, max_size=12))
 def test_a_feed_that_is_followed_by_the_last_event_seen_has_no_gaps_and_no_doubles(
     tmp_path_factory: pytest.TempPathFactory, name: str, steps: list[tuple[int, int]]
