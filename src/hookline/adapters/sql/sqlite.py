@@ -71,9 +71,14 @@ class SqliteStore:
         """
         self._path = path
         with _as_unavailable(path):
-            self._connection = _connect(path, busy_timeout_seconds, read_only=read_only)
-            if not read_only:
-                migrate_sqlite(self._connection)
+            self._connection = sqlite3.connect(
+                path, timeout=busy_timeout_seconds, isolation_level=None, check_same_thread=False, cached_statements=256
+            )
+            try:
+                _prepare(self._connection, read_only=read_only)
+            except BaseException:
+                self._connection.close()
+                raise
         self._read_only = read_only
         self._session = SqliteSession(self._connection, clock, dice)
         self._tx = SqlTransaction(self._session, dice, room=room, lease=LEASE)
@@ -165,17 +170,14 @@ class SqliteStore:
             self._connection.rollback()
 
 
-def _connect(path: Path, busy_timeout_seconds: float, *, read_only: bool) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        path, timeout=busy_timeout_seconds, isolation_level=None, check_same_thread=False, cached_statements=256
-    )
+def _prepare(connection: sqlite3.Connection, *, read_only: bool) -> None:
     if read_only:
         connection.execute("PRAGMA query_only = ON")
-        return connection
+        return
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA wal_autocheckpoint = 0")  # group_commit.py checkpoints beside the commits
-    return connection
+    migrate_sqlite(connection)
 
 
 @contextmanager
