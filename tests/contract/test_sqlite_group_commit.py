@@ -1,0 +1,220 @@
+"""Many functions in one commit of SQLite: each that fails undoes its own part, and nobody else's."""
+
+import random
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hookline.adapters.sql.sqlite import Answered, Call, SqliteStore
+from hookline.domain.events import EventKind
+from hookline.domain.ids import DeliveryId, KeyId
+from hookline.domain.keys import ApiKey, Scope
+from hookline.ports.storage import Timer, Transaction
+from hookline.services.booking import book_meeting
+from tests.contract.owing import added, claimed, new_event, plenty
+from tests.fakes import MONDAY, ManualClock
+from tests.values import details, webhook
+
+
+class Refused(Exception):
+    """What a function may raise."""
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: ManualClock, dice: random.Random) -> Iterator[SqliteStore]:
+    """A store with a listener that has room for everything."""
+    opened = SqliteStore(tmp_path / "hookline.db", clock, dice, room=plenty)
+    yield opened
+    opened.close()
+
+
+def call(function: Any, *args: Any) -> Call:
+    return Call(function, args, {})
+
+
+def key(tx: Transaction, digest: str) -> str:
+    """Only inserts: nothing is asked, so the row goes with those of others."""
+    tx.keys.add(ApiKey(id=KeyId(f"key_{tx.ulid()}"), name="a key", scope=Scope.READ, digest=digest, created_at=tx.now))
+    return digest
+
+
+def key_and_look(tx: Transaction, digest: str) -> str:
+    """Inserts, then asks: the row must be there."""
+    key(tx, digest)
+    found = tx.keys.by_digest(digest)
+    assert found is not None
+    return found.digest
+
+
+def key_and_fail(tx: Transaction, digest: str) -> NoReturn:
+    key(tx, digest)
+    raise Refused(digest)
+
+
+def key_look_and_fail(tx: Transaction, digest: str) -> NoReturn:
+    key_and_look(tx, digest)
+    raise Refused(digest)
+
+
+def owe(tx: Transaction) -> DeliveryId:
+    to = tx.webhooks.all()[0]
+    return tx.outbox.owe(new_event(tx, EventKind.CALL_FINISHED), to, due_at=tx.now, give_up_at=None)
+
+
+def owe_and_fail(tx: Transaction) -> NoReturn:
+    owe(tx)
+    tx.calendar.set_timer(Timer(meeting_id=book_meeting(tx, details()), version=1, due_at=tx.now))
+    raise Refused
+
+
+def digests(store: SqliteStore) -> set[str]:
+    return {each.digest for each in store.read(lambda tx: tx.keys.all())}
+
+
+def told(answers: list[Answered]) -> list[Any]:
+    """What each was told: its result, or the kind of its error."""
+    return [answer.result if answer.error is None else type(answer.error) for answer in answers]
+
+
+def test_everybody_is_told_what_their_own_function_returned(store: SqliteStore) -> None:
+    answers, _ = store.write_group([call(key, "a"), call(key_and_look, "b"), call(key, "c")])
+    assert told(answers) == ["a", "b", "c"]
+    assert digests(store) == {"a", "b", "c"}
+
+
+@pytest.mark.parametrize("fail", [key_and_fail, key_look_and_fail])
+@pytest.mark.parametrize("place", range(3))
+def test_one_that_raises_undoes_only_its_own_part(store: SqliteStore, fail: Any, place: int) -> None:
+    calls = [call(key, "a"), call(key_and_look, "b")]
+    calls.insert(place, call(fail, "x"))
+    answers, _ = store.write_group(calls)
+    assert Refused in told(answers)
+    assert told(answers)[place] is Refused
+    assert digests(store) == {"a", "b"}
+
+
+@pytest.mark.parametrize("work", [key, key_and_look])
+@pytest.mark.parametrize("place", range(4))
+def test_one_that_breaks_a_rule_of_the_schema_undoes_only_its_own_part(
+    store: SqliteStore, work: Any, place: int
+) -> None:
+    store.write(key, "taken")
+    calls = [call(key, "a"), call(key_and_look, "b"), call(key, "c")]
+    calls.insert(place, call(work, "taken"))
+    answers, _ = store.write_group(calls)
+    assert told(answers)[place] is sqlite3.IntegrityError
+    assert [result for result in told(answers) if result is not sqlite3.IntegrityError] == ["a", "b", "c"]
+    assert digests(store) == {"taken", "a", "b", "c"}
+
+
+def test_of_two_that_want_the_same_the_first_has_it(store: SqliteStore) -> None:
+    answers, _ = store.write_group([call(key, "a"), call(key, "a"), call(key, "b")])
+    assert told(answers) == ["a", sqlite3.IntegrityError, "b"]
+    assert digests(store) == {"a", "b"}
+
+
+def test_a_delivery_that_was_undone_is_born_in_nobodys_claims(store: SqliteStore) -> None:
+    added(store)
+    answers, doings = store.write_group([call(owe), call(owe_and_fail), call(owe)])
+    kept = [answer.result for answer in answers if answer.error is None]
+    assert [claim.delivery_id for claim in doings.claims] == kept
+    assert doings.claimed_of[doings.claims[0].webhook.id] == 2
+    assert not doings.timers
+    assert not claimed(store)
+
+
+def test_a_whole_commit_that_was_undone_told_nobody_anything(store: SqliteStore) -> None:
+    added(store)
+    _, doings = store.write_group([call(owe_and_fail)])
+    assert not doings.claims
+    assert not doings.owed
+    assert not doings.timers
+
+
+def test_claims_are_told_once_when_somebody_else_broke_a_rule(store: SqliteStore) -> None:
+    added(store)
+    store.write(key, "taken")
+    answers, doings = store.write_group([call(owe), call(key, "taken"), call(owe)])
+    assert [claim.delivery_id for claim in doings.claims] == [answers[0].result, answers[2].result]
+    record = store.read(lambda tx: [tx.outbox.delivery(claim.delivery_id).status for claim in doings.claims])
+    assert record == ["sending", "sending"]
+
+
+def test_a_webhook_that_was_undone_is_wanted_by_nobody(store: SqliteStore) -> None:
+    def add_and_fail(tx: Transaction) -> NoReturn:
+        tx.webhooks.add(webhook())
+        assert tx.webhooks.wanting(EventKind.CALL_FINISHED)
+        raise Refused
+
+    answers, doings = store.write_group(
+        [call(add_and_fail), call(lambda tx: len(tx.webhooks.all())), call(lambda tx: len(tx.webhooks.wanting("x")))]
+    )
+    assert told(answers) == [Refused, 0, 0]
+    assert not doings.claims
+
+
+def test_each_function_of_a_commit_has_its_own_instant(store: SqliteStore, clock: ManualClock) -> None:
+    def look(tx: Transaction) -> float:
+        now = tx.now
+        clock.advance(seconds=1)
+        assert tx.now == now
+        return (now - MONDAY).total_seconds()
+
+    answers, _ = store.write_group([call(look)] * 3)
+    assert told(answers) == [0.0, 1.0, 2.0]
+
+
+def test_later_functions_see_what_earlier_ones_wrote(store: SqliteStore) -> None:
+    answers, _ = store.write_group(
+        [
+            call(key, "a"),
+            call(lambda tx: tx.keys.by_digest("a").digest),
+            call(key_and_fail, "b"),
+            call(lambda tx: tx.keys.by_digest("b")),
+        ]
+    )
+    assert told(answers) == ["a", "a", Refused, None]
+
+
+WORKS = {
+    "key": key,
+    "key and look": key_and_look,
+    "key and fail": key_and_fail,
+    "key, look and fail": key_look_and_fail,
+}
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    group=st.lists(st.tuples(st.sampled_from(sorted(WORKS)), st.sampled_from("abcd")), min_size=1, max_size=8),
+    before=st.sets(st.sampled_from("abcd"), max_size=2),
+)
+def test_a_commit_of_many_is_as_if_they_had_come_one_after_the_other(
+    tmp_path_factory: pytest.TempPathFactory, group: list[tuple[str, str]], before: set[str]
+) -> None:
+    store = SqliteStore(tmp_path_factory.mktemp("group") / "hookline.db", ManualClock(), random.Random(1))
+    for digest in before:
+        store.write(key, digest)
+    answers, _ = store.write_group([call(WORKS[work], digest) for work, digest in group])
+
+    expected: list[Any] = []
+    there = set(before)
+    for work, digest in group:
+        # What only gathers rows fails before the schema is asked.
+        if work == "key and fail":
+            expected.append(Refused)
+        elif digest in there:
+            expected.append(sqlite3.IntegrityError)
+        elif work == "key, look and fail":
+            expected.append(Refused)
+        else:
+            expected.append(digest)
+            there.add(digest)
+    assert told(answers) == expected
+    assert digests(store) == there
+    store.close()
