@@ -6,7 +6,7 @@ due. Nothing is ever only here: whatever this process holds is leased in the sto
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -42,6 +42,7 @@ class Dispatcher:
         self._due = Bell(clock)
         self._outcomes: list[Outcome] = []
         self._unsent: list[Claim] = []  # to be given back: the lease ran out or the webhook changed while they waited
+        self._changed: set[WebhookId] = set()  # webhooks that changed since the claim under way was begun
         self._settling = Bell(clock)
         self._all_settled = asyncio.Event()
         self._under_way: set[asyncio.Task[None]] = set()
@@ -52,45 +53,57 @@ class Dispatcher:
 
     def committed(self, news: News) -> None:
         """Send what was born claimed; look for the rest; give back what waits for a webhook that is another now."""
+        self._changed.update(news.webhooks)
+        self._accept(news.claims, changed=news.webhooks)
         for webhook_id in news.webhooks:
-            self._unsent += self._lanes.empty(webhook_id)
-            self._settling.ring()
-        self._accept(news.claims)
+            self._give_back(webhook_id)
         if news.owed:
             self._due.ring()
 
     async def claim_forever(self) -> None:
         """Claim what is due, then sleep until something is, or until there is room again."""
         while True:
-            claims = await self._database.write(deliveries.claim_due, BATCH, LEASE, self.room)
-            self._accept(claims)
-            if len(claims) < BATCH:
+            # Shielded: what the store gave us is sent or given back, also when this loop is ended before it hears that.
+            if await asyncio.shield(asyncio.ensure_future(self._claim())) < BATCH:
                 await self._due.wait(until=await self._database.read(deliveries.next_due_at, self.room))
 
     async def settle_forever(self) -> None:
         """Settle outcomes as they come in; those that come in meanwhile share the next commit."""
         while True:
-            await self._settling.wait()
-            await self._settle_all()
+            await self._settle_all()  # at first, too: when this loop failed, it left some
             self._all_settled.set()
+            await self._settling.wait()
 
     async def stop(self) -> None:
         """Take nothing more, give back what was not begun, let what is being sent end, and have it settled.
 
         `settle_forever` must still run; `claim_forever` must not.
         """
-        waiting = self._lanes.close()
-        if waiting:
-            await self._database.write(deliveries.release, waiting)
+        # Also with nothing to give back: when this commit is told of, so is every claim that was made before it.
+        await self._database.write(deliveries.release, self._lanes.close())
         while self._under_way:
             await asyncio.wait(self._under_way)
         while self._outcomes or self._unsent:
             self._all_settled.clear()
             await self._all_settled.wait()
 
-    def _accept(self, claims: Sequence[Claim]) -> None:
-        for lane in {id(lane): lane for lane in map(self._lanes.take, claims)}.values():
-            self._begin_attempts(lane)
+    async def _claim(self) -> int:
+        self._changed.clear()
+        claims = await self._database.write(deliveries.claim_due, BATCH, LEASE, self.room)
+        self._accept(claims, changed=self._changed)
+        return len(claims)
+
+    def _accept(self, claims: Sequence[Claim], *, changed: Collection[WebhookId]) -> None:
+        """Hold claims and begin what can be begun; give back what is for a webhook as it was, and all once we stop."""
+        for webhook_id, lane in {claim.webhook.id: self._lanes.take(claim) for claim in claims}.items():
+            if webhook_id in changed or not self._lanes.is_open:
+                self._give_back(webhook_id)
+            else:
+                self._begin_attempts(lane)
+
+    def _give_back(self, webhook_id: WebhookId) -> None:
+        self._unsent += self._lanes.empty(webhook_id)
+        self._settling.ring()
 
     def _begin_attempts(self, lane: Lane) -> None:
         while lane.waiting and lane.under_way < CONCURRENCY:

@@ -90,7 +90,7 @@ class Lanes:
         """Whether half of a lane is free again of which somebody was told that it is full. True once for each."""
         freed = {
             webhook_id
-            for webhook_id in self._full
+            for webhook_id in tuple(self._full)  # the thread that writes may add to it meanwhile
             if self._held <= TOTAL_CAPACITY // 2
             and (webhook_id not in self._lanes or self._lanes[webhook_id].held <= CAPACITY // 2)
         }
