@@ -24,10 +24,9 @@ from pathlib import Path
 from typing import Final
 
 from hookline.adapters.system_clock import SystemClock
-from hookline.domain.instants import parse_instant
 from tests.acceptance.load import Client, Ledger
 from tests.acceptance.promises import ACCEPTED, CUT, Arrival, Figures, Hook, broken_promises
-from tests.acceptance.record import settled_record, until_announced
+from tests.acceptance.record import settled_record
 from tests.acceptance.serving import Api, Broken, Server, in_patience, real_seconds
 from tests.fakes import (
     Manner,
@@ -237,17 +236,8 @@ class KillTest:
 
     async def _let_settle(self, api: Api) -> None:
         """Leave the server alone until nothing is owed any more, then compare everything with everything."""
-        latest = self._ledger.latest_start()
-        if latest:
-            await SystemClock().sleep_until(parse_instant(latest, "start"))
-        self._ledger.close()
-        events = sum(len(subject.events) for subject in self._ledger.subjects.values())
-        self._say(f"{events} events; waiting until all is settled")
-        try:
-            await in_patience(until_announced(api, events), f"{events} events")
-        except Broken as problem:
-            self.summary.broken.append(str(problem))  # which they are, is said below
-        record = await in_patience(settled_record(api), "all to be settled", seconds=_SETTLING_SECONDS)
+        self._say("waiting until all is settled")
+        record = await settled_record(api, self._ledger, seconds=_SETTLING_SECONDS)
         code = await self._server.stop()
         if code:
             self.summary.broken.append(f"SIGTERM at the end was answered with exit code {code}")

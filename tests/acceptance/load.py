@@ -74,6 +74,11 @@ class Ledger:
             raise Broken(f"The id {subject.id} was given to two subjects.")
         self.subjects[subject.id] = subject
 
+    @property
+    def events(self) -> int:
+        """How many events are owed to the world."""
+        return sum(len(subject.events) for subject in self.subjects.values())
+
     def latest_start(self) -> str:
         """When the last start is reached that is near."""
         return max((each.start for each in self.starting()), default="")

@@ -1,11 +1,15 @@
 """What the server says afterwards: its feed of events, and its record of deliveries and attempts."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
 import msgspec
 
-from tests.acceptance.serving import Api, real_seconds
+from hookline.adapters.system_clock import SystemClock
+from hookline.domain.instants import parse_instant
+from tests.acceptance.load import Ledger
+from tests.acceptance.serving import Api, Broken, in_patience, real_seconds
 
 T = TypeVar("T")
 
@@ -60,20 +64,18 @@ class Record:
     deliveries: list[DeliveryRow]
 
 
-async def until_announced(api: Api, events: int) -> None:
-    """Return once there are so many events."""
-    while len(await read_events(api)) < events:
-        await real_seconds(_LOOK_AGAIN_SECONDS)
+async def settled_record(api: Api, ledger: Ledger, *, seconds: float = 120) -> Record:
+    """The record, once every start that the clients know of was reached and nothing is owed any more.
 
-
-async def settled_record(api: Api) -> Record:
-    """The record, once nothing is owed any more."""
-    while True:
-        while await _is_owing(api):
-            await real_seconds(_LOOK_AGAIN_SECONDS)
-        deliveries = await _deliveries(api)
-        if all(each.status not in ("pending", "sending") for each in deliveries):
-            return Record(await read_events(api), deliveries)
+    The ledger is closed. Starts that are never announced are waited for in vain, but not for long, and not named here.
+    """
+    latest = ledger.latest_start()
+    if latest:
+        await SystemClock().sleep_until(parse_instant(latest, "start"))
+    ledger.close()
+    with suppress(Broken):
+        await in_patience(_until_announced(api, ledger.events), "events")
+    return await in_patience(_settled(api), "all to be settled", seconds=seconds)
 
 
 async def read_events(api: Api) -> list[EventRow]:
@@ -85,6 +87,20 @@ async def read_events(api: Api) -> list[EventRow]:
         found += page.events
         cursor = page.next
     return found
+
+
+async def _until_announced(api: Api, events: int) -> None:
+    while len(await read_events(api)) < events:
+        await real_seconds(_LOOK_AGAIN_SECONDS)
+
+
+async def _settled(api: Api) -> Record:
+    while True:
+        while await _is_owing(api):
+            await real_seconds(_LOOK_AGAIN_SECONDS)
+        deliveries = await _deliveries(api)
+        if all(each.status not in ("pending", "sending") for each in deliveries):
+            return Record(await read_events(api), deliveries)
 
 
 async def _deliveries(api: Api) -> list[DeliveryRow]:
