@@ -324,6 +324,7 @@ def _refusal(status: int) -> Schema:
             "fields": [{"field": "meeting_name", "message": message}],
         }
     response: Schema = {
+        "x-status": status,
         "description": f"{answer.meaning} Codes: {', '.join(f'`{code}`' for code in answer.codes)}.",
         "content": {_JSON: {"schema": {"$ref": "#/components/schemas/Refusal"}, "example": example}},
     }

@@ -10,13 +10,19 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from hookline.api.app import BASE, Api, Receive, Scope, Send
+from hookline.api.markup import CONTENT_SECURITY_POLICY
 from hookline.api.openapi import openapi_document
-from hookline.api.reference import reference_page
+from hookline.api.reference import reference_page, welcome_page
 from hookline.errors import HooklineError
 from hookline.ports.storage import Database
 from hookline.services.timers import next_timer_at
 
 _BELOW: Final = BASE + "/"
+_PAGE_HEADERS: Final = {
+    "content-security-policy": CONTENT_SECURITY_POLICY,
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+}
 
 
 class Site:
@@ -28,8 +34,11 @@ class Site:
         self._database = database
         self._failing = failing
         self._openapi = openapi_document(public_url)
+        self._welcoming = welcome_page(self._openapi)
+        self._explaining = reference_page(self._openapi)
         self._rest = Starlette(
             routes=[
+                Route("/", self._welcome),
                 Route("/healthz", self._is_up),
                 Route("/readyz", self._is_ready),
                 Route("/openapi.json", self._describe),
@@ -59,7 +68,10 @@ class Site:
         return JSONResponse(self._openapi)
 
     async def _reference(self, _: Request) -> Response:
-        return HTMLResponse(reference_page(self._openapi))
+        return HTMLResponse(self._explaining, headers=_PAGE_HEADERS)
+
+    async def _welcome(self, _: Request) -> Response:
+        return HTMLResponse(self._welcoming, headers=_PAGE_HEADERS)
 
 
 async def _refuse(request: Request, problem: Exception) -> Response:

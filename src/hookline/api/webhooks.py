@@ -73,8 +73,8 @@ class Auth(msgspec.Struct):
 class HeaderItem(msgspec.Struct):
     """One header to send along."""
 
-    key: Annotated[str, doc("Its name; none that Hookline sets itself.")]
-    value: Annotated[str, doc("Its value, visible ASCII.", maxLength=MAX_HEADER_VALUE)]
+    key: Annotated[str, doc("Its name; none that Hookline sets itself.", examples=["cf-secret"])]
+    value: Annotated[str, doc("Its value, visible ASCII.", maxLength=MAX_HEADER_VALUE, examples=["s3cret"])]
 
 
 class OwnSchedule(msgspec.Struct):
