@@ -29,6 +29,7 @@ from hookline.engine.dispatcher import Dispatcher
 from hookline.engine.scheduler import Scheduler
 from hookline.engine.supervisor import Supervisor
 from hookline.errors import Unavailable
+from hookline.ports.clock import Clock
 from hookline.ports.storage import News
 from hookline.services import deliveries
 from hookline.services.webhooks import Limits
@@ -36,6 +37,11 @@ from hookline.settings import Settings, WrongSetting
 
 #: How long open requests may take to end when the server is told to stop.
 GRACE_SECONDS: Final = 10
+
+
+def system_clock() -> Clock:
+    """The real clock."""
+    return SystemClock()
 
 
 class Dice(random.Random):
@@ -128,12 +134,12 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
 
     `ready` is called with the server's own URL once it listens.
     """
-    listening = _listening(settings)
+    listening = listening_on(settings.host, settings.port)
     _collect_garbage_seldom()
     _allow_many_connections()
     host, port = listening.getsockname()[:2]
     async with running(settings) as site:
-        server = _Server(
+        server = Server(
             uvicorn.Config(
                 site,
                 http="httptools",
@@ -164,11 +170,12 @@ def _allow_many_connections() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-class _Server(uvicorn.Server):
+class Server(uvicorn.Server):
     """uvicorn, whose own way with signals would end the process before we are done."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
+        """Leave signals to those who started the server."""
         yield
 
     def leave(self) -> None:
@@ -176,18 +183,20 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-def _listening(settings: Settings) -> socket.socket:
-    """A socket that is bound before anything else is done, so that a port in use stops the start at once."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+def listening_on(host: str, port: int) -> socket.socket:
+    """A socket that is bound before anything else is done, so that a port in use stops the start at once.
+
+    Raises:
+        WrongSetting: it cannot be had.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        listening.bind((settings.host, settings.port))
+        listening.bind((host, port))
     except OSError as problem:
         listening.close()
-        raise WrongSetting(
-            f"HOOKLINE_LISTEN: cannot listen on {settings.host} port {settings.port}: {problem.strerror}."
-        ) from None
+        raise WrongSetting(f"HOOKLINE_LISTEN: cannot listen on {host} port {port}: {problem.strerror}.") from None
     return listening
 
 

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from hookline import __version__
-from hookline.cli import serve
+from hookline.cli import demo, serve
+from hookline.cli.asking import NoServer
 from hookline.errors import HooklineError
 from hookline.settings import WrongSetting
 
@@ -19,6 +20,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command(name="serve")(serve.serve)
+app.command(name="demo")(demo.demo)
 
 
 def _print_version(wanted: bool) -> None:
@@ -40,7 +42,7 @@ def main() -> None:
     """Run the command line."""
     try:
         app()
-    except (HooklineError, WrongSetting) as refusal:
+    except (HooklineError, NoServer, WrongSetting) as refusal:
         typer.echo(str(refusal), err=True)
         hint = getattr(refusal, "hint", "")
         if hint:
