@@ -299,7 +299,7 @@ class News:
     """What a commit changed that somebody may be waiting for."""
 
     claims: Sequence[Claim] = ()  # born claimed: the listener holds them now
-    webhooks: AbstractSet[WebhookId] = frozenset()  # were changed or removed: claims on them hold old values
+    webhooks: AbstractSet[WebhookId] = frozenset()  # were changed, removed or put to rest: claims hold old values
     owed: bool = False  # something is owed that was not, or is due earlier
     timers: bool = False  # a timer was set or moved
 

@@ -36,12 +36,16 @@ def settle(tx: Transaction, outcomes: Sequence[Outcome]) -> list[tuple[Outcome, 
 
 
 def release(tx: Transaction, claims: Sequence[Claim]) -> None:
-    """Give back claims under which nothing was attempted; withdraw those of webhooks that are no longer there."""
+    """Give back claims under which nothing was attempted. Those of webhooks that are no longer there are withdrawn, and
+    those of a host that rests wait until it has rested.
+    """
     tx.outbox.release(claims)
     for webhook_id in {claim.webhook.id for claim in claims}:
         webhook = tx.webhooks.webhook(webhook_id)
         if webhook is None or not webhook.is_active:
             tx.outbox.withdraw(webhook_id)
+        elif webhook.rests_until is not None and tx.now < webhook.rests_until:
+            tx.outbox.rest([webhook_id], webhook.rests_until)
 
 
 def recover(tx: Transaction) -> int:

@@ -52,7 +52,7 @@ class Doings:
 
     claims: list[Claim] = field(default_factory=list)
     claimed_of: Counter[WebhookId] = field(default_factory=Counter)
-    webhooks: set[WebhookId] = field(default_factory=set)  # changed or removed
+    webhooks: set[WebhookId] = field(default_factory=set)  # changed, removed or put to rest
     owed: bool = False
     timers: bool = False
 

@@ -78,6 +78,7 @@ class SqlWebhooks:
     def rest(self, webhook_id: WebhookId, until: datetime) -> None:
         """Let a webhook rest, without calling it modified."""
         self._session.run(REST_WEBHOOK, {"id": webhook_id, "until": micros(until)})
+        self._session.doings.webhooks.add(webhook_id)
         self.forget_held()
 
     def webhook(self, webhook_id: int) -> Webhook | None:
