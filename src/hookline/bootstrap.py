@@ -12,12 +12,13 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import uvicorn
 
 from hookline.adapters.address_guard import AddressGuard
 from hookline.adapters.http_sender import HttpSender
+from hookline.adapters.sql import upkeep
 from hookline.adapters.sql.group_commit import SqliteDatabase
 from hookline.adapters.sql.sqlite import SqliteStore
 from hookline.adapters.system_clock import SystemClock
@@ -30,10 +31,13 @@ from hookline.engine.scheduler import Scheduler
 from hookline.engine.supervisor import Supervisor
 from hookline.errors import Unavailable
 from hookline.ports.clock import Clock
-from hookline.ports.storage import News
+from hookline.ports.sender import Sender
+from hookline.ports.storage import News, Transaction
 from hookline.services import deliveries
 from hookline.services.webhooks import Limits
 from hookline.settings import Settings, WrongSetting
+
+T = TypeVar("T")
 
 #: How long open requests may take to end when the server is told to stop.
 GRACE_SECONDS: Final = 10
@@ -84,6 +88,41 @@ class Engine:
         await self._supervisor.stop("claims", "timers", "chores")
         await self._dispatcher.stop()
         await self._supervisor.stop()
+
+
+def migrate(settings: Settings) -> tuple[list[int], int]:
+    """Bring the database to the schema of this version. Returns the migrations applied, and the schema it has now."""
+    before = upkeep.schema_of(settings.database)
+    with open_store(settings):
+        now = upkeep.schema_of(settings.database)
+    return list(range(before + 1, now + 1)), now
+
+
+def back_up(settings: Settings, to: Path, progress: Callable[[int, int], None]) -> None:
+    """Copy the database while a server may be using it; see `adapters.sql.upkeep.back_up`."""
+    with upkeep.reading(settings.database) as connection:
+        upkeep.back_up(connection, to, progress)
+
+
+def look_into(settings: Settings, question: Callable[[Transaction], T]) -> tuple[upkeep.Health, T]:
+    """How the database is, and what `question` reads from it. Changes nothing, not even the schema."""
+    with upkeep.reading(settings.database) as connection:
+        health = upkeep.look_into(connection)
+    store = SqliteStore(settings.database, SystemClock(), Dice(), read_only=True)
+    try:
+        return health, store.read(question)
+    finally:
+        store.close()
+
+
+@asynccontextmanager
+async def open_sender(settings: Settings) -> AsyncIterator[Sender]:
+    """A sender of its own, for a command that needs no server."""
+    sender = HttpSender(SystemClock(), AddressGuard(settings.allowed_networks))
+    try:
+        yield sender
+    finally:
+        await sender.close()
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from hookline import __version__
-from hookline.cli import demo, serve
+from hookline.cli import demo, doctor, keys, serve, store, trigger
 from hookline.cli.asking import NoServer
 from hookline.errors import HooklineError
 from hookline.settings import WrongSetting
@@ -21,6 +21,11 @@ app = typer.Typer(
 )
 app.command(name="serve")(serve.serve)
 app.command(name="demo")(demo.demo)
+app.command(name="trigger")(trigger.trigger)
+app.command(name="doctor")(doctor.doctor)
+app.command(name="backup")(store.backup)
+app.command(name="migrate")(store.migrate)
+app.add_typer(keys.app, name="keys")
 
 
 def _print_version(wanted: bool) -> None:

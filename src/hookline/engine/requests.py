@@ -4,10 +4,13 @@ from datetime import datetime
 from typing import Final
 
 from hookline import __version__
-from hookline.domain.deliveries import Claim
+from hookline.domain.backoff import STANDARD
+from hookline.domain.deliveries import LEASE, Claim
+from hookline.domain.events import SAMPLES, Event, EventKind, canonical_bytes
+from hookline.domain.ids import CallId, EventId, MeetingId, WebhookId, delivery_id
 from hookline.domain.instants import wire_form
 from hookline.domain.signatures import Signer
-from hookline.domain.webhooks import Webhook
+from hookline.domain.webhooks import DEFAULT_TIMEOUT_SECONDS, Secret, Webhook
 from hookline.ports.sender import Post
 
 USER_AGENT: Final = f"Hookline/{__version__}"
@@ -51,6 +54,45 @@ class RequestMaker:
             body=event.body,
             timeout_seconds=self.webhook.timeout_seconds,
         )
+
+
+def sample_claim(kind: EventKind, url: str, secret: str, new_ulid: str, now: datetime) -> Claim:
+    """A claim on the page's sample of an event, for a webhook that nobody keeps."""
+    webhook = Webhook(
+        id=WebhookId(0),
+        url=url,
+        events=(kind,),
+        description="",
+        bearer_token=None,
+        headers=(),
+        retry_policy=STANDARD,
+        timeout_seconds=DEFAULT_TIMEOUT_SECONDS,
+        secrets=(Secret(value=secret),),
+        is_active=True,
+        disabled_reason="",
+        created_at=now,
+        modified_at=now,
+    )
+    event = Event(
+        id=EventId(f"evt_{new_ulid}"),
+        kind=kind,
+        subject=CallId(f"call_{new_ulid}") if kind is EventKind.CALL_FINISHED else MeetingId(f"mtg_{new_ulid}"),
+        sequence=1,
+        occurred_at=now,
+        created_at=now,
+        body=canonical_bytes(SAMPLES[kind]),
+        is_test=True,
+    )
+    return Claim(
+        delivery_id=delivery_id(event.id, webhook.id),
+        attempt=1,
+        failures=0,
+        lease_until=now + LEASE,
+        token=0,
+        give_up_at=None,
+        event=event,
+        webhook=webhook,
+    )
 
 
 def _constant_headers(webhook: Webhook) -> tuple[tuple[str, str], ...]:
