@@ -1,9 +1,15 @@
-"""What the tests of the door share: a whole server of this process, and a client of it that speaks plain functions."""
+"""What the tests of the door share: a whole server in this process, and a client of it that is made of plain functions.
+
+Every answer is held against the description of the API: a status or a body that `/openapi.json` does not promise fails
+the test that met it.
+"""
 
 import asyncio
 import os
-import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Iterator
+import re
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -11,11 +17,12 @@ from typing import Any, Final, TypeVar
 import httpx
 
 from hookline import bootstrap
-from hookline.adapters.sql.sqlite import SqliteStore
 from hookline.api.site import Site
 from hookline.domain.keys import Scope
 from hookline.services.keys import create_key
 from hookline.settings import Settings, load_settings
+from tests.api.description import check_answer
+from tests.fakes import Subscriber, replying
 
 T = TypeVar("T")
 
@@ -45,14 +52,23 @@ CALL: Final[dict[str, Any]] = {
     "recording": False,
     "type": "answered",
 }
-WEBHOOK: Final[dict[str, Any]] = {"url": "https://receiver.example/hook", "events": ["meetingBooked", "callFinished"]}
+#: Nobody listens there.
+NOWHERE: Final = "http://127.0.0.1:9/hook"
+WEBHOOK: Final[dict[str, Any]] = {"url": NOWHERE, "events": ["meetingBooked", "callFinished"]}
 
 
 def settings_for(folder: Path, **environment: str) -> Settings:
     """Settings of a server whose database is in `folder`."""
-    return load_settings(
-        {"HOOKLINE_DATABASE": f"sqlite:///{folder}/hookline.db", "HOOKLINE_API_KEY": ADMIN, **environment}
-    )
+    return load_settings(environment_for(folder) | environment)
+
+
+def environment_for(folder: Path) -> dict[str, str]:
+    """The environment of a server whose database is in `folder`."""
+    return {
+        "HOOKLINE_DATABASE": f"sqlite:///{folder}/hookline.db",
+        "HOOKLINE_API_KEY": ADMIN,
+        "HOOKLINE_ALLOW_NETWORKS": "127.0.0.0/8",
+    }
 
 
 class Door:
@@ -85,7 +101,9 @@ class Door:
         given = {"api-key": self.keys[scope]} if scope else {}
         if body is not None:
             more |= {"content": body} if not isinstance(body, dict | list) else {"json": body}
-        return self.run(self._client.request(method, path, headers={**given, **(headers or {})}, **more))
+        answer = self.run(self._client.request(method, path, headers={**given, **(headers or {})}, **more))
+        check_answer(answer)
+        return answer
 
     def get(self, path: str, **more: Any) -> Any:
         """What is there."""
@@ -103,13 +121,22 @@ class Door:
         """Everything that can be listed."""
         return {name: self.get(f"/v3/{name}")[name] for name in LISTS}
 
-    async def settled(self, delivery_id: str) -> dict[str, Any]:
-        """The delivery, once nothing more will happen to it. To be awaited inside `run`."""
-        while True:
-            answer = await self._client.get(f"/v3/deliveries/{delivery_id}", headers={"api-key": ADMIN})
-            delivery: dict[str, Any] = answer.json()
-            if delivery["status"] not in {"pending", "sending"}:
-                return delivery
+    def settled(self, delivery_id: str) -> Any:
+        """The delivery, once nothing more will happen to it."""
+        return self.once(f"/v3/deliveries/{delivery_id}", lambda it: it["status"] not in {"pending", "sending"})
+
+    def once(self, path: str, fact: Callable[[Any], bool]) -> Any:
+        """What is there, as soon as `fact` is true of it."""
+        while not fact(found := self.get(path)):
+            continue
+        return found
+
+    @contextmanager
+    def subscriber(self, status: int = 200, *headers: str) -> Iterator[Subscriber]:
+        """A receiver on the server's loop that answers everything with `status`."""
+        stack = AsyncExitStack()
+        yield self.run(stack.enter_async_context(Subscriber.running(lambda _: replying(status, *headers))))
+        self.run(stack.aclose())
 
     async def close(self) -> None:
         """Ask nothing more."""
@@ -131,3 +158,21 @@ def open_door(folder: Path, **environment: str) -> Iterator[Door]:
         finally:
             runner.run(door.close())
             runner.run(stack.aclose())
+
+
+@contextmanager
+def serving(folder: Path, **environment: str) -> Iterator[str]:
+    """A server in a process of its own, until the block ends. Gives its URL."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("HOOKLINE_")}
+    mine = {**inherited, **environment_for(folder), "HOOKLINE_LISTEN": "127.0.0.1:0", **environment}
+    with (folder / "server.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "hookline", "serve"], env=mine, stdout=subprocess.PIPE, stderr=log, text=True
+        )
+    with process:
+        try:
+            assert process.stdout is not None
+            yield re.search(r"http://\S+\d", process.stdout.readline())[0]
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
