@@ -1,7 +1,7 @@
-"""Fences that no linter has: no clock is read outside the clock's adapter, and no SQL is written outside `adapters/sql`.
+"""Fences that no linter has: no clock is read outside its adapter, and no SQL is written outside `adapters/sql`.
 
-`python -m tests.fences` looks at all of src and ends with 1 if something climbs over; `tests/test_fences.py` proves that
-the fences would notice.
+`python -m tests.fences` looks at all of src and ends with 1 if something climbs over; `tests/test_fences.py` proves
+that the fences would notice.
 """
 
 import ast
@@ -26,7 +26,8 @@ _CLOCK_CALLS: Final = {
 #: Methods of event loops: whatever the loop is called.
 _LOOP_METHODS: Final = {"call_later", "call_at"}
 _SQL: Final = re.compile(
-    r"\b(SELECT\s.+\sFROM|INSERT\s+INTO|UPDATE\s+\w+\s+SET|DELETE\s+FROM|CREATE\s+(TABLE|INDEX)|PRAGMA\s+\w+)\b", re.DOTALL
+    r"\b(SELECT\s.+\sFROM|INSERT\s+INTO|UPDATE\s+\w+\s+SET|DELETE\s+FROM|CREATE\s+(TABLE|INDEX)|PRAGMA\s+\w+)\b",
+    re.DOTALL,
 )
 
 
@@ -66,9 +67,9 @@ def _sql(tree: ast.AST) -> Iterator[int]:
         and isinstance(node.body[0], ast.Expr)
     }
     for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose:
-            if _SQL.search(node.value):
-                yield node.lineno
+        is_text = isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose
+        if is_text and _SQL.search(node.value):
+            yield node.lineno
 
 
 def main() -> int:
