@@ -188,11 +188,11 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
                 proxy_headers=False,
                 server_header=False,
                 timeout_graceful_shutdown=GRACE_SECONDS,
-            )
+            ),
+            lambda: ready(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"),
         )
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, server.leave)
-        ready(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}")
         await server.serve([listening])
 
 
@@ -210,7 +210,19 @@ def _allow_many_connections() -> None:
 
 
 class Server(uvicorn.Server):
-    """uvicorn, whose own way with signals would end the process before we are done."""
+    """uvicorn, whose own way with signals would end the process before we are done.
+
+    `listens` is called as soon as connections are accepted: whoever waits for that word may connect at once.
+    """
+
+    def __init__(self, config: uvicorn.Config, listens: Callable[[], None] = lambda: None) -> None:
+        super().__init__(config)
+        self._listens = listens
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen, then say so."""
+        await super().startup(sockets)
+        self._listens()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
