@@ -66,10 +66,8 @@ def _sql(tree: ast.AST) -> Iterator[int]:
         and node.body
         and isinstance(node.body[0], ast.Expr)
     }
-    for node in ast.walk(tree):
-        is_text = isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in prose
-        if is_text and _SQL.search(node.value):
-            yield node.lineno
+    constants = (node for node in ast.walk(tree) if isinstance(node, ast.Constant) and id(node) not in prose)
+    yield from (node.lineno for node in constants if isinstance(node.value, str) and _SQL.search(node.value))
 
 
 def main() -> int:
