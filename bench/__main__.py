@@ -58,7 +58,10 @@ def main(arguments: Sequence[str]) -> None:
         progress.print("Install redis-server to measure the comparison with Celery and taskiq.")
         chosen = [measurement for measurement in chosen if not measurement.needs_redis]
     rounds = 1 if options.quick else options.rounds
-    results = run(chosen, rounds, quick=options.quick, progress=progress)
+    try:
+        results = run(chosen, rounds, quick=options.quick, progress=progress)
+    except processes.MeasurementFailed as failure:
+        sys.exit("\n".join([str(failure), *getattr(failure, "__notes__", [])]))
     described = machine.description()
     report.keep(results, described, _RESULTS)
     if options.markdown:
