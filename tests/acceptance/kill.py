@@ -3,8 +3,8 @@
     python -m tests.acceptance.kill --rounds 200 --seed 1
 
 One server is killed while clients book, move, edit and cancel meetings and report calls, and while subscribers answer
-200, 500, slowly or not at all; also while it starts, and while it recovers from the kill before. At last it is left
-alone until nothing is owed any more. What clients do: `load.py`. What is promised: `promises.py`.
+200, 500, slowly or not at all; also while it starts, while it recovers from the kill before, and while it stops because
+it was told to. At last it is left alone until nothing is owed any more. What clients do: `load.py`. What is promised: `promises.py`.
 
 The seed decides what is done and when it is killed; how fast the machine is, decides the rest.
 """
@@ -43,6 +43,10 @@ from tests.fakes import (
 _CLIENTS: Final = 6
 _PAUSE_SECONDS: Final = 0.03  # at most, between two acts of one client
 _LONGEST_ROUND_SECONDS: Final = 0.6
+_LONGEST_RECOVERY_SECONDS: Final = 0.05
+_LONGEST_STOP_SECONDS: Final = 0.4
+#: The first kills are while the database is being made.
+_ROUNDS_ON_NOTHING: Final = 2
 _MOST_TOLD: Final = 20
 #: Everything that is owed at the end must have been settled by then: the longest schedule below is far shorter.
 _SETTLING_SECONDS: Final = 600
@@ -180,7 +184,7 @@ class KillTest:
         acting = [asyncio.create_task(self._act(api, number, ending)) for number in range(_CLIENTS)]
         try:
             for number in range(1, self._rounds + 1):
-                await self._round(api)
+                await self._round(api, number)
                 _raise_what_failed(acting)
                 if number % 20 == 0 or number == self._rounds:
                     self._say(f"round {number}: {self._ledger.answered} requests answered, {api.repeats} repeated")
@@ -193,11 +197,13 @@ class KillTest:
                 client.cancel()
             await asyncio.gather(*acting, return_exceptions=True)
 
-    async def _round(self, api: Api) -> None:
+    async def _round(self, api: Api, number: int) -> None:
         """One life, from its start to its violent end."""
-        [moment] = self._dice.choices(["at work", "starting", "recovering"], [70, 15, 15])
-        self.summary.kills[moment] += 1
         clock = SystemClock()
+        [moment] = self._dice.choices(["working", "starting", "recovering", "stopping"], [65, 13, 13, 9])
+        if number <= _ROUNDS_ON_NOTHING:
+            moment = "starting"
+        self.summary.kills[moment] += 1
         began = clock.monotonic()
         api.asked.clear()
         await self._server.start()
@@ -206,12 +212,16 @@ class KillTest:
         else:
             await self._server.ready()
             self._usual_start_seconds = clock.monotonic() - began
-            if moment == "at work":
+            if moment == "recovering":
+                await real_seconds(self._dice.uniform(0, _LONGEST_RECOVERY_SECONDS))
+            else:
                 await in_patience(api.asked.wait(), "a request")
-            longest = _LONGEST_ROUND_SECONDS if moment == "at work" else 0.05
-            await real_seconds(self._dice.uniform(0, longest))
+                await real_seconds(self._dice.uniform(0, _LONGEST_ROUND_SECONDS))
         if self._server.died:
             raise Broken(f"The server died by itself.\n{self._server.end_of_log()}")
+        if moment == "stopping":
+            self._server.tell_to_stop()
+            await real_seconds(self._dice.uniform(0, _LONGEST_STOP_SECONDS))
         await self._server.kill()
         await self._hear_out_the_dead()
 
