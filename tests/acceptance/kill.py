@@ -3,8 +3,9 @@
     python -m tests.acceptance.kill --rounds 200 --seed 1
 
 One server is killed while clients book, move, edit and cancel meetings and report calls, and while subscribers answer
-200, 500, slowly or not at all; also while it starts, while it recovers from the kill before, and while it stops because
-it was told to. At last it is left alone until nothing is owed any more. What clients do: `load.py`. What is promised: `promises.py`.
+200, 500, slowly or not at all; also while it makes its database, while it starts, while it recovers from the kill
+before, and while it stops because it was told to. At last it is left alone until nothing is owed any more. What clients
+do: `load.py`. What is promised: `promises.py`.
 
 The seed decides what is done and when it is killed; how fast the machine is, decides the rest.
 """
