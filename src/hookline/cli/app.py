@@ -7,7 +7,7 @@ import typer
 
 from hookline import __version__
 from hookline.cli import demo, doctor, keys, serve, store, trigger
-from hookline.cli.asking import NoServer
+from hookline.cli.failed import Failed
 from hookline.errors import HooklineError
 from hookline.settings import WrongSetting
 
@@ -47,7 +47,7 @@ def main() -> None:
     """Run the command line."""
     try:
         app()
-    except (HooklineError, NoServer, WrongSetting) as refusal:
+    except (Failed, HooklineError, WrongSetting) as refusal:
         typer.echo(str(refusal), err=True)
         hint = getattr(refusal, "hint", "")
         if hint:

@@ -1,4 +1,4 @@
-"""Asking a server: the API's client of the command line, on the standard library alone."""
+"""Asking a server: the command line's client of the API, on the standard library alone."""
 
 import http.client
 import json
@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from hookline.cli.failed import Failed
+
 _TIMEOUT_SECONDS: Final = 30
 
 
-class NoServer(Exception):
-    """Nobody answers there. Its text is a sentence."""
+class NoServer(Failed):
+    """No Hookline answers there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,29 +27,44 @@ class Told:
         """Whether it did what it was asked."""
         return self.status < http.client.BAD_REQUEST
 
-    @property
-    def message(self) -> str:
-        """The sentence of a refusal."""
-        known = isinstance(self.value, dict) and "message" in self.value
-        return str(self.value["message"]) if known else f"The server answered {self.status}."
+    def fine(self) -> Any:
+        """The value of an answer.
+
+        Raises:
+            Failed: it is a refusal.
+        """
+        if self.is_fine:
+            return self.value
+        told = self.value if isinstance(self.value, dict) else {}
+        message = told.get("message") or f"The server answered {self.status}."
+        raise Failed(str(message), hint=str(told.get("hint", "")))
 
 
 def ask(base_url: str, key: str | None, method: str, path: str, body: Any = None) -> Told:
     """One request to the server at `base_url`.
 
     Raises:
-        NoServer: it cannot be reached, or speaks no JSON.
+        NoServer: nobody answers there, or somebody who speaks no JSON.
     """
-    parts = urlsplit(base_url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=_TIMEOUT_SECONDS)
+    where = urlsplit(base_url)
+    connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=_TIMEOUT_SECONDS)
     headers = {"Content-Type": "application/json", **({"api-key": key} if key else {})}
     try:
-        connection.request(method, parts.path + path, None if body is None else json.dumps(body), headers)
+        connection.request(method, path, None if body is None else json.dumps(body), headers)
         answer = connection.getresponse()
         text = answer.read()
-        return Told(answer.status, json.loads(text) if text else None)
-    except (OSError, http.client.HTTPException, ValueError) as problem:
-        raise NoServer(f"No server answers at {base_url}: {problem}.") from None
+    except (OSError, http.client.HTTPException) as problem:
+        reason = getattr(problem, "strerror", None) or str(problem) or type(problem).__name__
+        raise NoServer(
+            f"No server answers at {base_url}: {reason}.",
+            hint="Start it with `hookline serve`, or see HOOKLINE_LISTEN.",
+        ) from None
     finally:
         connection.close()
+    try:
+        return Told(answer.status, json.loads(text) if text else None)
+    except ValueError:
+        raise NoServer(
+            f"Something answers at {base_url}, and it is no Hookline: {answer.status}, not in JSON.",
+            hint="Look at HOOKLINE_LISTEN.",
+        ) from None
