@@ -33,7 +33,7 @@ def details(start_at: datetime = MONDAY + HOUR, length: timedelta = HOUR, **chan
         meeting_start_timestamp=wire_form(start_at),
         meeting_end_timestamp=wire_form(end_at),
     )
-    return MeetingDetails(payload=replace(payload, **changes), start_at=start_at, end_at=end_at)
+    return MeetingDetails.of(replace(payload, **changes), start_at, end_at)
 
 
 def call_payload(**changes: Any) -> CallPayload:

@@ -24,9 +24,11 @@ from hookline.adapters.sql.sqlite import SqliteStore
 from hookline.adapters.system_clock import SystemClock
 from hookline.api.access import Access
 from hookline.api.app import Api
+from hookline.api.joined_writes import JoinedHttp
 from hookline.api.site import Site
 from hookline.engine.chores import Chores
 from hookline.engine.dispatcher import Dispatcher
+from hookline.engine.lanes import CONCURRENCY
 from hookline.engine.scheduler import Scheduler
 from hookline.engine.supervisor import Supervisor
 from hookline.errors import Unavailable
@@ -41,6 +43,10 @@ T = TypeVar("T")
 
 #: How long open requests may take to end when the server is told to stop.
 GRACE_SECONDS: Final = 10
+#: How long an idle client keeps its connection: longer than the 60 s after which most proxies close theirs.
+KEEP_ALIVE_SECONDS: Final = 75
+#: Several webhooks may lead to one host, each with attempts of its own under way.
+CONNECTIONS_PER_HOST: Final = 2 * CONCURRENCY
 
 
 def system_clock() -> Clock:
@@ -152,7 +158,8 @@ async def running(settings: Settings) -> AsyncIterator[Site]:
     clock, dice = SystemClock(), Dice()
     with only_server_of(settings.database):
         database = SqliteDatabase(settings.database, clock, dice)
-        sender = HttpSender(clock, AddressGuard(settings.allowed_networks))
+        guard = AddressGuard(settings.allowed_networks)
+        sender = HttpSender(clock, guard, connections_per_origin=CONNECTIONS_PER_HOST)
         engine = Engine(database, sender, clock, timedelta(days=settings.retention_days))
         database.listen(engine)
         database.start()
@@ -181,7 +188,8 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
         server = Server(
             uvicorn.Config(
                 site,
-                http="httptools",
+                http=JoinedHttp,
+                timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 lifespan="off",
                 log_config=None,
                 access_log=False,

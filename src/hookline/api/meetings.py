@@ -17,7 +17,7 @@ from hookline.api.routes import (
     doc_instant,
     listed,
 )
-from hookline.domain.events import MeetingPayload, QuestionAndAnswer, canonical_bytes
+from hookline.domain.events import MeetingPayload, QuestionAndAnswer
 from hookline.domain.instants import parse_instant, wire_form
 from hookline.domain.meetings import MAX_NAME, Meeting, MeetingDetails, MeetingStatus, check_meeting
 from hookline.domain.text import require_storable_text
@@ -198,7 +198,7 @@ def _view(meeting: Meeting, tx: Transaction) -> MeetingView:
         cancelReason=meeting.cancel_reason if meeting.cancelled_at else None,
         meetingTypeId=None,
         hostTimeZone=None,
-        meeting=msgspec.Raw(canonical_bytes(meeting.details.payload)),
+        meeting=msgspec.Raw(meeting.details.body),
     )
 
 

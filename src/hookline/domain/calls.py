@@ -30,7 +30,7 @@ class Call:
     created_at: datetime
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16_384)
 def _e164(spelling: str) -> str | None:
     text = spelling.strip()
     if text.startswith("00"):  # ITU-T E.123: the prefix to dial abroad from most countries

@@ -138,6 +138,9 @@ FIRED_WHEN: Final[dict[EventKind, str]] = {
 }
 
 
+_CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
+
 def plain(value: Any) -> Any:
     """A payload as JSON's own kinds of value, every key present."""
     if isinstance(value, tuple):
@@ -154,7 +157,7 @@ def _attributes(kind: type[Any]) -> tuple[str, ...]:
 
 def canonical_bytes(value: Any) -> bytes:
     """UTF-8 JSON, keys sorted by code point at every level, no insignificant white space, non-ASCII unescaped."""
-    return json.dumps(plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+    return _CANONICAL(plain(value)).encode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

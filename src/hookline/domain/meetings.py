@@ -33,19 +33,23 @@ class MeetingStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeetingDetails:
-    """What a meeting is, checked: its payload, and its times as instants."""
+    """What a meeting is, checked: its payload, the bytes of that, and its times as instants."""
 
     payload: MeetingPayload
+    body: bytes
     start_at: datetime
     end_at: datetime
 
-    def moved(self, start_at: datetime, end_at: datetime) -> "MeetingDetails":
-        """The same meeting at another time."""
+    @classmethod
+    def of(cls, payload: MeetingPayload, start_at: datetime, end_at: datetime) -> "MeetingDetails":
+        """The details of a meeting at this time, whatever time `payload` says.
+
+        Raises:
+            Invalid: it would end before it starts.
+        """
         require_order(start_at, end_at)
-        payload = replace(
-            self.payload, meeting_start_timestamp=wire_form(start_at), meeting_end_timestamp=wire_form(end_at)
-        )
-        return MeetingDetails(payload=payload, start_at=start_at, end_at=end_at)
+        timed = replace(payload, meeting_start_timestamp=wire_form(start_at), meeting_end_timestamp=wire_form(end_at))
+        return cls(payload=timed, body=canonical_bytes(timed), start_at=start_at, end_at=end_at)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +99,7 @@ class Meeting:
         return replace(
             self,
             details=details,
-            booked_body=canonical_bytes(details.payload),
+            booked_body=details.body,
             version=self.version + 1,
             modified_at=now,
         )
@@ -136,7 +140,7 @@ def check_meeting(raw: MeetingPayload) -> MeetingDetails:
     priced = replace(raw, currency=currency, price=parse_price(raw.price, currency))
     start_at = parse_instant(raw.meeting_start_timestamp, "meeting_start_timestamp")
     end_at = parse_instant(raw.meeting_end_timestamp, "meeting_end_timestamp")
-    return MeetingDetails(payload=priced, start_at=start_at, end_at=end_at).moved(start_at, end_at)
+    return MeetingDetails.of(priced, start_at, end_at)
 
 
 def require_participants(emails: Iterable[str]) -> None:

@@ -106,11 +106,19 @@ class Dispatcher:
         self._settling.ring()
 
     def _begin_attempts(self, lane: Lane) -> None:
-        while lane.waiting and lane.under_way < CONCURRENCY:
+        for _ in range(min(len(lane.waiting), CONCURRENCY - lane.under_way)):
             lane.under_way += 1
-            attempt = asyncio.create_task(self._attempt(lane, lane.waiting.popleft()))
-            self._under_way.add(attempt)
-            attempt.add_done_callback(self._under_way.discard)
+            attempts = asyncio.create_task(self._attempt_one_by_one(lane))
+            self._under_way.add(attempts)
+            attempts.add_done_callback(self._under_way.discard)
+
+    async def _attempt_one_by_one(self, lane: Lane) -> None:
+        try:
+            while lane.waiting:
+                await self._attempt(lane, lane.waiting.popleft())
+                self._settling.ring()
+        finally:
+            lane.under_way -= 1
 
     async def _attempt(self, lane: Lane, claim: Claim) -> None:
         now = self._clock.now()
@@ -134,9 +142,6 @@ class Dispatcher:
                     ),
                 )
             )
-        lane.under_way -= 1
-        self._settling.ring()
-        self._begin_attempts(lane)
 
     async def _settle_all(self) -> None:
         """Settle until nothing is left. A store that cannot answer is asked again: outcomes are not thrown away."""

@@ -8,7 +8,7 @@ from hookline.ports.storage import Database, News
 from hookline.services import timers
 
 #: Timers fired in one transaction: the first of many leave early, and bookings get in between.
-BATCH: Final = 500
+BATCH: Final = 100
 
 
 class Scheduler:

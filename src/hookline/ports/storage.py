@@ -5,7 +5,7 @@ All that it wrote is on disk when `Store.write` returns, and none of it when it 
 read one, make another, save it. Instants keep microseconds.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -96,14 +96,20 @@ class Calendar(Protocol):
     def save(self, meeting: Meeting) -> None:
         """Keep a meeting that was changed."""
 
+    def meetings_of(self, meeting_ids: Sequence[MeetingId]) -> Mapping[MeetingId, Meeting]:
+        """Those of these meetings that there are, by id."""
+
+    def count_event(self, meeting_ids: Sequence[MeetingId]) -> None:
+        """One more event was published of each of these meetings: its sequence grows by one."""
+
     def meetings(self, wanted: MeetingFilter, *, limit: int, cursor: str | None) -> Page[Meeting]:
         """The latest made first."""
 
     def set_timer(self, timer: Timer) -> None:
         """Set the meeting's timer, in place of the one it had."""
 
-    def clear_timer(self, meeting_id: MeetingId) -> None:
-        """Have no timer for this meeting. Harmless when there is none."""
+    def clear_timers(self, meeting_ids: Sequence[MeetingId]) -> None:
+        """Have no timer for these meetings. Harmless when there is none."""
 
     def has_timer(self, meeting_id: MeetingId) -> bool:
         """Whether the meeting's start is still to be announced."""

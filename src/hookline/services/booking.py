@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from hookline.domain.events import EventKind, canonical_bytes
+from hookline.domain.events import EventKind
 from hookline.domain.ids import MeetingId
 from hookline.domain.instants import later
 from hookline.domain.meetings import Meeting, MeetingDetails, check_meeting, start_useful_until
@@ -23,7 +23,7 @@ def book_meeting(tx: Transaction, details: MeetingDetails) -> MeetingId:
     meeting = Meeting(
         id=MeetingId(f"mtg_{tx.ulid()}"),
         details=details,
-        booked_body=canonical_bytes(details.payload),
+        booked_body=details.body,
         version=1,
         sequence=1,
         created_at=tx.now,
@@ -53,7 +53,7 @@ def edit_meeting(tx: Transaction, meeting_id: str, changes: dict[str, object]) -
     meeting = _meeting_of_this_instant(tx, meeting_id)
     meeting.require_not_cancelled()
     checked = check_meeting(replace(meeting.details.payload, **changes))  # type: ignore[arg-type]  # names are checked
-    details = replace(meeting.details, payload=checked.payload)
+    details = replace(meeting.details, payload=checked.payload, body=checked.body)
     if details != meeting.details:
         tx.calendar.save(meeting.edited(details, tx.now))
 
@@ -70,7 +70,7 @@ def cancel_meeting(tx: Transaction, meeting_id: str, reason: str) -> Meeting:
         return meeting
     meeting.require_not_started(tx.now)
     cancelled = _announce_cancellation(tx, meeting).cancelled(reason, tx.now)
-    tx.calendar.clear_timer(meeting.id)
+    tx.calendar.clear_timers([meeting.id])
     tx.calendar.save(cancelled)
     return cancelled
 
@@ -89,7 +89,9 @@ def reschedule_meeting(tx: Transaction, meeting_id: str, start_at: datetime, end
     meeting.require_not_cancelled()
     meeting.require_not_started(tx.now)
     length = meeting.details.end_at - meeting.details.start_at
-    details = meeting.details.moved(start_at, end_at or later(start_at, length, "meeting_end_timestamp"))
+    details = MeetingDetails.of(
+        meeting.details.payload, start_at, end_at or later(start_at, length, "meeting_end_timestamp")
+    )
     if details == meeting.details:
         return meeting
     moved = _announce_cancellation(tx, meeting).moved(details, tx.now)
@@ -100,24 +102,21 @@ def reschedule_meeting(tx: Transaction, meeting_id: str, start_at: datetime, end
     return moved
 
 
-def announce_start(tx: Transaction, meeting: Meeting) -> Meeting:
-    """Tell that the start was reached, once, unless that is of no use to anybody any more."""
-    tx.calendar.clear_timer(meeting.id)
-    useful_until = start_useful_until(meeting.details)
-    if tx.now >= useful_until:
-        return meeting
-    started = replace(meeting, sequence=meeting.sequence + 1)
-    publish(
-        tx,
-        EventKind.MEETING_STARTED,
-        started.id,
-        sequence=started.sequence,
-        body=canonical_bytes(started.details.payload),
-        occurred_at=started.details.start_at,
-        give_up_at=useful_until,
-    )
-    tx.calendar.save(started)
-    return started
+def announce_starts(tx: Transaction, meetings: Sequence[Meeting]) -> None:
+    """Tell that starts were reached, each once, unless that is of no use to anybody any more."""
+    useful = [meeting for meeting in meetings if tx.now < start_useful_until(meeting.details)]
+    for meeting in useful:
+        publish(
+            tx,
+            EventKind.MEETING_STARTED,
+            meeting.id,
+            sequence=meeting.sequence + 1,
+            body=meeting.details.body,
+            occurred_at=meeting.details.start_at,
+            give_up_at=start_useful_until(meeting.details),
+        )
+    tx.calendar.count_event([meeting.id for meeting in useful])
+    tx.calendar.clear_timers([meeting.id for meeting in meetings])
 
 
 def read_meeting(tx: Transaction, meeting_id: str) -> Meeting:
@@ -143,7 +142,8 @@ def _meeting_of_this_instant(tx: Transaction, meeting_id: str) -> Meeting:
     """
     meeting = read_meeting(tx, meeting_id)
     if meeting.details.start_at <= tx.now and tx.calendar.has_timer(meeting.id):
-        return announce_start(tx, meeting)
+        announce_starts(tx, [meeting])
+        return read_meeting(tx, meeting_id)
     return meeting
 
 
@@ -160,4 +160,4 @@ def _set_start_timer(tx: Transaction, meeting: Meeting) -> None:
         timer = Timer(meeting_id=meeting.id, version=meeting.version, due_at=meeting.details.start_at)
         tx.calendar.set_timer(timer)
     else:
-        tx.calendar.clear_timer(meeting.id)
+        tx.calendar.clear_timers([meeting.id])

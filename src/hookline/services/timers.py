@@ -2,8 +2,9 @@
 
 from datetime import datetime
 
-from hookline.ports.storage import Transaction
-from hookline.services.booking import announce_start
+from hookline.domain.meetings import Meeting
+from hookline.ports.storage import Timer, Transaction
+from hookline.services.booking import announce_starts
 
 
 def fire_due(tx: Transaction, limit: int) -> int:
@@ -12,13 +13,15 @@ def fire_due(tx: Transaction, limit: int) -> int:
     A timer of another version of its meeting, or of a cancelled one, is void.
     """
     timers = tx.calendar.due_timers(limit)
-    for timer in timers:
-        meeting = tx.calendar.meeting(timer.meeting_id)
-        if meeting is None or meeting.version != timer.version or meeting.cancelled_at is not None:
-            tx.calendar.clear_timer(timer.meeting_id)
-        else:
-            announce_start(tx, meeting)
+    meetings = tx.calendar.meetings_of([timer.meeting_id for timer in timers])
+    valid = [timer for timer in timers if _is_valid(timer, meetings.get(timer.meeting_id))]
+    tx.calendar.clear_timers([timer.meeting_id for timer in timers if timer not in valid])
+    announce_starts(tx, [meetings[timer.meeting_id] for timer in valid])
     return len(timers)
+
+
+def _is_valid(timer: Timer, meeting: Meeting | None) -> bool:
+    return meeting is not None and meeting.version == timer.version and meeting.cancelled_at is None
 
 
 def next_timer_at(tx: Transaction) -> datetime | None:

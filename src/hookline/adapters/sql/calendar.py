@@ -1,12 +1,23 @@
 """Meetings and timers in SQL: what both databases share."""
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
 from hookline.adapters.sql.paging import Where, page_of
-from hookline.adapters.sql.session import Insert, Row, Session, first, instant, instant_or_none, micros, micros_or_none
-from hookline.domain.events import MeetingPayload, Participant, QuestionAndAnswer, canonical_bytes
+from hookline.adapters.sql.session import (
+    Insert,
+    Row,
+    Session,
+    first,
+    instant,
+    instant_or_none,
+    micros,
+    micros_or_none,
+    to_json,
+)
+from hookline.domain.events import MeetingPayload, Participant, QuestionAndAnswer
 from hookline.domain.ids import MeetingId
 from hookline.domain.meetings import Meeting, MeetingDetails, MeetingStatus
 from hookline.ports.storage import MeetingFilter, Page, Timer
@@ -35,7 +46,11 @@ SET_TIMER: Final = Insert(
     ("meeting_id", "version", "due_at"),
     "(meeting_id) DO UPDATE SET version = excluded.version, due_at = excluded.due_at",
 )
-CLEAR_TIMER: Final = "DELETE FROM timer WHERE meeting_id = :meeting_id"
+CLEAR_TIMERS: Final = "DELETE FROM timer WHERE meeting_id IN (SELECT value FROM json_each(:ids))"
+MEETINGS_OF: Final = f"SELECT {_COLUMNS} FROM meeting WHERE id IN (SELECT value FROM json_each(:ids))"
+COUNT_EVENT: Final = """
+    UPDATE meeting SET sequence = sequence + 1 WHERE id IN (SELECT value FROM json_each(:ids))
+"""
 HAS_TIMER: Final = "SELECT 1 FROM timer WHERE meeting_id = :meeting_id"
 DUE_TIMERS: Final = """
     SELECT meeting_id, version, due_at FROM timer WHERE due_at <= :now ORDER BY due_at, meeting_id LIMIT :limit
@@ -62,6 +77,14 @@ class SqlCalendar:
         row = first(self._session.rows(MEETING, {"id": meeting_id}))
         return None if row is None else _meeting(row)
 
+    def meetings_of(self, meeting_ids: Sequence[MeetingId]) -> dict[MeetingId, Meeting]:
+        rows = self._session.rows(MEETINGS_OF, {"ids": to_json(meeting_ids)}) if meeting_ids else []
+        return {MeetingId(row[0]): _meeting(row) for row in rows}
+
+    def count_event(self, meeting_ids: Sequence[MeetingId]) -> None:
+        if meeting_ids:
+            self._session.run(COUNT_EVENT, {"ids": to_json(meeting_ids)})
+
     def meetings(self, wanted: MeetingFilter, *, limit: int, cursor: str | None) -> Page[Meeting]:
         where = Where()
         where.before("id", cursor)
@@ -82,8 +105,9 @@ class SqlCalendar:
         self._session.insert(SET_TIMER, (timer.meeting_id, timer.version, micros(timer.due_at)))
         self._session.doings.timers = True
 
-    def clear_timer(self, meeting_id: MeetingId) -> None:
-        self._session.run(CLEAR_TIMER, {"meeting_id": meeting_id})
+    def clear_timers(self, meeting_ids: Sequence[MeetingId]) -> None:
+        if meeting_ids:
+            self._session.run(CLEAR_TIMERS, {"ids": to_json(meeting_ids)})
 
     def has_timer(self, meeting_id: MeetingId) -> bool:
         return bool(self._session.rows(HAS_TIMER, {"meeting_id": meeting_id}))
@@ -115,7 +139,7 @@ def _parameters(meeting: Meeting) -> dict[str, object]:
         "account_email": meeting.details.payload.account_email.lower(),
         "start_at": micros(meeting.details.start_at),
         "end_at": micros(meeting.details.end_at),
-        "payload": canonical_bytes(meeting.details.payload).decode(),
+        "payload": meeting.details.body.decode(),
         "booked_body": meeting.booked_body,
         "version": meeting.version,
         "sequence": meeting.sequence,
@@ -132,7 +156,9 @@ def _meeting(row: Row) -> Meeting:
     )
     return Meeting(
         id=MeetingId(id_),
-        details=MeetingDetails(payload=_payload(payload), start_at=instant(start_at), end_at=instant(end_at)),
+        details=MeetingDetails(
+            payload=_payload(payload), body=payload.encode(), start_at=instant(start_at), end_at=instant(end_at)
+        ),
         booked_body=booked_body,
         version=version,
         sequence=sequence,

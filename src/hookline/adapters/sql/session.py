@@ -19,6 +19,7 @@ Parameters = Mapping[str, Any]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+_ENCODE: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 def micros(instant: datetime) -> int:
@@ -43,7 +44,7 @@ def instant_or_none(kept: int | None) -> datetime | None:
 
 def to_json(value: Any) -> str:
     """JSON as it is kept in text columns."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return _ENCODE(value)
 
 
 @dataclass(slots=True)
