@@ -15,8 +15,6 @@ from typing import Any, Final, TypeVar
 import aiohttp
 import msgspec
 
-from hookline.adapters.system_clock import SystemClock
-from hookline.domain.instants import wire_form
 from tests.fakes import Subscriber
 
 T = TypeVar("T")
@@ -44,11 +42,6 @@ async def in_patience(awaited: Awaitable[T], what: str, *, seconds: float = _PAT
 async def real_seconds(seconds: float) -> None:
     """Let real time pass: for load that arrives over time, never to wait for something."""
     await asyncio.sleep(seconds)  # noqa: TID251  processes live in real time
-
-
-def wire_now() -> str:
-    """The instant, as it goes over the wire."""
-    return wire_form(SystemClock().now())
 
 
 @dataclass(frozen=True, slots=True)
