@@ -16,6 +16,7 @@ from hookline.errors import HooklineError
 
 CONFIG: Final = "HOOKLINE_CONFIG"
 MIN_KEY: Final = 8
+_MOST_DIGITS: Final = 9
 _SQLITE: Final = "sqlite:///"
 
 
@@ -140,8 +141,8 @@ def _database(text: str) -> Path:
 
 
 def _listen(text: str) -> tuple[str, int]:
-    parts = urlsplit(f"//{text}")
     try:
+        parts = urlsplit(f"//{text}")
         host, port = parts.hostname, parts.port
     except ValueError:
         host = port = None
@@ -151,8 +152,12 @@ def _listen(text: str) -> tuple[str, int]:
 
 
 def _url(text: str) -> str:
-    parts = urlsplit(text)
-    if text and (parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment):
+    try:
+        parts = urlsplit(text)
+        is_one = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        is_one = False
+    if text and (not is_one or parts.query or parts.fragment):
         raise ValueError(f"expected http://... or https://..., got {text!r}.")
     return text.rstrip("/")
 
@@ -168,6 +173,6 @@ def _networks(text: str) -> AllowedNetworks:
 
 
 def _whole(text: str, highest: int) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= highest):
-        raise ValueError(f"expected a whole number from 1 to {highest}, got {text!r}.")
+    if not (text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS and 1 <= int(text) <= highest):
+        raise ValueError(f"expected a whole number from 1 to {highest}, got {text[:40]!r}.")
     return int(text)

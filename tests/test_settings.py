@@ -1,0 +1,219 @@
+"""Settings: what each takes, what stops the start, and the sentence with which it does."""
+
+from dataclasses import asdict
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hookline.settings import ALL, Settings, WrongSetting, load_settings, strangers
+
+
+def refusal(environment: dict[str, str]) -> str:
+    """The sentence with which these settings are refused."""
+    with pytest.raises(WrongSetting) as refused:
+        load_settings(environment)
+    return str(refused.value)
+
+
+def opens(settings: Settings, *addresses: str) -> list[bool]:
+    """Which of these addresses deliveries may reach."""
+    return [settings.allowed_networks.reason(ip_address(address)) is None for address in addresses]
+
+
+def all_but_networks(settings: Settings) -> dict[str, Any]:
+    """The settings that can be compared."""
+    return {name: value for name, value in asdict(settings).items() if name != "allowed_networks"}
+
+
+def toml(folder: Path, text: str) -> dict[str, str]:
+    """An environment that names a file with this text."""
+    file = folder / "hookline.toml"
+    file.write_text(text, "utf-8")
+    return {"HOOKLINE_CONFIG": str(file)}
+
+
+def test_without_settings_the_defaults_hold() -> None:
+    settings = load_settings({})
+    assert settings.database == Path("hookline.db")
+    assert (settings.host, settings.port) == ("127.0.0.1", 8000)
+    assert settings.public_url == settings.base_url == "http://127.0.0.1:8000"
+    assert settings.api_key is None
+    assert opens(settings, "127.0.0.1", "10.0.0.1", "::1", "1.1.1.1") == [False, False, False, True]
+    assert (settings.max_webhooks, settings.retention_days) == (40, 30)
+
+
+def test_every_default_that_is_written_down_is_the_one_that_holds() -> None:
+    written = load_settings({setting.name: setting.default for setting in ALL})
+    assert all_but_networks(written) == all_but_networks(load_settings({}))
+    assert opens(written, "127.0.0.1", "10.0.0.1", "::1") == [False, False, False]
+
+
+GOOD = [
+    ("HOOKLINE_DATABASE", "sqlite:///a/b.db", "database", Path("a/b.db")),
+    ("HOOKLINE_DATABASE", "sqlite:////var/lib/hookline.db", "database", Path("/var/lib/hookline.db")),
+    ("HOOKLINE_DATABASE", "sqlite:///with%20space.db", "database", Path("with space.db")),
+    ("HOOKLINE_LISTEN", "0.0.0.0:80", "host", "0.0.0.0"),
+    ("HOOKLINE_LISTEN", "0.0.0.0:80", "port", 80),
+    ("HOOKLINE_LISTEN", "localhost:0", "port", 0),
+    ("HOOKLINE_LISTEN", "[::1]:8000", "host", "::1"),
+    ("HOOKLINE_LISTEN", " 127.0.0.1:8001\n", "port", 8001),
+    ("HOOKLINE_PUBLIC_URL", "https://hooks.example.com", "public_url", "https://hooks.example.com"),
+    ("HOOKLINE_PUBLIC_URL", "https://example.com/hooks/", "public_url", "https://example.com/hooks"),
+    ("HOOKLINE_API_KEY", "eight-88", "api_key", "eight-88"),
+    ("HOOKLINE_API_KEY", "", "api_key", None),
+    ("HOOKLINE_MAX_WEBHOOKS", "1", "max_webhooks", 1),
+    ("HOOKLINE_MAX_WEBHOOKS", "10000", "max_webhooks", 10_000),
+    ("HOOKLINE_RETENTION_DAYS", "3650", "retention_days", 3650),
+    ("HOOKLINE_RETENTION_DAYS", "0007", "retention_days", 7),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "field", "value"), GOOD)
+def test_a_good_value_is_taken(name: str, text: str, field: str, value: Any) -> None:
+    assert getattr(load_settings({name: text}), field) == value
+
+
+BAD = [
+    ("HOOKLINE_DATABASE", ""),
+    ("HOOKLINE_DATABASE", "hookline.db"),
+    ("HOOKLINE_DATABASE", "sqlite:///"),
+    ("HOOKLINE_DATABASE", "sqlite://hookline.db"),
+    ("HOOKLINE_DATABASE", "mysql://root@localhost/hookline"),
+    ("HOOKLINE_LISTEN", ""),
+    ("HOOKLINE_LISTEN", "8000"),
+    ("HOOKLINE_LISTEN", ":8000"),
+    ("HOOKLINE_LISTEN", "127.0.0.1"),
+    ("HOOKLINE_LISTEN", "127.0.0.1:"),
+    ("HOOKLINE_LISTEN", "127.0.0.1:http"),
+    ("HOOKLINE_LISTEN", "127.0.0.1:65536"),
+    ("HOOKLINE_LISTEN", "127.0.0.1:-1"),
+    ("HOOKLINE_LISTEN", "http://127.0.0.1:8000"),
+    ("HOOKLINE_LISTEN", "127.0.0.1:8000/path"),
+    ("HOOKLINE_LISTEN", "me@127.0.0.1:8000"),
+    ("HOOKLINE_LISTEN", "[::1:8000"),
+    ("HOOKLINE_PUBLIC_URL", "hooks.example.com"),
+    ("HOOKLINE_PUBLIC_URL", "ftp://hooks.example.com"),
+    ("HOOKLINE_PUBLIC_URL", "https://"),
+    ("HOOKLINE_PUBLIC_URL", "https://[::1"),
+    ("HOOKLINE_PUBLIC_URL", "https://example.com:port"),
+    ("HOOKLINE_PUBLIC_URL", "https://hooks.example.com/?a=b"),
+    ("HOOKLINE_PUBLIC_URL", "https://hooks.example.com/#a"),
+    ("HOOKLINE_API_KEY", "seven-7"),
+    ("HOOKLINE_API_KEY", "a key with spaces"),
+    ("HOOKLINE_API_KEY", "schlüssel"),
+    ("HOOKLINE_API_KEY", "a-tab\tinside"),
+    ("HOOKLINE_ALLOW_NETWORKS", "10.0.0.0/33"),
+    ("HOOKLINE_ALLOW_NETWORKS", "example.com"),
+    ("HOOKLINE_ALLOW_NETWORKS", "127.0.0.0/8;10.0.0.0/8"),
+    ("HOOKLINE_MAX_WEBHOOKS", ""),
+    ("HOOKLINE_MAX_WEBHOOKS", "0"),
+    ("HOOKLINE_MAX_WEBHOOKS", "10001"),
+    ("HOOKLINE_MAX_WEBHOOKS", "4e1"),
+    ("HOOKLINE_MAX_WEBHOOKS", "-4"),
+    ("HOOKLINE_MAX_WEBHOOKS", "many"),
+    ("HOOKLINE_MAX_WEBHOOKS", "00000000199999"),
+    ("HOOKLINE_MAX_WEBHOOKS", "9" * 5000),
+    ("HOOKLINE_RETENTION_DAYS", "0"),
+    ("HOOKLINE_RETENTION_DAYS", "3651"),
+    ("HOOKLINE_RETENTION_DAYS", "30.0"),
+    ("HOOKLINE_RETENTION_DAYS", "٣٠"),
+    ("HOOKLINE_RETENTION_DAYS", "5,x"),
+]
+
+
+@pytest.mark.parametrize(("name", "text"), BAD)
+def test_a_bad_value_is_refused_in_a_sentence_that_names_its_setting(name: str, text: str) -> None:
+    sentence = refusal({name: text})
+    assert sentence.startswith(f"{name}: ")
+    assert sentence.endswith(".")
+
+
+def test_every_setting_can_be_refused() -> None:
+    assert {name for name, _ in BAD} == {setting.name for setting in ALL}
+
+
+def test_a_refused_key_is_not_repeated() -> None:
+    assert "seven-7" not in refusal({"HOOKLINE_API_KEY": "seven-7"})
+
+
+def test_a_number_out_of_range_is_told_the_range() -> None:
+    sentence = refusal({"HOOKLINE_RETENTION_DAYS": "5,x"})
+    assert sentence == "HOOKLINE_RETENTION_DAYS: expected a whole number from 1 to 3650, got '5,x'."
+
+
+def test_networks_may_be_several_with_spaces_between() -> None:
+    settings = load_settings({"HOOKLINE_ALLOW_NETWORKS": "127.0.0.0/8, 10.2.0.0/16 ,fd00::/8"})
+    assert opens(settings, "127.0.0.1", "10.2.3.4", "fd00::1") == [True, True, True]
+    assert opens(settings, "10.3.0.1", "192.168.0.1", "::1") == [False, False, False]
+
+
+@pytest.mark.parametrize(
+    ("listen", "reached_at"),
+    [
+        ("0.0.0.0:8000", "http://127.0.0.1:8000"),
+        ("[::]:8000", "http://[::1]:8000"),
+        ("[fd00::1]:80", "http://[fd00::1]:80"),
+        ("localhost:8000", "http://localhost:8000"),
+    ],
+)
+def test_this_machine_reaches_a_server_wherever_it_listens(listen: str, reached_at: str) -> None:
+    assert load_settings({"HOOKLINE_LISTEN": listen}).base_url == reached_at
+
+
+def test_links_lead_to_the_address_unless_told_otherwise() -> None:
+    assert load_settings({"HOOKLINE_LISTEN": "[::1]:8001"}).public_url == "http://[::1]:8001"
+
+
+def test_a_file_has_the_same_names_as_the_environment(tmp_path: Path) -> None:
+    environment = toml(tmp_path, 'HOOKLINE_LISTEN = "127.0.0.1:9"\nHOOKLINE_MAX_WEBHOOKS = 7\n')
+    settings = load_settings(environment)
+    assert (settings.port, settings.max_webhooks, settings.retention_days) == (9, 7, 30)
+
+
+def test_the_environment_wins_over_the_file(tmp_path: Path) -> None:
+    environment = toml(tmp_path, "HOOKLINE_MAX_WEBHOOKS = 7\nHOOKLINE_RETENTION_DAYS = 8\n")
+    settings = load_settings({**environment, "HOOKLINE_MAX_WEBHOOKS": "9"})
+    assert (settings.max_webhooks, settings.retention_days) == (9, 8)
+
+
+def test_a_bad_value_in_a_file_is_refused_as_one_in_the_environment(tmp_path: Path) -> None:
+    assert refusal(toml(tmp_path, "HOOKLINE_MAX_WEBHOOKS = 0\n")).startswith("HOOKLINE_MAX_WEBHOOKS: expected")
+
+
+@pytest.mark.parametrize("value", ["true", "1.5", "[1]", "{a = 1}", "2026-01-05"])
+def test_a_file_holds_texts_and_whole_numbers_only(tmp_path: Path, value: str) -> None:
+    sentence = refusal(toml(tmp_path, f"HOOKLINE_MAX_WEBHOOKS = {value}\n"))
+    assert sentence.startswith("HOOKLINE_MAX_WEBHOOKS: expected text or a whole number in ")
+
+
+def test_a_name_in_a_file_that_nobody_knows_is_refused_with_those_there_are(tmp_path: Path) -> None:
+    sentence = refusal(toml(tmp_path, "HOOKLINE_MAX_WEBHOOK = 7\n"))
+    assert sentence.startswith("HOOKLINE_MAX_WEBHOOK: there is no such setting.")
+    assert all(setting.name in sentence for setting in ALL)
+
+
+@pytest.mark.parametrize("content", [b"HOOKLINE_MAX_WEBHOOKS = \n", b"\xff\xfe\x00", b"HOOKLINE_LISTEN"])
+def test_a_file_that_is_no_toml_is_refused_by_its_name(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "hookline.toml"
+    file.write_bytes(content)
+    assert refusal({"HOOKLINE_CONFIG": str(file)}).startswith(f"HOOKLINE_CONFIG: cannot read {file}: ")
+
+
+def test_a_file_that_is_not_there_is_refused_by_its_name(tmp_path: Path) -> None:
+    for missing in (tmp_path / "none.toml", tmp_path):
+        assert refusal({"HOOKLINE_CONFIG": str(missing)}).startswith(f"HOOKLINE_CONFIG: cannot read {missing}: ")
+
+
+def test_an_empty_name_of_a_file_is_none() -> None:
+    assert load_settings({"HOOKLINE_CONFIG": ""}).max_webhooks == 40
+
+
+def test_names_that_look_like_ours_and_are_none_are_known_as_strangers() -> None:
+    environment = {"HOOKLINE_RETENTON_DAYS": "1", "HOOKLINE_A": "", "PATH": "/bin", "HOOKLINE_CONFIG": "x"}
+    assert strangers(environment | {setting.name: "" for setting in ALL}) == ["HOOKLINE_A", "HOOKLINE_RETENTON_DAYS"]
+
+
+def test_a_stranger_in_the_environment_stops_nothing() -> None:
+    assert load_settings({"HOOKLINE_RETENTON_DAYS": "1"}).retention_days == 30
