@@ -1,0 +1,162 @@
+"""The whole engine on a real store in a temporary file, under a manual clock, with a scripted far side."""
+
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+
+from hookline.adapters.sql.group_commit import SqliteDatabase
+from hookline.bootstrap import Engine
+from hookline.domain.deliveries import Delivery, State
+from hookline.domain.webhooks import Webhook
+from hookline.ports.sender import Post
+from hookline.ports.storage import DeliveryFilter
+from hookline.services import deliveries
+from hookline.services.calls import report_calls
+from hookline.services.webhooks import create_webhook
+from tests.fakes import ManualClock, Reply, Replying, ScriptedSender, turn
+from tests.values import LIMITS, call_payload, wanted
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+KEEP_FOR: Final = timedelta(days=30)
+#: More turns of the event loop than any chain of steps here needs to come to its next wait.
+_TURNS: Final = 30
+
+
+class WatchedDatabase(SqliteDatabase):
+    """The real one, and how often it was asked."""
+
+    asked = 0
+    under_way = 0
+
+    async def write(self, function: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        self.asked += 1
+        self.under_way += 1
+        try:
+            return await super().write(function, *args, **kwargs)
+        finally:
+            self.under_way -= 1
+
+    async def read(self, function: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        self.asked += 1
+        self.under_way += 1
+        try:
+            return await super().read(function, *args, **kwargs)
+        finally:
+            self.under_way -= 1
+
+
+@dataclass
+class House:
+    """A running engine, and what a test does with it."""
+
+    clock: ManualClock
+    sender: ScriptedSender
+    database: WatchedDatabase
+    engine: Engine
+    path: Path
+
+    @property
+    def posts(self) -> list[Post]:
+        """Every request so far."""
+        return self.sender.posts
+
+    async def idle(self) -> None:
+        """Until every loop sleeps and nothing but the clock or the far side can wake one."""
+        still = 0
+        while still < _TURNS:
+            still = 0 if self.database.under_way else still + 1
+            await turn()
+
+    async def go_to(self, instant: datetime) -> None:
+        """Let time pass until then, and everything happen that is due."""
+        self.clock.advance(seconds=(instant - self.clock.now()).total_seconds())
+        await self.idle()
+
+    async def pass_by(self, **span: float) -> None:
+        """Let time pass, and everything happen that is due."""
+        await self.go_to(self.clock.now() + timedelta(**span))
+
+    async def write(self, function: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Do something, and wait for all that follows from it now."""
+        result = await self.database.write(function, *args, **kwargs)
+        await self.idle()
+        return result
+
+    async def new_webhook(self, url: str = "https://receiver.example/hook", **changes: Any) -> Webhook:
+        """A webhook as its owner makes it."""
+        return await self.write(create_webhook, wanted(url, **changes), LIMITS)
+
+    async def calls(self, count: int = 1) -> None:
+        """So many calls are over."""
+        await self.write(report_calls, [call_payload()] * count)
+
+    async def record(self, **asked: Any) -> Sequence[Delivery]:
+        """Every delivery, the oldest first."""
+        page = await self.database.read(deliveries.list_deliveries, DeliveryFilter(**asked), limit=100_000, cursor=None)
+        return page.items[::-1]
+
+    async def states(self) -> list[State]:
+        """The states of all deliveries, the oldest first."""
+        return [each.status for each in await self.record()]
+
+    async def only(self) -> Delivery:
+        """The one delivery there is."""
+        [delivery] = await self.record()
+        return delivery
+
+
+@dataclass
+class Street:
+    """Where houses are opened, one after the other, on the same database."""
+
+    folder: Path
+    clock: ManualClock
+    dice: random.Random
+    replying: Replying = lambda _: Reply()
+
+    @asynccontextmanager
+    async def house(self, *, stop: bool = True) -> AsyncIterator[House]:
+        """Start as the server does, and stop as it does; without `stop`, die as a process does that is killed."""
+        path = self.folder / "hookline.db"
+        database = WatchedDatabase(path, self.clock, self.dice, busy_timeout_seconds=0)
+        sender = ScriptedSender(self.clock, self._reply)
+        real_clock: Any = self.clock
+        real_sender: Any = sender
+        engine = Engine(database, real_sender, real_clock, KEEP_FOR)
+        database.listen(engine)
+        database.start()
+        house = House(self.clock, sender, database, engine, path)
+        await house.write(deliveries.recover)
+        engine.start()
+        await house.idle()
+        try:
+            yield house
+            if stop:
+                await engine.stop()
+        finally:
+            await engine._supervisor.stop()
+            await database.close()
+
+    def _reply(self, post: Post) -> Reply | None:
+        """As the script of this moment says."""
+        return self.replying(post)
+
+
+def always(status: int, *headers: tuple[str, str]) -> Replying:
+    """A receiver that answers everything the same way."""
+    return lambda _: Reply(status=status, headers=headers)
+
+
+def hanging(_: Post) -> None:
+    """A receiver that takes requests and never answers."""
+
+
+def silent(_: Post) -> Reply:
+    """A host that nobody reaches."""
+    return Reply(status=None, error="Nobody listens there.")
