@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import uvicorn
 
@@ -34,12 +34,10 @@ from hookline.engine.supervisor import Supervisor
 from hookline.errors import Unavailable
 from hookline.ports.clock import Clock
 from hookline.ports.sender import Sender
-from hookline.ports.storage import News, Transaction
+from hookline.ports.storage import News
 from hookline.services import deliveries
 from hookline.services.webhooks import Limits
 from hookline.settings import Settings, WrongSetting
-
-T = TypeVar("T")
 
 #: How long open requests may take to end when the server is told to stop.
 GRACE_SECONDS: Final = 10
@@ -97,28 +95,26 @@ class Engine:
 
 
 def migrate(settings: Settings) -> tuple[list[int], int]:
-    """Bring the database to the schema of this version. Returns the migrations applied, and the schema it has now."""
-    before = upkeep.schema_of(settings.database)
-    with open_store(settings):
-        now = upkeep.schema_of(settings.database)
-    return list(range(before + 1, now + 1)), now
+    """Bring the database to the schema of this version. Returns the migrations applied, and the schema it has now.
+
+    Raises:
+        Unavailable: the database cannot be used, is of a later version, or is in the hands of a server.
+    """
+    before, latest = upkeep.schema_of(settings.database), upkeep.latest_schema()
+    if before != latest:
+        with only_server_of(settings.database), open_store(settings):
+            pass  # to open it is to migrate it
+    return list(range(before + 1, latest + 1)), latest
 
 
 def back_up(settings: Settings, to: Path, progress: Callable[[int, int], None]) -> None:
     """Copy the database while a server may be using it; see `adapters.sql.upkeep.back_up`."""
-    with upkeep.reading(settings.database) as connection:
-        upkeep.back_up(connection, to, progress)
+    upkeep.back_up(settings.database, to, progress)
 
 
-def look_into(settings: Settings, question: Callable[[Transaction], T]) -> tuple[upkeep.Health, T]:
-    """How the database is, and what `question` reads from it. Changes nothing, not even the schema."""
-    with upkeep.reading(settings.database) as connection:
-        health = upkeep.look_into(connection)
-    store = SqliteStore(settings.database, SystemClock(), Dice(), read_only=True)
-    try:
-        return health, store.read(question)
-    finally:
-        store.close()
+def look_into(settings: Settings) -> upkeep.Health:
+    """How the database is; see `adapters.sql.upkeep.look_into`."""
+    return upkeep.look_into(settings.database)
 
 
 @asynccontextmanager

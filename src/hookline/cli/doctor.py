@@ -1,35 +1,41 @@
-"""`hookline doctor`: is everything as it must be, and if not, what to do."""
+"""`hookline doctor`: is everything as it must be, and if not, what to do. It changes nothing."""
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Final, Literal
 
 import msgspec
 import typer
+from rich.console import Console
 
 from hookline import bootstrap
+from hookline.adapters.sql.upkeep import Backlog, Health
 from hookline.cli.asking import NoServer, ask
 from hookline.domain.instants import wire_form
-from hookline.domain.webhooks import Webhook
 from hookline.errors import HooklineError
-from hookline.services.webhooks import list_webhooks
-from hookline.settings import Settings, load_settings, strangers
+from hookline.settings import Settings, WrongSetting, load_settings, strangers
 
-_LOW_DISK_BYTES: Final = 500 * 1024 * 1024
-_LARGE_LOG_BYTES: Final = 256 * 1024 * 1024
-_OVERDUE: Final = timedelta(minutes=1)
+_MIB: Final = 1024 * 1024
+_LOW_DISK_BYTES: Final = 2048 * _MIB
+_FULL_DISK_BYTES: Final = 256 * _MIB
+_LARGE_LOG_BYTES: Final = 256 * _MIB
+_LATE: Final = timedelta(minutes=1)
+_FAR_TOO_LATE: Final = timedelta(hours=1)
+#: A clock may be set back by this much without anybody noticing.
+_SLACK: Final = timedelta(minutes=1)
 #: No clock that is right shows a time before this program was written.
 _EARLIEST: Final = datetime.fromisoformat("2025-01-01T00:00:00+00:00")
 
 Grade = Literal["ok", "warning", "problem"]
+_COLOURS: Final[Mapping[Grade, str]] = {"ok": "green", "warning": "yellow", "problem": "bold red"}
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at."""
+    """One thing that was looked at, and what to do about it."""
 
     grade: Grade
     about: str
@@ -37,88 +43,126 @@ class Finding:
 
 
 def doctor(*, json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Look at settings, clock, database, disk and server. Exit 1 when there is a problem."""
-    findings = list(_look(load_settings(os.environ)))
+    """Look at settings, clock, disk, database, deliveries, webhooks and server. Exit 1 when there is a problem."""
+    findings = []
+    screen = Console(highlight=False, soft_wrap=True, markup=False)
+    with Console(stderr=True).status("Looking at everything"):
+        for finding in _look(os.environ):
+            findings.append(finding)
+            if not json:
+                screen.print(f"{finding.grade:9}", style=_COLOURS[finding.grade], end="")
+                screen.print(f"{finding.about:12}{finding.says}")
     if json:
-        typer.echo(msgspec.json.encode(findings).decode())
-    else:
-        for finding in findings:
-            typer.echo(f"{finding.grade:8} {finding.about:10} {finding.says}")
+        typer.echo(msgspec.json.encode(findings))
     if any(finding.grade == "problem" for finding in findings):
         raise typer.Exit(1)
 
 
-def _look(settings: Settings) -> Iterator[Finding]:
-    yield from _at_settings()
-    now = bootstrap.system_clock().now()
-    late = "" if now > _EARLIEST else " That is in the past: set the clock, or signatures and starts will be wrong."
-    yield Finding("problem" if late else "ok", "clock", f"It is {wire_form(now)}.{late}")
+def _look(environment: Mapping[str, str]) -> Iterator[Finding]:
+    for name in strangers(environment):
+        yield Finding("warning", "settings", f"{name} is no setting of this version. Is it spelt rightly?")
+    try:
+        settings = load_settings(environment)
+    except WrongSetting as refusal:
+        yield Finding("problem", "settings", str(refusal))
+        return
+    yield Finding("ok", "settings", "Every value can be used.")
     yield from _at_disk(settings)
+    now = bootstrap.system_clock().now()
+    health = None
     if settings.database.exists():
-        yield from _at_database(settings, now)
+        try:
+            health = bootstrap.look_into(settings)
+        except HooklineError as refusal:
+            yield Finding("problem", "database", f"{refusal.message} If it is damaged, restore a backup.")
+        else:
+            yield _at_database(settings, health)
     else:
-        yield Finding("warning", "database", f"{settings.database} does not exist yet; `hookline serve` makes it.")
+        says = f"There is no {settings.database} yet: `hookline serve` makes it. If there should be, see HOOKLINE_DATABASE."
+        yield Finding("warning", "database", says)
+    backlog = health.backlog if health else None
+    yield _at_clock(now, backlog)
+    if backlog:
+        yield from _at_deliveries(now, backlog)
     yield _at_server(settings)
-
-
-def _at_settings() -> Iterator[Finding]:
-    unknown = strangers(os.environ)
-    for name in unknown:
-        yield Finding("warning", "settings", f"{name} is no setting of this version; is it spelt rightly?")
-    if not unknown:
-        yield Finding("ok", "settings", "Every setting can be used.")
 
 
 def _at_disk(settings: Settings) -> Iterator[Finding]:
     folder = settings.database.absolute().parent
     if not folder.is_dir():
-        yield Finding("problem", "disk", f"The folder {folder} does not exist; make it.")
+        yield Finding("problem", "disk", f"There is no folder {folder}: make it, or see HOOKLINE_DATABASE.")
         return
+    if not os.access(folder, os.W_OK) or (settings.database.exists() and not os.access(settings.database, os.W_OK)):
+        yield Finding(
+            "problem", "disk", f"{settings.database} cannot be written by this user: change its owner or mode."
+        )
     free = shutil.disk_usage(folder).free
-    low = free < _LOW_DISK_BYTES
-    more = " Make room: without it, requests are answered 503." if low else ""
-    yield Finding("problem" if low else "ok", "disk", f"{free // 1024**2:,} MiB are free in {folder}.{more}")
+    grade: Grade = "problem" if free < _FULL_DISK_BYTES else "warning" if free < _LOW_DISK_BYTES else "ok"
+    more = "" if grade == "ok" else " Make room: on a full disk every change is answered 503."
+    yield Finding(grade, "disk", f"{free // _MIB:,} MiB are free in {folder}.{more}")
     log = settings.database.with_name(settings.database.name + "-wal")
     size = log.stat().st_size if log.exists() else 0
     if size > _LARGE_LOG_BYTES:
-        yield Finding("warning", "disk", f"{log.name} has {size // 1024**2:,} MiB; a long reader may hold it back.")
-
-
-def _at_database(settings: Settings, now: datetime) -> Iterator[Finding]:
-    try:
-        health, webhooks = bootstrap.look_into(settings, list_webhooks)
-    except HooklineError as refusal:
-        yield Finding("problem", "database", refusal.message)
-        return
-    if health.damage:
-        yield Finding("problem", "database", f"It is damaged: {health.damage}. Restore a backup.")
-    elif health.schema != health.latest_schema:
-        says = f"It has schema {health.schema}, this version {health.latest_schema}; run `hookline migrate`."
-        yield Finding("problem" if health.schema > health.latest_schema else "warning", "database", says)
+        says = f"{log.name} has {size // _MIB:,} MiB: something reads the database for very long. End it, or restart the server."
+        yield Finding("warning", "disk", says)
     else:
-        yield Finding("ok", "database", f"{settings.database} is sound, at schema {health.schema}.")
-    waits = now - health.oldest_owed_at if health.oldest_owed_at else timedelta()
-    overdue = waits > _OVERDUE
-    more = f" The oldest is overdue by {waits // timedelta(seconds=1):,} s: does a server run?" if overdue else ""
-    yield Finding("warning" if overdue else "ok", "deliveries", f"{health.owed:,} are owed.{more}")
-    if health.dead:
-        says = f"{health.dead:,} are dead: GET /v3/deliveries?status=dead shows why, POST .../retry tries again."
+        yield Finding("ok", "disk", f"The log beside the database has {size // _MIB:,} MiB.")
+
+
+def _at_database(settings: Settings, health: Health) -> Finding:
+    if health.damage:
+        return Finding("problem", "database", f"{settings.database} is damaged: {health.damage}. Restore a backup.")
+    if health.schema > health.latest_schema:
+        says = f"It has schema {health.schema}, this version knows up to {health.latest_schema}: start a later version."
+        return Finding("problem", "database", says)
+    if health.schema < health.latest_schema:
+        says = f"It has schema {health.schema} of {health.latest_schema}: run `hookline migrate`, or start the server."
+        return Finding("warning", "database", says)
+    return Finding("ok", "database", f"{settings.database} is sound, and has schema {health.schema}.")
+
+
+def _at_clock(now: datetime, backlog: Backlog | None) -> Finding:
+    newest = backlog.newest_event_at if backlog else None
+    if now < _EARLIEST:
+        return Finding(
+            "problem",
+            "clock",
+            f"It shows {wire_form(now)}, which is long past: set it. Receivers refuse old signatures.",
+        )
+    if newest is not None and now < newest - _SLACK:
+        says = f"It shows {wire_form(now)}, and the latest event is of {wire_form(newest)}: was it set back? Set it rightly."
+        return Finding("problem", "clock", says)
+    return Finding("ok", "clock", f"It shows {wire_form(now)}.")
+
+
+def _at_deliveries(now: datetime, backlog: Backlog) -> Iterator[Finding]:
+    late = now - backlog.oldest_due_at if backlog.oldest_due_at else timedelta()
+    grade: Grade = "problem" if late > _FAR_TOO_LATE else "warning" if late > _LATE else "ok"
+    more = "" if grade == "ok" else f" The oldest is late by {late // timedelta(seconds=1):,} s: is a server running?"
+    yield Finding(grade, "deliveries", f"{backlog.owed:,} are owed.{more}")
+    if backlog.dead:
+        says = f"{backlog.dead:,} are dead. GET /v3/deliveries?status=dead shows why, POST /v3/deliveries/ID/retry tries again."
         yield Finding("warning", "deliveries", says)
-    yield from _at_webhooks(webhooks)
-
-
-def _at_webhooks(webhooks: Sequence[Webhook]) -> Iterator[Finding]:
-    for webhook in webhooks:
-        if not webhook.is_active:
-            yield Finding("warning", "webhooks", f"Webhook {webhook.id} is disabled: {webhook.disabled_reason}")
+    else:
+        yield Finding("ok", "deliveries", "None is dead.")
+    for webhook_id, reason in backlog.disabled:
+        says = (
+            f'Webhook {webhook_id} is disabled: {reason} PUT /v3/webhooks/{webhook_id} {{"isActive": true}} enables it.'
+        )
+        yield Finding("warning", "webhooks", says)
+    if not backlog.disabled:
+        yield Finding("ok", "webhooks", "None is disabled.")
 
 
 def _at_server(settings: Settings) -> Finding:
     try:
         told = ask(settings.base_url, None, "GET", "/readyz")
     except NoServer as problem:
-        return Finding("warning", "server", f"{problem} Start it with `hookline serve`.")
-    if told.is_fine:
+        return Finding("warning", "server", f"{problem} {problem.hint}")
+    value = told.value if isinstance(told.value, dict) else {}
+    if told.is_fine and value.get("status") == "ready":
         return Finding("ok", "server", f"{settings.base_url} is ready.")
-    problems = told.value.get("problems", []) if isinstance(told.value, dict) else []
-    return Finding("problem", "server", f"{settings.base_url} is not ready: {' '.join(problems)}")
+    if "problems" not in value:
+        return Finding("problem", "server", f"Something else answers at {settings.base_url}. Look at HOOKLINE_LISTEN.")
+    says = f"{settings.base_url} is not ready: {' '.join(map(str, value['problems']))} Look at its log."
+    return Finding("problem", "server", says)

@@ -1,8 +1,8 @@
-"""Upkeep of a SQLite file as a whole: copies while it is in use, and questions about its health."""
+"""Upkeep of a SQLite file as a whole: copies while it is in use, and questions about its health. It changes nothing."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -10,13 +10,29 @@ from typing import Final
 
 from hookline.adapters.sql.migrate import schema_version, sqlite_migrations
 from hookline.adapters.sql.session import instant_or_none
+from hookline.domain.ids import WebhookId
 from hookline.errors import Invalid, Unavailable
 
-#: Pages copied at a time; between two steps the server's commits go on.
-_STEP_PAGES: Final = 256
-_OLDEST_OWED: Final = "SELECT MIN(due_at) FROM delivery WHERE token IS NULL"
-_DEAD: Final = "SELECT COUNT(*) FROM settled_delivery WHERE status = 'dead'"
-_OWED: Final = "SELECT COUNT(*) FROM delivery"
+#: Pages copied between two words of progress: 4 MiB.
+_STEP_PAGES: Final = 1024
+#: An instant until which a delivery is leased counts too: once it is over, the delivery is owed again.
+OWED: Final = "SELECT COUNT(*), MIN(due_at) FROM delivery"
+DEAD: Final = "SELECT COUNT(*) FROM settled_delivery WHERE status = 'dead'"
+NEWEST_EVENT: Final = "SELECT MAX(created_at) FROM event WHERE position = (SELECT MAX(position) FROM event)"
+DISABLED: Final = "SELECT id, disabled_reason FROM webhook WHERE NOT is_active ORDER BY id"
+#: Any question makes a transaction see one state of the file from then on.
+FIRST_LOOK: Final = "SELECT COUNT(*) FROM sqlite_schema"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """What waits, what was given up, and who is not sent to."""
+
+    owed: int
+    oldest_due_at: datetime | None
+    dead: int
+    newest_event_at: datetime | None
+    disabled: Sequence[tuple[WebhookId, str]]  # with the reason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,82 +42,109 @@ class Health:
     schema: int
     latest_schema: int
     damage: str  # "" when there is none
-    owed: int
-    oldest_owed_at: datetime | None
-    dead: int
+    backlog: Backlog | None  # None when the schema is not that of this version, or there is damage
 
 
-@contextmanager
-def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """A connection that makes no file, changes nothing and migrates nothing.
-
-    Raises:
-        Unavailable: there is no such database.
-    """
-    try:
-        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-    except sqlite3.Error as problem:
-        raise Unavailable(f"The database {path} cannot be opened: {problem}.", hint="") from problem
-    try:
-        yield connection
-    finally:
-        connection.close()
+def latest_schema() -> int:
+    """The schema of this version."""
+    return sqlite_migrations()[-1][0]
 
 
 def schema_of(path: Path) -> int:
-    """The schema of the database at `path`; 0 when there is none yet."""
+    """The schema of the database at `path`; 0 when there is none yet.
+
+    Raises:
+        Unavailable: it cannot be read.
+    """
     if not path.exists():
         return 0
-    with reading(path) as connection:
+    with _reading(path) as connection:
         return schema_version(connection)
 
 
-def back_up(source: sqlite3.Connection, to: Path, progress: Callable[[int, int], None]) -> None:
+def back_up(path: Path, to: Path, progress: Callable[[int, int], None]) -> None:
     """Copy the database to a new file while others use it; the copy is checked before it gets its name.
 
     `progress` is told how many pages are left, of how many.
 
     Raises:
         Invalid: there is such a file already.
-        Unavailable: the copy could not be written, or is damaged.
+        Unavailable: there is no database, the copy could not be written, or it is damaged. Nothing is left of it.
     """
-    if to.exists():
-        raise Invalid(f"{to} exists already; a backup never replaces a file.")
-    unfinished = to.with_name(to.name + ".unfinished")
-    try:
-        with sqlite3.connect(unfinished) as copy:
+    with _reading(path) as source:
+        # One state for the whole copy: without a transaction, each commit of a server would begin the copy afresh.
+        source.execute("BEGIN")
+        source.execute(FIRST_LOOK)
+        with _new_file(to) as unfinished, closing(sqlite3.connect(unfinished)) as copy:
             source.backup(copy, pages=_STEP_PAGES, progress=lambda _, left, total: progress(left, total))
-        damage = _damage(copy, "integrity_check")
-        copy.close()
-        if damage:
-            raise Unavailable(f"The copy is damaged: {damage}", hint="Run `hookline doctor`.")
-        unfinished.rename(to)
-    except (sqlite3.Error, OSError) as problem:
-        raise Unavailable(f"{to} could not be written: {problem}.", hint="Nothing was kept.") from problem
-    finally:
-        unfinished.unlink(missing_ok=True)
+            damage = _damage(copy, "integrity_check")
+            if damage:
+                raise Unavailable(f"The copy is damaged: {damage}.", hint="Run `hookline doctor`.")
 
 
-def look_into(connection: sqlite3.Connection) -> Health:
+def look_into(path: Path) -> Health:
     """How the database is.
 
     Raises:
-        Unavailable: it cannot be read.
+        Unavailable: there is none, or it cannot be read.
     """
-    try:
-        [(oldest,)] = connection.execute(_OLDEST_OWED)
-        [(dead,)] = connection.execute(_DEAD)
-        [(owed,)] = connection.execute(_OWED)
+    with _reading(path) as connection:
+        schema, latest = schema_version(connection), latest_schema()
+        damage = _damage(connection, "quick_check")
+        is_readable = schema == latest and not damage
         return Health(
-            schema=schema_version(connection),
-            latest_schema=sqlite_migrations()[-1][0],
-            damage=_damage(connection, "quick_check"),
-            owed=owed,
-            oldest_owed_at=instant_or_none(oldest),
-            dead=dead,
+            schema=schema,
+            latest_schema=latest,
+            damage=damage,
+            backlog=_backlog(connection) if is_readable else None,
         )
+
+
+def _backlog(connection: sqlite3.Connection) -> Backlog:
+    [(owed, oldest_due_at)] = connection.execute(OWED)
+    [(dead,)] = connection.execute(DEAD)
+    [(newest_event_at,)] = connection.execute(NEWEST_EVENT)
+    return Backlog(
+        owed=owed,
+        oldest_due_at=instant_or_none(oldest_due_at),
+        dead=dead,
+        newest_event_at=instant_or_none(newest_event_at),
+        disabled=[(WebhookId(webhook_id), reason) for webhook_id, reason in connection.execute(DISABLED)],
+    )
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that makes no file, changes nothing and migrates nothing."""
+    if not path.exists():
+        raise Unavailable(f"There is no database {path}.", hint="Look at HOOKLINE_DATABASE; `hookline serve` makes it.")
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            yield connection
     except sqlite3.Error as problem:
-        raise Unavailable(f"The database cannot be read: {problem}.") from problem
+        raise Unavailable(f"The database {path} cannot be read: {problem}.", hint="Run `hookline doctor`.") from problem
+
+
+@contextmanager
+def _new_file(to: Path) -> Iterator[Path]:
+    """A file beside `to` that takes its name when the block ends well, and is gone when it does not."""
+    unfinished = to.with_name(to.name + ".unfinished")
+    try:
+        to.open("x").close()  # the name is ours from here on
+    except FileExistsError:
+        raise Invalid(f"{to} exists already; a backup never replaces a file.") from None
+    except OSError as problem:
+        raise Unavailable(f"{to} could not be written: {problem.strerror}.", hint="Nothing was kept.") from None
+    try:
+        yield unfinished
+        unfinished.rename(to)
+    except BaseException as problem:
+        to.unlink(missing_ok=True)
+        if isinstance(problem, sqlite3.Error | OSError):
+            raise Unavailable(f"{to} could not be written: {problem}.", hint="Nothing was kept.") from problem
+        raise
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def _damage(connection: sqlite3.Connection, check: str) -> str:
