@@ -57,7 +57,9 @@ def rows(text: str) -> list[list[str]]:
     """The rows of all tables, cell by cell, without the lines below the heads."""
     lines = [line for line in prose(text).splitlines() if line.startswith("|")]
     return [
-        [cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip("|"))] for line in lines if not set(line) <= set("|- :")
+        [cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip("|"))]
+        for line in lines
+        if not set(line) <= set("|- :")
     ]
 
 

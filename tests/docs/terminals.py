@@ -1,13 +1,14 @@
-"""A page's shell blocks, run as a reader would run them: in terminals, one after the other, until what is shown appears.
+"""A page's shell blocks, done as a reader would: in terminals, one after the other, until what is shown appears.
 
-A block ```` ```sh title="terminal 2" ```` is typed into that terminal; `^C` is Ctrl-C. A block ```` ```text title="terminal 2" ````
-is what must then appear there; names of things, instants and durations may be others. A Python block with a title is a file
-that is there from the start.
+A block of kind `sh` with the title "terminal 2" is typed into that terminal; `^C` is Ctrl-C. A block of kind `text`
+with that title is what must then appear there; names of things, instants and durations may be others. Any other block
+with a title is a file that is there from the start.
 """
 
 import os
 import pty
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -29,14 +30,38 @@ import fcntl, os, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execvp("bash", ["bash", "--noprofile", "--norc"])
 """
-#: In the words of a page -> as a pattern of what another run says.
+#: Names of things, others in each run. Once one was shown, the one of this run takes its place in what is typed.
+_NAME: Final = re.compile(r"(?:evt|mtg|call|dlv)_[0-9a-z]{26}|whsec_[0-9A-Za-z+/=]+")
+#: In the words of a page, escaped -> as a pattern of what another run says.
 _WILD: Final = (
     (re.compile(r"(evt|mtg|call|dlv)_[0-9a-z]{26}"), r"\1_[0-9a-z]{26}"),
     (re.compile(r"whsec_[0-9A-Za-z+/=]+"), "whsec_[0-9A-Za-z+/=]+"),
     (re.compile(r"20\d\d\\-\d\d\\-\d\dT\d\d:\d\d:\d\d\\.\d{3}Z"), r"20[-\\d]{8}T[:\\d]{8}\\.\\d{3}Z"),
     (re.compile(r'"durationMs":\d+\\.\d+'), r'"durationMs":[\\d.]+'),
-    (re.compile(r"\d+\\.\d+(\\ ms| *│)"), r"\\d+\\.\\d+\1"),
+    (re.compile(r"(\\ )+\d+\\ ms"), r" +\\d+\\ ms"),
 )
+
+
+#: Stands in for curl where that is not installed, as far as the pages use it.
+_CURL: Final = """
+import http.client, sys, urllib.parse
+arguments, headers, method, body, url, shows_head = sys.argv[1:], {}, None, None, "", False
+while arguments:
+    match arguments.pop(0):
+        case "-s": pass
+        case "-i": shows_head = True
+        case "-X": method = arguments.pop(0)
+        case "-d": body = arguments.pop(0).encode()
+        case "-H": headers.update([arguments.pop(0).split(": ", 1)])
+        case url: pass
+place = urllib.parse.urlsplit(url)
+connection = http.client.HTTPConnection(place.netloc)
+connection.request(method or ("GET" if body is None else "POST"), url.split(place.netloc)[1], body, headers)
+answer = connection.getresponse()
+if shows_head:
+    print(f"HTTP/1.1 {answer.status} {answer.reason}\\n{answer.headers}", flush=True)
+sys.stdout.buffer.write(answer.read())
+"""
 
 
 class Terminal:
@@ -66,7 +91,7 @@ class Terminal:
         """Type something, and Enter; or Ctrl-C."""
         os.write(self._ours, b"\x03" if code.strip() == "^C" else code.encode().rstrip(b"\n") + b"\n")
 
-    def shows(self, pattern: str, *, again: str) -> None:
+    def shows(self, pattern: str, *, again: str) -> str:
         """Wait until something appears after all that was waited for before; meanwhile type `again` now and then."""
         wanted = re.compile(pattern)
         for _ in range(_PATIENCE_SECONDS // _GLANCE_SECONDS):
@@ -74,7 +99,7 @@ class Terminal:
                 there = self._news.wait_for(lambda: wanted.search(self._said, self._seen), _GLANCE_SECONDS)
                 if there:
                     self._seen = there.end()
-                    return
+                    return there[0]
             if again:
                 self.type(again)
         raise AssertionError(f"This did not appear: {pattern}\nThis did:\n{self._said[self._seen :]}")
@@ -101,27 +126,41 @@ class Terminal:
 def follow(text: str, folder: Path) -> None:
     """Do what a page says, with a server and a receiver on free ports, and see what it says that one sees."""
     with _free_port() as server, _free_port() as receiver:
-        here = {"127.0.0.1:8000": f"127.0.0.1:{server}", "9000": str(receiver), "make serve": ".venv/bin/hookline serve"}
+        here = {
+            "127.0.0.1:8000": f"127.0.0.1:{server}",
+            "9000": str(receiver),
+            "make serve": ".venv/bin/hookline serve",
+        }
     blocks = [block for block in pages.blocks(_with(here, text)) if block.title]
     for block in blocks:
-        if block.kind == "python":
+        if block.kind not in ("sh", "text"):
             (folder / block.title).write_text(block.code, "utf-8")
-    (folder / ".venv").symlink_to(sys.prefix)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("HOOKLINE_")}
+    environment = _prepared(folder) | {"HOOKLINE_LISTEN": f"127.0.0.1:{server}"}
     terminals: dict[str, Terminal] = {}
+    names: dict[str, str] = {}
     typed = ""
     with ExitStack() as stack:
         for block in blocks:
-            if block.kind not in ("sh", "text"):
-                continue
-            if block.title not in terminals:
-                terminals[block.title] = Terminal(folder, environment | {"HOOKLINE_LISTEN": f"127.0.0.1:{server}"})
+            if block.kind in ("sh", "text") and block.title not in terminals:
+                terminals[block.title] = Terminal(folder, environment)
                 stack.callback(terminals[block.title].close)
             if block.kind == "sh":
-                typed = block.code
+                typed = _with(names, block.code)
                 terminals[block.title].type(typed)
-            else:
-                terminals[block.title].shows(_pattern(block.code), again=typed if _is_question(typed) else "")
+            elif block.kind == "text":
+                seen = terminals[block.title].shows(as_pattern(block.code), again=typed if _is_question(typed) else "")
+                names |= dict(zip(_NAME.findall(block.code), _NAME.findall(seen), strict=True))
+
+
+def _prepared(folder: Path) -> dict[str, str]:
+    """Make the folder look like a checkout that was set up. Returns the environment of its terminals."""
+    (folder / ".venv").symlink_to(sys.prefix)
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("HOOKLINE")}
+    if shutil.which("curl") is None:
+        (folder / "curl").write_text(f"#!{sys.executable}{_CURL}", "utf-8")
+        (folder / "curl").chmod(0o755)
+        environment["PATH"] = f"{folder}:{environment['PATH']}"
+    return environment
 
 
 def _with(here: dict[str, str], text: str) -> str:
@@ -130,7 +169,8 @@ def _with(here: dict[str, str], text: str) -> str:
     return text
 
 
-def _pattern(shown: str) -> str:
+def as_pattern(shown: str) -> str:
+    """What a page shows, as a pattern of what one sees in another run."""
     pattern = re.escape(shown.strip("\n"))
     for words, wild in _WILD:
         pattern = words.sub(wild, pattern)

@@ -114,7 +114,9 @@ def agree(told: Any, got: Any, names: dict[str, str], where: str) -> None:
 
 def test_every_route_has_one_example() -> None:
     asked = [(example.method, example.path.removeprefix("/v3").partition("?")[0]) for example in examples()]
-    shapes = [(method, re.sub(r"(?<=/)(?:\d+|(?:evt|mtg|call|dlv)_[0-9a-z_]+)", "{id}", path)) for method, path in asked]
+    shapes = [
+        (method, re.sub(r"(?<=/)(?:\d+|(?:evt|mtg|call|dlv)_[0-9a-z_]+)", "{id}", path)) for method, path in asked
+    ]
     assert len(shapes) == len(ROUTES)
     assert set(shapes) == {(route.method, route.path) for route in ROUTES}
 

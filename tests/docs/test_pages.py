@@ -79,7 +79,10 @@ def test_every_page_has_one_title_and_blocks_of_a_kind(page: Path) -> None:
 def test_every_library_is_on_its_page_with_a_reason() -> None:
     project = tomllib.loads((pages.ROOT / "pyproject.toml").read_text("utf-8"))
     groups = project["dependency-groups"].values()
-    asked = [*project["project"]["dependencies"], *(each for group in groups for each in group if isinstance(each, str))]
+    asked = [
+        *project["project"]["dependencies"],
+        *(each for group in groups for each in group if isinstance(each, str)),
+    ]
     names = {re.split(r"[\[<>=~! ]", requirement)[0] for requirement in asked}
     told = {
         pages.plain(name)

@@ -1,6 +1,5 @@
 """The reference says what the code does: nothing is missing in it, and nothing is made up."""
 
-import ast
 import json
 import re
 from collections.abc import Iterator
@@ -28,7 +27,7 @@ SRC = Path(hookline.__file__).parent
 
 
 def test_every_setting_is_on_its_page_with_default_and_meaning_and_no_other() -> None:
-    told = [row for row in pages.table(pages.page("reference/settings.md"), "name", "default", "meaning")]
+    told = pages.table(pages.page("reference/settings.md"), "name", "default", "meaning")
     assert [(pages.plain(name), pages.plain(default), meaning) for name, default, meaning in told][:-1] == [
         (setting.name, setting.default or "none", setting.meaning) for setting in ALL
     ]
@@ -46,33 +45,29 @@ def test_the_file_of_settings_on_the_page_can_be_read(tmp_path: Path) -> None:
     assert load_settings({CONFIG: str(tmp_path / "hookline.toml")}).retention_days == 90
 
 
+def test_every_setting_that_any_page_names_exists() -> None:
+    known = {setting.name for setting in ALL} | {CONFIG}
+    for page in pages.PAGES:
+        named = set(re.findall(r"\bHOOKLINE_[A-Z_]+\b", page.read_text("utf-8")))
+        assert named <= known, page.name
+
+
+def test_the_settings_of_the_service_can_be_read(tmp_path: Path) -> None:
+    [block] = [block for block in pages.blocks(pages.page("how-to/run-as-a-service.md")) if block.kind == "toml"]
+    (tmp_path / "hookline.toml").write_text(block.code, "utf-8")
+    settings = load_settings({CONFIG: str(tmp_path / "hookline.toml")})
+    [unit] = [block.code for block in pages.blocks(pages.page("how-to/run-as-a-service.md")) if block.kind == "ini"]
+    assert f"WorkingDirectory={settings.database.parent}\n" in unit
+    assert f"Environment={CONFIG}={block.title}\n" in unit
+
+
 # Errors
 
 
 def codes_in_src() -> set[str]:
-    """Every code that is written anywhere in src: `code="..."`, and `"code": "..."` of ready answers."""
-    found: set[str] = set()
-    for file in SRC.rglob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-            if isinstance(node, ast.keyword) and node.arg == "code" and isinstance(node.value, ast.Constant):
-                found.add(node.value.value)
-            elif isinstance(node, ast.Dict):
-                pairs = zip(node.keys, node.values, strict=True)
-                found |= {
-                    value.value
-                    for key, value in pairs
-                    if isinstance(key, ast.Constant) and key.value == "code" and isinstance(value, ast.Constant)
-                }
-            elif isinstance(node, ast.Constant) and isinstance(node.value, bytes):
-                found |= {code.decode() for code in re.findall(rb'"code":"(\w+)"', node.value)}
-            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                arguments = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
-                found |= {
-                    default.value
-                    for argument, default in arguments
-                    if argument.arg == "code" and isinstance(default, ast.Constant)
-                }
-    return found
+    """Every code that is written in src: `code="..."`, `code: str = "..."`, and `"code":"..."` of ready answers."""
+    written = re.compile(r'''\bcode(?:: str)? ?= ?"(\w+)"|"code": ?"(\w+)"''')
+    return {match[1] or match[2] for file in SRC.rglob("*.py") for match in written.finditer(file.read_text("utf-8"))}
 
 
 def test_every_code_of_an_error_is_on_its_page_and_no_other() -> None:
@@ -82,7 +77,9 @@ def test_every_code_of_an_error_is_on_its_page_and_no_other() -> None:
 
 
 def test_every_code_stands_beside_the_status_that_is_sent_with_it() -> None:
-    told = {pages.plain(row[0]): int(row[1]) for row in pages.table(pages.page("reference/errors.md"), "code", "status")}
+    told = {
+        pages.plain(row[0]): int(row[1]) for row in pages.table(pages.page("reference/errors.md"), "code", "status")
+    }
     sent = {
         "missing_parameter": errors.MissingField("x"),
         "invalid_parameter": errors.Invalid("x"),
@@ -117,9 +114,8 @@ def attributes(kind: Any, before: str = "") -> Iterator[tuple[str, str]]:
 
 
 def test_every_event_is_on_its_page_with_when_it_happens() -> None:
-    told = {pages.plain(row[0]): row[1] for row in pages.table(pages.page("reference/events.md"), "event", "when")}
-    told |= {pages.plain(r[0]): r[1] for r in pages.table(pages.page("reference/events.md"), "event", "when it happens")}
-    assert told == {kind.value: when for kind, when in FIRED_WHEN.items()}
+    told = dict(pages.table(pages.page("reference/events.md"), "event", "when it happens"))
+    assert told == {f"`{kind}`": when for kind, when in FIRED_WHEN.items()}
 
 
 @pytest.mark.parametrize(
@@ -152,7 +148,9 @@ def test_the_samples_on_the_page_are_those_that_are_sent() -> None:
 
 
 def test_every_retry_policy_is_on_its_page_with_its_waits() -> None:
-    told = {pages.plain(row[0]): row for row in pages.table(pages.page("reference/delivery.md"), "policy", "attempts at")}
+    told = {
+        pages.plain(row[0]): row for row in pages.table(pages.page("reference/delivery.md"), "policy", "attempts at")
+    }
     assert told.keys() == {"standard", "brevo", "your own"}
     for policy in (STANDARD, BREVO):
         assert tuple(int(wait) for wait in told[policy.name][2].split(", ")) == policy.waits_seconds
