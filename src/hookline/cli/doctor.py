@@ -78,7 +78,7 @@ def _look(environment: Mapping[str, str]) -> Iterator[Finding]:
         else:
             yield _at_database(settings, health)
     else:
-        says = f"There is no {settings.database} yet: `hookline serve` makes it. If there should be, see HOOKLINE_DATABASE."
+        says = f"There is no {settings.database} yet; `hookline serve` makes it. Or look at HOOKLINE_DATABASE."
         yield Finding("warning", "database", says)
     backlog = health.backlog if health else None
     yield _at_clock(now, backlog)
@@ -93,9 +93,8 @@ def _at_disk(settings: Settings) -> Iterator[Finding]:
         yield Finding("problem", "disk", f"There is no folder {folder}: make it, or see HOOKLINE_DATABASE.")
         return
     if not os.access(folder, os.W_OK) or (settings.database.exists() and not os.access(settings.database, os.W_OK)):
-        yield Finding(
-            "problem", "disk", f"{settings.database} cannot be written by this user: change its owner or mode."
-        )
+        says = f"{settings.database} cannot be written by this user: change the mode or owner of file and folder."
+        yield Finding("problem", "disk", says)
     free = shutil.disk_usage(folder).free
     grade: Grade = "problem" if free < _FULL_DISK_BYTES else "warning" if free < _LOW_DISK_BYTES else "ok"
     more = "" if grade == "ok" else " Make room: on a full disk every change is answered 503."
@@ -103,7 +102,7 @@ def _at_disk(settings: Settings) -> Iterator[Finding]:
     log = settings.database.with_name(settings.database.name + "-wal")
     size = log.stat().st_size if log.exists() else 0
     if size > _LARGE_LOG_BYTES:
-        says = f"{log.name} has {size // _MIB:,} MiB: something reads the database for very long. End it, or restart the server."
+        says = f"{log.name} has {size // _MIB:,} MiB: somebody reads the database for very long. End what does."
         yield Finding("warning", "disk", says)
     else:
         yield Finding("ok", "disk", f"The log beside the database has {size // _MIB:,} MiB.")
@@ -124,13 +123,12 @@ def _at_database(settings: Settings, health: Health) -> Finding:
 def _at_clock(now: datetime, backlog: Backlog | None) -> Finding:
     newest = backlog.newest_event_at if backlog else None
     if now < _EARLIEST:
-        return Finding(
-            "problem",
-            "clock",
-            f"It shows {wire_form(now)}, which is long past: set it. Receivers refuse old signatures.",
-        )
+        says = f"It shows {wire_form(now)}, which is long past: set it. Receivers refuse old signatures."
+        return Finding("problem", "clock", says)
     if newest is not None and now < newest - _SLACK:
-        says = f"It shows {wire_form(now)}, and the latest event is of {wire_form(newest)}: was it set back? Set it rightly."
+        says = (
+            f"It shows {wire_form(now)}, the latest event {wire_form(newest)}: one of the two was wrong. Set the clock."
+        )
         return Finding("problem", "clock", says)
     return Finding("ok", "clock", f"It shows {wire_form(now)}.")
 
@@ -141,7 +139,7 @@ def _at_deliveries(now: datetime, backlog: Backlog) -> Iterator[Finding]:
     more = "" if grade == "ok" else f" The oldest is late by {late // timedelta(seconds=1):,} s: is a server running?"
     yield Finding(grade, "deliveries", f"{backlog.owed:,} are owed.{more}")
     if backlog.dead:
-        says = f"{backlog.dead:,} are dead. GET /v3/deliveries?status=dead shows why, POST /v3/deliveries/ID/retry tries again."
+        says = f"{backlog.dead:,} are dead. GET /v3/deliveries?status=dead shows why; POST .../ID/retry tries again."
         yield Finding("warning", "deliveries", says)
     else:
         yield Finding("ok", "deliveries", "None is dead.")

@@ -1,16 +1,18 @@
-"""`hookline keys`: who may use the API."""
+"""`hookline keys`: who may use the API. A server may run meanwhile: it hears of a change within seconds."""
 
 import os
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import msgspec
 import typer
 
 from hookline import bootstrap
+from hookline.cli.failed import Failed
 from hookline.domain.instants import wire_form
 from hookline.domain.keys import Scope
 from hookline.services import keys
-from hookline.settings import load_settings
+from hookline.settings import Settings, load_settings
 
 app = typer.Typer(help="Make, list and remove API keys.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -27,28 +29,43 @@ def create(
     """Make a key. It is shown this once."""
     with bootstrap.open_store(load_settings(os.environ)) as store:
         key = store.write(keys.create_key, name, scope)
-    typer.echo(_json({"key": key, "name": name, "scope": scope}) if json else key)
+    typer.echo(msgspec.json.encode({"key": key, "name": name.strip(), "scope": scope}) if json else key)
 
 
 @app.command(name="list")
 def list_(*, json: Json = False) -> None:
     """List the keys, without showing them."""
-    with bootstrap.open_store(load_settings(os.environ)) as store:
+    with bootstrap.open_store(_of_existing_database()) as store:
         known = store.read(keys.list_keys)
     rows = [
         {"id": key.id, "name": key.name, "scope": key.scope.value, "createdAt": wire_form(key.created_at)}
         for key in known
     ]
-    typer.echo(_json(rows) if json else "\n".join("  ".join(row.values()) for row in rows) or "There is no key yet.")
+    if json:
+        typer.echo(msgspec.json.encode(rows))
+    else:
+        typer.echo("\n".join(_aligned(rows)) or "There is no key yet. Make one with `hookline keys create`.")
 
 
 @app.command()
 def remove(key_id: Annotated[str, typer.Argument(metavar="ID", help="Its id, from `hookline keys list`.")]) -> None:
     """Remove a key. Whoever holds it is refused within seconds."""
-    with bootstrap.open_store(load_settings(os.environ)) as store:
+    with bootstrap.open_store(_of_existing_database()) as store:
         store.write(keys.remove_key, key_id)
     typer.echo(f"{key_id} is removed.")
 
 
-def _json(value: object) -> str:
-    return msgspec.json.encode(value).decode()
+def _of_existing_database() -> Settings:
+    """The settings, if there is a database where they say: a path that is misspelt must not become an empty one."""
+    settings = load_settings(os.environ)
+    if not settings.database.exists():
+        raise Failed(
+            f"There is no database {settings.database}.",
+            hint="Look at HOOKLINE_DATABASE; `hookline serve` and `hookline keys create` make it.",
+        )
+    return settings
+
+
+def _aligned(rows: Sequence[dict[str, Any]]) -> list[str]:
+    widths = {column: max(len(row[column]) for row in rows) for column in rows[0]} if rows else {}
+    return ["  ".join(f"{row[column]:{width}}" for column, width in widths.items()).rstrip() for row in rows]

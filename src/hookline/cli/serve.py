@@ -9,7 +9,7 @@ import uvloop
 
 from hookline import __version__, bootstrap
 from hookline.services.keys import ensure_first_key
-from hookline.settings import load_settings, strangers
+from hookline.settings import Settings, load_settings, strangers
 
 
 def serve() -> None:
@@ -19,13 +19,20 @@ def serve() -> None:
     settings = load_settings(os.environ)
     for name in strangers(os.environ):
         logging.getLogger("hookline").warning("settings.unknown name=%s", name)
-    with bootstrap.open_store(settings) as store:
-        key = None if settings.api_key else store.write(ensure_first_key)
-    if key is not None:
-        typer.echo(f"Your first API key, shown this once:\n\n    {key}\n\nKeep it; more with `hookline keys create`.")
 
     def ready(url: str) -> None:
+        _show_first_key(settings)
         typer.echo(f"Hookline {__version__} listens on {url} (reference: {url}/docs). Ctrl-C stops it.")
         sys.stdout.flush()
 
     uvloop.run(bootstrap.serve(settings, ready))
+
+
+def _show_first_key(settings: Settings) -> None:
+    """Make a key where there is none, once the server runs: a start that fails must not use up the one showing."""
+    if settings.api_key is not None:
+        return
+    with bootstrap.open_store(settings) as store:
+        key = store.write(ensure_first_key)
+    if key is not None:
+        typer.echo(f"Your first API key, shown this once:\n\n    {key}\n\nKeep it; more with `hookline keys create`.")

@@ -7,10 +7,10 @@ from typing import Annotated
 import msgspec
 import typer
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from hookline import bootstrap
-from hookline.settings import load_settings
+from hookline.settings import Settings, load_settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -20,26 +20,40 @@ def migrate(*, json: Json = False) -> None:
     settings = load_settings(os.environ)
     applied, schema = bootstrap.migrate(settings)
     if json:
-        typer.echo(msgspec.json.encode({"applied": applied, "schema": schema}).decode())
+        typer.echo(msgspec.json.encode({"applied": applied, "schema": schema}))
     elif applied:
-        typer.echo(f"{settings.database}: migrated, now at schema {schema}.")
+        numbers = ", ".join(map(str, applied))
+        typer.echo(f"{settings.database}: applied {numbers}; it is at schema {schema} now.")
     else:
         typer.echo(f"{settings.database}: nothing to do, it is at schema {schema}.")
 
 
 def backup(
-    file: Annotated[Path, typer.Argument(help="Where to; a file that does not exist yet.")], *, json: Json = False
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to; a file that does not exist yet.")],
+    *,
+    json: Json = False,
 ) -> None:
     """Copy the database to FILE while the server runs, and check the copy."""
-    settings = load_settings(os.environ)
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("Copying", total=None)
-        bootstrap.back_up(
-            settings, file, lambda left, total: progress.update(task, total=total, completed=total - left)
-        )
+    _back_up(load_settings(os.environ), file)
     size = file.stat().st_size
-    typer.echo(
-        msgspec.json.encode({"file": str(file), "bytes": size}).decode()
-        if json
-        else f"{file}: {size:,} bytes, checked. To restore it, stop the server and put it in the database's place."
-    )
+    if json:
+        typer.echo(msgspec.json.encode({"file": str(file), "bytes": size}))
+    else:
+        typer.echo(
+            f"{file}: {size:,} bytes, checked. To restore it, stop the server, put it in the database's place, and"
+            " remove the files of the old one that end in -wal and -shm."
+        )
+
+
+def _back_up(settings: Settings, file: Path) -> None:
+    """The backup, with its progress on a terminal."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("Copying", total=None)
+
+        def show(left: int, total: int) -> None:
+            bar.update(task, total=total, completed=total - left)
+            if left == 0:
+                bar.update(task, description="Checking the copy", total=None)
+
+        bootstrap.back_up(settings, file, show)

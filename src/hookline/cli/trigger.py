@@ -56,7 +56,7 @@ class Outcome:
 
 
 def trigger(
-    event: Annotated[EventKind, typer.Argument(help="Which event.")],
+    event: Annotated[EventKind, typer.Argument(metavar="EVENT", help="Which event.")],
     *,
     to: Annotated[str | None, typer.Option(help="Send one signed POST straight to this URL, without a server.")] = None,
     secret: Annotated[str | None, typer.Option(help="With --to: sign with this secret (whsec_...).")] = None,
