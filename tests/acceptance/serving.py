@@ -113,7 +113,8 @@ class Server:
         assert self._process.stdout is not None
         line = await in_patience(self._process.stdout.readline(), "the server to listen")
         if b"listens on" not in line:
-            raise Broken(f"The server did not start: {line!r}\n{self.end_of_log()}")
+            code = await self._process.wait()
+            raise Broken(f"The server did not start: {line!r}, exit code {code}\n{self.end_of_log()}")
         self.up.set()
 
     async def kill(self) -> None:
