@@ -11,6 +11,8 @@ import pytest
 
 import hookline
 from hookline import errors, receiver
+from hookline.adapters.http_answer import CLOSED_BEFORE
+from hookline.adapters.sql.records import CUT_SHORT
 from hookline.api.app import _STATUS, ROUTES
 from hookline.api.routes import Route
 from hookline.domain.backoff import BREVO, MAX_RETRIES, MAX_WAIT_SECONDS, STANDARD, RetryPolicy
@@ -186,6 +188,12 @@ def test_the_table_and_the_drawing_of_the_moves_are_those_of_the_code() -> None:
     assert {(old, signal, new) for old, new, signal in drawn} == moves
 
 
+def test_the_errors_of_attempts_on_the_page_are_those_that_are_recorded() -> None:
+    told = [pages.plain(row[0]) for row in pages.table(pages.page("how-to/find-out-what-was-sent.md"), "`error`")]
+    assert CUT_SHORT in told
+    assert CLOSED_BEFORE in told
+
+
 # The API
 
 
@@ -203,6 +211,14 @@ def test_no_route_on_the_page_is_made_up() -> None:
     told = re.findall(r"^### `(\w+) (\S+)`$", pages.page("reference/api.md"), re.MULTILINE)
     assert len(told) == len(ROUTES)
     assert set(told) == {(route.method, route.path) for route in ROUTES}
+
+
+def test_every_path_that_any_page_names_exists() -> None:
+    shapes = {re.sub(r"{\w+}", "{}", route.path) for route in ROUTES}
+    for page in pages.PAGES:
+        for path in re.findall(r"/v3((?:/[\w{}.]+)+)", page.read_text("utf-8")):
+            shape = re.sub(r"(?<=/)(\d+|{\w+}|[a-z]{3,4}_\w+)", "{}", path.rstrip("."))
+            assert shape in shapes or path.strip("./") == "", f"{page.name}: /v3{path}"
 
 
 def test_every_scope_of_a_key_is_on_the_page() -> None:
