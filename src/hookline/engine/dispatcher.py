@@ -7,6 +7,7 @@ due. Nothing is ever only here: whatever this process holds is leased in the sto
 import asyncio
 import logging
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Final
 
@@ -79,8 +80,10 @@ class Dispatcher:
 
         `settle_forever` must still run; `claim_forever` must not.
         """
-        # Also with nothing to give back: when this commit is told of, so is every claim that was made before it.
-        await self._database.write(deliveries.release, self._lanes.close())
+        self._unsent += self._lanes.close()
+        self._settling.ring()
+        with suppress(Unavailable):  # when this is answered, every claim that was made before it has been told of
+            await self._database.write(deliveries.release, [])
         while self._under_way:
             await asyncio.wait(self._under_way)
         while self._outcomes or self._unsent:

@@ -16,7 +16,8 @@ from hookline.engine.requests import RequestMaker
 CONCURRENCY: Final = 64
 #: Claims of one webhook in memory: waiting, under way, or not settled yet.
 CAPACITY: Final = 512
-#: Claims in memory in all.
+#: Claims in memory in all. When there are so many, each lane still takes what it can send at the same time: those that
+#: hang with a backlog must not shut out the others.
 TOTAL_CAPACITY: Final = 8192
 
 
@@ -46,10 +47,10 @@ class Lanes:
         """How many more claims on this webhook may be taken."""
         if not self.is_open:
             return 0
-        lane = self._lanes.get(webhook_id)
-        room = min(CAPACITY - (lane.held if lane else 0), TOTAL_CAPACITY - self._held)
+        room = self._room(webhook_id)
         if room <= 0:
             self._full.add(webhook_id)
+            room = self._room(webhook_id)  # asked again: of room that was made before the mark nobody would be told
         return max(room, 0)
 
     def take(self, claim: Claim) -> Lane:
@@ -77,22 +78,25 @@ class Lanes:
         return waiting
 
     def close(self) -> list[Claim]:
-        """Take nothing more, and give up what waits. Returns it."""
+        """Take nothing more, and take what waits out of every lane. It stays held until it is dropped. Returns it."""
         self.is_open = False
-        waiting = [claim for lane in self._lanes.values() for claim in lane.waiting]
-        for lane in self._lanes.values():
-            lane.waiting.clear()
-        for claim in waiting:
-            self.drop(claim)
-        return waiting
+        return [claim for webhook_id in self._lanes for claim in self.empty(webhook_id)]
 
     def has_room_again(self) -> bool:
         """Whether half of a lane is free again of which somebody was told that it is full. True once for each."""
-        freed = {
-            webhook_id
-            for webhook_id in tuple(self._full)  # the thread that writes may add to it meanwhile
-            if self._held <= TOTAL_CAPACITY // 2
-            and (webhook_id not in self._lanes or self._lanes[webhook_id].held <= CAPACITY // 2)
-        }
+        # As a tuple: the thread that writes may add to it meanwhile.
+        freed = {webhook_id for webhook_id in tuple(self._full) if self._is_half_free(webhook_id)}
         self._full -= freed
         return bool(freed)
+
+    def _is_half_free(self, webhook_id: WebhookId) -> bool:
+        held = self._held_of(webhook_id)
+        return held <= CONCURRENCY // 2 or (held <= CAPACITY // 2 and self._held <= TOTAL_CAPACITY // 2)
+
+    def _room(self, webhook_id: WebhookId) -> int:
+        held = self._held_of(webhook_id)
+        return min(CAPACITY - held, max(TOTAL_CAPACITY - self._held, CONCURRENCY - held))
+
+    def _held_of(self, webhook_id: WebhookId) -> int:
+        lane = self._lanes.get(webhook_id)
+        return lane.held if lane else 0
