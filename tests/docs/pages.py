@@ -55,7 +55,7 @@ def prose(text: str) -> str:
 
 def rows(text: str) -> list[list[str]]:
     """The rows of all tables, cell by cell, without the lines below the heads."""
-    lines = [line for line in prose(text).splitlines() if line.startswith("|")]
+    lines = [line.strip() for line in prose(text).splitlines() if line.strip().startswith("|")]
     return [
         [cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip("|"))]
         for line in lines
@@ -68,7 +68,7 @@ def table(text: str, *head: str) -> list[list[str]]:
     found: list[list[str]] = []
     is_inside = False
     for line in prose(text).splitlines():
-        if not line.startswith("|"):
+        if not line.strip().startswith("|"):
             is_inside = False
             continue
         [cells] = rows(line) or [[]]
