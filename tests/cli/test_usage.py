@@ -12,7 +12,18 @@ from tests.cli.commands import Hookline
 
 pytestmark = pytest.mark.slow
 
-COMMANDS = ["serve", "demo", "trigger", "doctor", "backup", "migrate", "keys", "keys create", "keys list", "keys remove"]
+COMMANDS = [
+    "serve",
+    "demo",
+    "trigger",
+    "doctor",
+    "backup",
+    "migrate",
+    "keys",
+    "keys create",
+    "keys list",
+    "keys remove",
+]
 
 
 def test_the_version_is_that_of_the_package(hookline: Hookline) -> None:

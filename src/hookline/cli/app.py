@@ -19,13 +19,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command(name="serve")(serve.serve)
-app.command(name="demo")(demo.demo)
-app.command(name="trigger")(trigger.trigger)
-app.command(name="doctor")(doctor.doctor)
-app.command(name="backup")(store.backup)
-app.command(name="migrate")(store.migrate)
-app.add_typer(keys.app, name="keys")
+app.command(short_help="Run the server.", epilog=serve.EPILOG)(serve.serve)
+app.command(short_help="See it work, on this machine, in ten seconds.")(demo.demo)
+app.command(short_help="Send the sample of an event to your receivers.")(trigger.trigger)
+app.command(short_help="Find out whether all is well, and what to do if not.")(doctor.doctor)
+app.command(short_help="Copy the database while the server runs.")(store.backup)
+app.command(short_help="Make the database, or bring it up to date.")(store.migrate)
+app.add_typer(keys.app, name="keys", short_help="Make, list and remove API keys.")
 
 
 def _print_version(wanted: bool) -> None:

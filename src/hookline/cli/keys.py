@@ -19,7 +19,7 @@ app = typer.Typer(help="Make, list and remove API keys.", no_args_is_help=True, 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-@app.command()
+@app.command(short_help="Make a key, and show it this once.")
 def create(
     name: Annotated[str, typer.Option(help="What the key is for.")],
     scope: Annotated[Scope, typer.Option(help="How far it reaches.")],

@@ -3,13 +3,30 @@
 import logging
 import os
 import sys
+import textwrap
+from typing import Final
 
 import typer
 import uvloop
 
 from hookline import __version__, bootstrap
 from hookline.services.keys import ensure_first_key
-from hookline.settings import Settings, load_settings, strangers
+from hookline.settings import ALL, CONFIG, Setting, Settings, load_settings, strangers
+
+
+def _described(setting: Setting) -> str:
+    """A setting for the help, within 80 columns."""
+    default = f" Default: {setting.default}." if setting.default else ""
+    return f"{setting.name}\n" + textwrap.indent(textwrap.fill(setting.meaning + default, 72), "    ")
+
+
+#: \b keeps the lines as they are.
+EPILOG: Final = "\n\n".join(
+    (
+        f"Settings are taken from the environment, or under the same names from the TOML file that {CONFIG} names:",
+        *(f"\b\n{_described(setting)}" for setting in ALL),
+    )
+)
 
 
 def serve() -> None:
