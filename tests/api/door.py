@@ -9,8 +9,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -52,6 +52,7 @@ CALL: Final[dict[str, Any]] = {
     "recording": False,
     "type": "answered",
 }
+PATIENCE_SECONDS: Final = 30
 #: Nobody listens there.
 NOWHERE: Final = "http://127.0.0.1:9/hook"
 WEBHOOK: Final[dict[str, Any]] = {"url": NOWHERE, "events": ["meetingBooked", "callFinished"]}
@@ -87,12 +88,12 @@ class Door:
         )
 
     def run(self, awaitable: Awaitable[T]) -> T:
-        """Let the server's loop turn until this is done."""
+        """Let the server's loop turn until this is done. A hanging test is a failed test."""
 
-        async def finished() -> T:
-            return await awaitable
+        async def in_patience() -> T:
+            return await asyncio.wait_for(awaitable, PATIENCE_SECONDS)  # noqa: TID251  real time, for what hangs
 
-        return self._runner.run(finished())
+        return self._runner.run(in_patience())
 
     def ask(
         self, method: str, path: str, body: Any = None, *, scope: str = "admin", headers: Any = None, **more: Any
@@ -118,8 +119,9 @@ class Door:
         return answer.json()
 
     def kept(self) -> dict[str, Any]:
-        """Everything that can be listed."""
-        return {name: self.get(f"/v3/{name}")[name] for name in LISTS}
+        """Everything that can be listed; of deliveries their ids alone, since they are attempted meanwhile."""
+        found = {name: self.get(f"/v3/{name}")[name] for name in LISTS}
+        return found | {"deliveries": [delivery["id"] for delivery in found["deliveries"]]}
 
     def settled(self, delivery_id: str) -> Any:
         """The delivery, once nothing more will happen to it."""
@@ -127,9 +129,13 @@ class Door:
 
     def once(self, path: str, fact: Callable[[Any], bool]) -> Any:
         """What is there, as soon as `fact` is true of it."""
-        while not fact(found := self.get(path)):
-            continue
-        return found
+
+        async def become_so() -> None:
+            while not fact((await self._client.get(path, headers={"api-key": ADMIN})).json()):
+                pass
+
+        self.run(become_so())
+        return self.get(path)
 
     @contextmanager
     def subscriber(self, status: int = 200, *headers: str) -> Iterator[Subscriber]:
@@ -172,7 +178,9 @@ def serving(folder: Path, **environment: str) -> Iterator[str]:
     with process:
         try:
             assert process.stdout is not None
-            yield re.search(r"http://\S+\d", process.stdout.readline())[0]
+            told = re.search(r"http://\S+\d", process.stdout.readline())
+            assert told, (folder / "server.log").read_text()
+            yield told[0]
         finally:
             process.terminate()
             process.wait(timeout=30)

@@ -1,7 +1,7 @@
 """The feed of events and the record of deliveries through the door."""
 
 import base64
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -9,7 +9,7 @@ from hookline import __version__
 from hookline.domain.instants import parse_instant
 from tests.api.door import CALL, MEETING, NOWHERE, WEBHOOK, Door
 
-AT_ONCE = {"scheduleSeconds": []}
+AT_ONCE: Final[dict[str, list[int]]] = {"scheduleSeconds": []}
 
 
 def test_the_feed_is_oldest_first_and_ends_with_null(door: Door) -> None:
@@ -102,7 +102,9 @@ def test_a_delivery_that_arrived_is_on_record_with_its_attempt(door: Door) -> No
         call = door.post("/v3/calls", CALL)["id"]
         [event] = door.get("/v3/events")["events"]
         delivery = door.settled(only_delivery(door)["id"])
-    assert {name: delivery[name] for name in ("eventId", "webhookId", "event", "subject", "status", "nextAttemptAt")} == {
+    assert {
+        name: delivery[name] for name in ("eventId", "webhookId", "event", "subject", "status", "nextAttemptAt")
+    } == {
         "eventId": event["id"],
         "webhookId": 1,
         "event": "callFinished",

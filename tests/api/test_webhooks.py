@@ -94,7 +94,9 @@ def test_a_sort_that_is_none_is_refused(shared_door: Door) -> None:
 def test_an_update_changes_only_what_it_names(door: Door) -> None:
     door.post("/v3/webhooks", {**FULL, "auth": None})
     before = door.get("/v3/webhooks/1")
-    answer = door.ask("PUT", "/v3/webhooks/1", {"url": "http://127.0.0.1:9/other", "description": None, "colour": "red"})
+    answer = door.ask(
+        "PUT", "/v3/webhooks/1", {"url": "http://127.0.0.1:9/other", "description": None, "colour": "red"}
+    )
     assert (answer.status_code, answer.content) == (204, b"")
     after = door.get("/v3/webhooks/1")
     assert after["modifiedAt"] >= before["modifiedAt"]
@@ -212,7 +214,8 @@ def test_a_rotation_overlaps_0_to_168_hours(shared_door: Door, hours: float) -> 
 
 
 @pytest.mark.parametrize(
-    ("setting", "value"), [("batched", True), ("ordered", True), ("rateLimitPerSecond", 5), ("filter", {"type": ["missed"]})]
+    ("setting", "value"),
+    [("batched", True), ("ordered", True), ("rateLimitPerSecond", 5), ("filter", {"type": ["missed"]})],
 )
 def test_what_this_version_does_not_offer_is_refused_by_name(door: Door, setting: str, value: Any) -> None:
     door.post("/v3/webhooks", WEBHOOK)
@@ -258,7 +261,13 @@ def test_a_webhook_gets_the_events_it_wants_and_no_others(door: Door) -> None:
 def test_a_url_to_a_network_that_is_not_public_is_refused_unless_it_is_allowed(tmp_path: Any) -> None:
     with open_door(tmp_path, HOOKLINE_ALLOW_NETWORKS="10.2.0.0/16") as door:
         door.post("/v3/webhooks", {**WEBHOOK, "url": "http://10.2.3.4/hook"})
-        for url in ("http://127.0.0.1/", "http://localhost/", "http://10.3.0.1/", "http://[::1]/", "http://2130706433/"):
+        for url in (
+            "http://127.0.0.1/",
+            "http://localhost/",
+            "http://10.3.0.1/",
+            "http://[::1]/",
+            "http://2130706433/",
+        ):
             for method, path in (("POST", "/v3/webhooks"), ("PUT", "/v3/webhooks/1")):
                 answer = door.ask(method, path, {**WEBHOOK, "url": url})
                 assert (answer.status_code, answer.json()["code"]) == (400, "invalid_parameter")
