@@ -67,6 +67,11 @@ class Hookline:
             HOOKLINE_ALLOW_NETWORKS="127.0.0.0/8",
         )
 
+    @property
+    def server_url(self) -> str:
+        """Where it looks for a server."""
+        return f"http://{self.environment['HOOKLINE_LISTEN']}"
+
     def __call__(self, *words: str, **settings: str) -> Said:
         """Call it, and wait until it has ended."""
         ended = subprocess.run(

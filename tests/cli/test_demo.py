@@ -1,0 +1,88 @@
+"""`hookline demo`: a newcomer's first minute. Everything arrives, everything is shown, and nothing is left behind."""
+
+import re
+import shlex
+import signal
+from pathlib import Path
+
+import pytest
+
+from hookline.cli.demo import NEXT_STEPS, called_as
+from hookline.cli.screen import filled
+from tests.cli.commands import Hookline, is_alive, is_listening
+
+ARRIVALS = [
+    "meetingBooked",
+    "meetingStarted",
+    "meetingBooked, the other",
+    "meetingCancelled",
+    "callFinished, answered",
+    "callFinished, missed",
+]
+WIDTH = 80
+
+
+@pytest.mark.slow
+def test_every_kind_of_event_arrives_and_is_verified_and_nothing_is_left(hookline: Hookline, tmp_path: Path) -> None:
+    said = hookline("demo", TMPDIR=str(tmp_path))
+    assert (said.code, said.err) == (0, "")
+    for label in ARRIVALS:
+        assert re.search(rf"(?m)^{label} +verified +\d+ ms$", said.out), (label, said.out)
+    assert hookline.files() == set()
+    assert not any(is_listening(url) for url in re.findall(r"http://127\.0\.0\.1:\d+", said.out) if ":8000" not in url)
+
+
+@pytest.mark.slow
+def test_it_shows_what_is_sent_and_what_arrives_in_80_columns_and_without_colours(hookline: Hookline) -> None:
+    out = hookline("demo").out
+    assert "\x1b" not in out
+    assert [line for line in out.splitlines() if len(line) > WIDTH] == []
+    assert out.count("signature verified") == len(ARRIVALS)
+    assert "after the scheduled start" in out
+    assert '"type":"missed"' in out
+    assert "starts in" in out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_whoever_stops_it_leaves_no_server_and_no_folder(hookline: Hookline, number: signal.Signals) -> None:
+    with hookline.started("demo", TMPDIR=str(hookline.folder)) as demo:
+        out = demo.says("Cancel it")
+        [server] = demo.children
+        assert hookline.files() != set()
+        demo.tell(number)
+        ended = demo.end()
+    assert ended.code == 1
+    assert ended.err.startswith("Stopped.")
+    assert not is_alive(server)
+    assert hookline.files() == set()
+    assert not any(map(is_listening, re.findall(r"http://127\.0\.0\.1:\d+", out)))
+
+
+@pytest.mark.slow
+def test_a_server_that_cannot_start_ends_it_with_a_sentence(hookline: Hookline) -> None:
+    assert "did not start" in hookline("demo", PYTHONOPTIMIZE="nonsense", PYTHONSTARTUP="").refusal()
+
+
+def test_what_to_try_next_are_commands_of_this_program() -> None:
+    steps = NEXT_STEPS.format(hookline="hookline", key="a-key-to-try").replace("\\\n", "")
+    commands = [shlex.split(line) for line in steps.splitlines() if line.startswith("   ")]
+    assert [words[0] for words in commands] == ["export", "hookline", "curl", "hookline"]
+
+
+def test_a_body_is_shown_in_lines_that_are_the_very_body_again() -> None:
+    body = '{"a":"one, two, three","b":[{"c":"\\"quoted, too\\"","d":1}],"e":"' + "x" * 50 + '"}'
+    lines = filled(body, 20)
+    assert "".join(lines) == body
+    assert max(map(len, lines)) <= 20
+    assert filled('{"a":1,"b":2}', 8) == ['{"a":1,', '"b":2}']
+
+
+@pytest.mark.parametrize("body", ["", "no JSON, at all", '{"half', '"', '{"a":"b"}"'])
+def test_a_body_that_is_no_json_is_shown_as_it_is(body: str) -> None:
+    assert "".join(filled(body, 8)) == body
+
+
+def test_it_says_how_to_call_it_again() -> None:
+    assert called_as("/somewhere/.venv/bin/hookline") == "/somewhere/.venv/bin/hookline"
+    assert called_as("/lib/hookline/__main__.py").endswith("-m hookline")
