@@ -81,6 +81,23 @@ def test_a_meeting_reads_as_it_was_saved_last(store: Store) -> None:
     assert read(store, other.id) == other
 
 
+def test_many_meetings_are_read_at_once_by_id_those_that_there_are(store: Store) -> None:
+    one, _, third = added(store), added(store), added(store)
+    wanted = [third.id, MeetingId("mtg_nothing"), one.id, third.id]
+    assert store.read(lambda tx: tx.calendar.meetings_of(wanted)) == {one.id: one, third.id: third}
+    assert store.read(lambda tx: tx.calendar.meetings_of([])) == {}
+
+
+def test_one_more_event_of_many_meetings_is_counted_at_once(store: Store) -> None:
+    one, other, third = added(store), added(store), added(store)
+    store.write(lambda tx: tx.calendar.count_event([one.id, third.id]))
+    store.write(lambda tx: tx.calendar.count_event([third.id]))
+    store.write(lambda tx: tx.calendar.count_event([]))
+    assert read(store, one.id) == replace(one, sequence=2)
+    assert read(store, other.id) == other
+    assert read(store, third.id) == replace(third, sequence=3)
+
+
 def test_meetings_are_listed_the_latest_made_first(store: Store) -> None:
     made = [added(store, details(MONDAY + hours * HOUR)) for hours in (5, 1, 3)]
     assert listed(store, MeetingFilter()) == made[::-1]
@@ -195,6 +212,13 @@ def test_a_cleared_timer_is_gone_and_clearing_none_is_harmless(store: Store) -> 
     assert not store.read(lambda tx: tx.calendar.has_timer("mtg_a"))
     assert store.read(lambda tx: tx.calendar.has_timer("mtg_b"))
     assert due(store) == [timer("mtg_b", MONDAY)]
+
+
+def test_many_timers_are_cleared_at_once(store: Store) -> None:
+    set_timers(store, *(timer(f"mtg_{number}", MONDAY) for number in range(300)))
+    store.write(lambda tx: tx.calendar.clear_timers([f"mtg_{number}" for number in range(1, 299)]))
+    store.write(lambda tx: tx.calendar.clear_timers([]))
+    assert {each.meeting_id for each in due(store, limit=999)} == {"mtg_0", "mtg_299"}
 
 
 def test_the_next_timer_is_the_earliest_due_or_not(store: Store) -> None:
