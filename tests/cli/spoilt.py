@@ -12,6 +12,13 @@ def garbage(path: Path) -> bytes:
     return content
 
 
+def scratch(path: Path) -> None:
+    """Damage all but the first page of a database, which still opens."""
+    page = 4096
+    content = path.read_bytes()
+    path.write_bytes(content[:page] + bytes([0xA5]) * (len(content) - page))
+
+
 def of_schema(path: Path, schema: int) -> None:
     """Say that a database is of another version."""
     with closing(sqlite3.connect(path)) as connection:

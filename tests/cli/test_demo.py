@@ -3,6 +3,8 @@
 import re
 import shlex
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -61,7 +63,20 @@ def test_whoever_stops_it_leaves_no_server_and_no_folder(hookline: Hookline, num
 
 @pytest.mark.slow
 def test_a_server_that_cannot_start_ends_it_with_a_sentence(hookline: Hookline) -> None:
-    assert "did not start" in hookline("demo", PYTHONOPTIMIZE="nonsense", PYTHONSTARTUP="").refusal()
+    no_file_may_grow = 'ulimit -f 1; exec "$0" -m hookline demo'
+    ended = subprocess.run(
+        ["sh", "-c", no_file_may_grow, sys.executable],
+        env={**hookline.environment, "TMPDIR": str(hookline.folder)},
+        cwd=hookline.folder,
+        capture_output=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    *server, demo = ended.stderr.decode().splitlines()
+    assert demo == "The server of the demo did not start; what it said stands above."
+    assert any("hookline" in line or "demo.db" in line for line in server), server
+    assert "Traceback" not in ended.stderr.decode()
+    assert hookline.files() == set()
 
 
 def test_what_to_try_next_are_commands_of_this_program() -> None:

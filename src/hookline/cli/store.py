@@ -48,7 +48,8 @@ def backup(
 def _back_up(settings: Settings, file: Path) -> None:
     """The backup, with its progress on a terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("Copying", total=None)
 
         def show(left: int, total: int) -> None:
