@@ -53,3 +53,7 @@ def main() -> None:
         if hint:
             typer.echo(hint, err=True)
         sys.exit(1)
+    except OSError as problem:
+        where = "" if problem.filename is None else f"{problem.filename}: "
+        typer.echo(f"{where}{problem.strerror or problem}.", err=True)
+        sys.exit(1)
