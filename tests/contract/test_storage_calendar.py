@@ -9,7 +9,7 @@ import pytest
 
 from hookline.domain.events import Participant, QuestionAndAnswer, canonical_bytes
 from hookline.domain.ids import MeetingId
-from hookline.domain.meetings import Meeting, MeetingDetails, MeetingDetails, MeetingStatus
+from hookline.domain.meetings import Meeting, MeetingDetails, MeetingStatus
 from hookline.ports.storage import MeetingFilter, Page, Timer, Transaction
 from tests.contract.owing import pages
 from tests.contract.stores import Store
