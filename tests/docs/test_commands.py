@@ -116,7 +116,7 @@ def test_a_receiver_can_be_tested_as_the_page_says(tmp_path: Path) -> None:
     [receiver] = [
         block for block in pages.blocks(pages.page("tutorial/first-webhook.md")) if block.title == "receiver.py"
     ]
-    secret, other = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
+    secret, other = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYX", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD"
     send = "bash send.sh http://127.0.0.1:9000/hook"
     body = '"$(cat body.json)"'
     trigger = (
