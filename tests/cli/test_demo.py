@@ -1,5 +1,7 @@
 """`hookline demo`: a newcomer's first minute. Everything arrives, everything is shown, and nothing is left behind."""
 
+import asyncio
+import json
 import re
 import shlex
 import signal
@@ -9,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from hookline.cli.asking import ask
 from hookline.cli.demo import NEXT_STEPS, called_as
 from hookline.cli.screen import filled
+from tests.acceptance.serving import API_KEY, Server
 from tests.cli.commands import Hookline, is_alive, is_listening
 
 ARRIVALS = [
@@ -79,10 +83,23 @@ def test_a_server_that_cannot_start_ends_it_with_a_sentence(hookline: Hookline) 
     assert hookline.files() == set()
 
 
-def test_what_to_try_next_are_commands_of_this_program() -> None:
-    steps = NEXT_STEPS.format(hookline="hookline", key="a-key-to-try").replace("\\\n", "")
-    commands = [shlex.split(line) for line in steps.splitlines() if line.startswith("   ")]
-    assert [words[0] for words in commands] == ["export", "hookline", "curl", "hookline"]
+@pytest.mark.slow
+def test_what_to_try_next_are_commands_that_work(tmp_path: Path) -> None:
+    steps = NEXT_STEPS.format(hookline="hookline", key=API_KEY).replace("\\\n", "")
+    export, serve, curl, trigger = (shlex.split(line) for line in steps.splitlines() if line.startswith("   "))
+    assert export == ["export", f"HOOKLINE_API_KEY={API_KEY}"]
+    assert serve == ["hookline", "serve"]
+
+    async def scenario() -> None:
+        async with Server.running(tmp_path) as server:
+            url = f"http://127.0.0.1:{server.port}"
+            assert curl[:2] == ["curl", "http://127.0.0.1:8000/v3/webhooks"]
+            wanted = json.loads(curl[curl.index("-d") + 1]) | {"url": "http://127.0.0.1:1/hooks"}  # nobody, and near
+            assert ask(url, API_KEY, "POST", "/v3/webhooks", wanted).fine()["id"] == 1
+            told = Hookline.beside(server)(*trigger[1:])
+            assert told.out.startswith("FAILED  webhook 1  http://127.0.0.1:1/hooks"), told
+
+    asyncio.run(scenario())
 
 
 def test_a_body_is_shown_in_lines_that_are_the_very_body_again() -> None:

@@ -50,11 +50,12 @@ What to try next:
    curl http://127.0.0.1:8000/v3/webhooks -H "api-key: $HOOKLINE_API_KEY" \\
      -d '{{"url": "https://example.com/hooks", "events": ["meetingBooked"]}}'
 
-3  Send the sample of an event there, and see what was answered:
+3  Send the sample of an event there, and see what that receiver answers:
 
    {hookline} trigger meetingBooked
 
-Everything else is at http://127.0.0.1:8000/docs
+A receiver of your own, step by step: docs/tutorial/first-webhook.md
+Every route of the API: http://127.0.0.1:8000/docs
 """
 
 
