@@ -145,11 +145,7 @@ def _of_delivery(hook: Hook, row: DeliveryRow, lives: int, figures: Figures) -> 
     figures.duplicates_of_one = max(figures.duplicates_of_one, len(accepted) - 1)
     yield from _of_settling(hook, row, told, accepted)
     yield from _of_attempt_numbers(row, arrivals)
-    if len(cut_short) > lives - 1:
-        yield f"{len(cut_short)} attempts were cut short by {lives - 1} kills"
-    lives_cut = [each.life for each in {each.attempt: each for each in arrivals}.values() if each.attempt in cut_short]
-    if len(set(lives_cut)) != len(lives_cut):
-        yield "one kill cut two attempts short"
+    yield from _of_kills(row, arrivals, cut_short, lives)
     unheard = [each for each in told if each.status is None]
     if len(accepted) - 1 > len(cut_short) + len(unheard):
         yield f"it was accepted {len(accepted)} times, more often than kills and silence explain"
@@ -188,6 +184,28 @@ def _of_attempt_numbers(row: DeliveryRow, arrivals: Sequence[Arrival]) -> Iterat
         # A reused connection that dies without an answer is replaced once, within one attempt.
         if before.attempt == after.attempt and (before.life != after.life or before.manner != CUT):
             yield f"attempt {after.attempt} arrived twice"
+
+
+def _of_kills(row: DeliveryRow, arrivals: Sequence[Arrival], cut_short: set[int], lives: int) -> Iterator[str]:
+    """A kill costs each delivery that was under way one attempt, and no more."""
+    kills = lives - 1
+    if row.status == "delivered" and arrivals:
+        first, last = min(arrivals, key=_attempt), max(arrivals, key=_attempt)
+        kills = last.life - 1
+        since_first = {number for number in cut_short if number >= first.attempt}
+        if len(since_first) > last.life - first.life:
+            yield f"attempts {sorted(since_first)} were cut short by {last.life - first.life} kills"
+    if len(cut_short) > kills:
+        yield f"attempts {sorted(cut_short)} were cut short by {kills} kills"
+    cut_lives = Counter(
+        life for number, life in {(each.attempt, each.life) for each in arrivals} if number in cut_short
+    )
+    if any(count > 1 for count in cut_lives.values()):
+        yield "one kill cut two attempts short"
+
+
+def _attempt(arrival: Arrival) -> int:
+    return arrival.attempt
 
 
 def _story(hook: Hook, row: DeliveryRow) -> str:
