@@ -116,7 +116,9 @@ class Terminal:
         while True:
             try:
                 piece = os.read(self._ours, 65536)
-            except OSError:  # nobody holds the other side any more
+            except OSError:  # nobody holds the other side any more; elsewhere that reads as nothing
+                piece = b""
+            if not piece:
                 return
             with self._news:
                 self._said += piece.decode("utf-8", "replace").replace("\r\n", "\n")
