@@ -31,6 +31,8 @@ _READERS: Final = 2
 #: Commits between two checkpoints, and the size of the log from which on one waits for readers to be out of the way.
 _COMMITS_PER_CHECKPOINT: Final = 512
 _LOG_BYTES: Final = 64 * 1024 * 1024
+#: How long that one waits for readers: no commit gets through meanwhile.
+_PATIENCE_MS: Final = 100
 
 _log = logging.getLogger("hookline.store")
 _Waiting = tuple[Call, "asyncio.Future[Any]"]
@@ -128,15 +130,17 @@ class SqliteDatabase:
 
     def _tell(self, group: list[_Waiting], answers: list[Answered], doings: Doings) -> None:
         news = News(claims=doings.claims, webhooks=doings.webhooks, owed=doings.owed, timers=doings.timers)
-        if self._listener is not None and news:
-            self._listener.committed(news)
-        for (_, future), answer in zip(group, answers, strict=True):
-            if future.cancelled():
-                continue
-            if answer.error is None:
-                future.set_result(answer.result)
-            else:
-                future.set_exception(answer.error)
+        try:
+            if self._listener is not None and news:
+                self._listener.committed(news)
+        finally:  # a mistake of the listener's is no reason to leave callers waiting
+            for (_, future), answer in zip(group, answers, strict=True):
+                if future.cancelled():
+                    continue
+                if answer.error is None:
+                    future.set_result(answer.result)
+                else:
+                    future.set_exception(answer.error)
 
     def _checkpoint_now_and_then(self) -> None:
         """Move the log into the file. Nobody waits for it, so a failure only means that the log is moved later."""
@@ -145,6 +149,7 @@ class SqliteDatabase:
         except HooklineError:
             _log.exception("store.checkpoints_off")
             return
+        store.connection.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS}")
         log = self._path.with_name(self._path.name + "-wal")
         while not self._closing:
             self._checkpoint_due.wait()
