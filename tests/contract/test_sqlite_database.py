@@ -10,6 +10,7 @@ from typing import NoReturn
 
 import pytest
 
+from hookline.adapters.sql import group_commit
 from hookline.adapters.sql.group_commit import SqliteDatabase
 from hookline.adapters.sql.sqlite import SqliteStore
 from hookline.domain.ids import WebhookId
@@ -19,7 +20,7 @@ from hookline.ports.storage import News, Transaction
 from hookline.services.booking import book_meeting
 from hookline.services.keys import create_key, list_keys
 from hookline.services.webhooks import delete_webhook
-from tests.fakes import ManualClock
+from tests.fakes import ManualClock, until
 from tests.values import details, webhook
 
 
@@ -50,8 +51,8 @@ class Database:
         self.ear = Ear()
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[SqliteDatabase]:
-        database = SqliteDatabase(self.path, self.clock, self.dice, busy_timeout_seconds=0)
+    async def open(self, *, busy_timeout_seconds: float = 0) -> AsyncIterator[SqliteDatabase]:
+        database = SqliteDatabase(self.path, self.clock, self.dice, busy_timeout_seconds=busy_timeout_seconds)
         database.listen(self.ear)
         database.start()
         yield database
@@ -190,6 +191,69 @@ def test_readers_see_what_a_store_beside_the_server_changed(database: Database) 
             return len(await opened.read(list_keys))
 
     assert asyncio.run(scenario()) == 1
+
+
+def test_callers_are_told_also_when_the_listener_makes_a_mistake(database: Database) -> None:
+    class Mistaken(Ear):
+        def committed(self, news: News) -> NoReturn:
+            raise Refused(str(news))
+
+    async def scenario() -> None:
+        mistakes: list[BaseException | None] = []
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: mistakes.append(context.get("exception")))
+        database.ear = Mistaken()
+        async with database.open() as opened:
+            await opened.write(book_meeting, details())
+        assert [type(mistake) for mistake in mistakes] == [Refused]
+
+    asyncio.run(scenario())
+
+
+def test_whatever_goes_wrong_in_the_store_its_callers_are_told(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> None:
+        async with database.open() as opened:
+            opened._store.close()
+            for outcome in await asyncio.gather(*(opened.write(list_keys) for _ in range(3)), return_exceptions=True):
+                assert isinstance(outcome, sqlite3.ProgrammingError)
+
+    asyncio.run(scenario())
+    assert "store.failed" in caplog.text
+
+
+def test_the_log_is_moved_into_the_file_beside_the_commits(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_commit, "_COMMITS_PER_CHECKPOINT", 3)
+
+    async def scenario() -> None:
+        async with database.open() as opened:
+            before = database.path.stat().st_size
+            for number in range(3):
+                await opened.write(_named, f"{number}" * 90)
+            await until(lambda: database.path.stat().st_size > before)
+
+    asyncio.run(scenario())
+
+
+def test_somebody_who_reads_for_long_holds_up_the_log_and_no_commit(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "_COMMITS_PER_CHECKPOINT", 1)
+    monkeypatch.setattr(group_commit, "_LOG_BYTES", 0)  # the log is always so long that one waits for readers
+
+    async def scenario() -> None:
+        async with database.open(busy_timeout_seconds=1) as opened:
+            reader = sqlite3.connect(database.path, isolation_level=None)
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM api_key").fetchall()
+            for number in range(5):
+                assert await opened.write(_named, f"{number}") == f"{number}"
+            reader.rollback()
+            reader.close()
+
+    asyncio.run(scenario())
+    assert len(database.names_on_disk()) == 5
 
 
 def _named(tx: Transaction, name: str) -> str:

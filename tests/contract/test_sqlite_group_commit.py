@@ -181,6 +181,18 @@ def test_later_functions_see_what_earlier_ones_wrote(store: SqliteStore) -> None
     assert told(answers) == ["a", "a", Refused, None]
 
 
+def test_what_ends_the_process_undoes_the_whole_commit(store: SqliteStore) -> None:
+    def stop(tx: Transaction) -> NoReturn:
+        key(tx, "b")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        store.write_group([call(key_and_look, "a"), call(stop)])
+    assert digests(store) == set()
+    store.write(key, "c")
+    assert digests(store) == {"c"}
+
+
 WORKS = {
     "key": key,
     "key and look": key_and_look,
