@@ -76,7 +76,7 @@ class Screen:
         """A request that was made, and how the API answered."""
         self._line()
         self._line((f"{number}  {title}", "bold"))
-        self._line((f"{_MARGIN}POST ", "dim"), (path, "cyan"), (f"  answered {status} in {took_ms:.0f} ms", "dim"))
+        self._line((f"{_MARGIN}POST ", "dim"), (path, "cyan"), (f"  {status} in {took_ms:.0f} ms", "dim"))
         self._body(json.dumps(body, separators=(",", ":"), ensure_ascii=False), _MARGIN, "")
 
     def arrival(self, arrival: Arrival, expected: Expected | None) -> None:
