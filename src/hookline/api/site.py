@@ -76,9 +76,8 @@ class Site:
 
 async def _refuse(request: Request, problem: Exception) -> Response:
     """Outside /v3 too, an error is the same kind of JSON."""
-    status = problem.status_code if isinstance(problem, HTTPException) else 500
-    if status == 405:
-        return JSONResponse(
-            {"code": "method_not_allowed", "message": f"{request.method} Method is not allowed on this path"}, status
-        )
-    return JSONResponse({"code": "document_not_found", "message": f"There is nothing at {request.url.path!r}."}, status)
+    assert isinstance(problem, HTTPException)
+    code, message = "document_not_found", f"There is nothing at {request.url.path[:80]!r}."
+    if problem.status_code == 405:
+        code, message = "method_not_allowed", f"{request.method} Method is not allowed on this path"
+    return JSONResponse({"code": code, "message": message}, problem.status_code, problem.headers)
