@@ -2,18 +2,25 @@
 
 import asyncio
 import json
+import os
 import re
 import shlex
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from hookline import bootstrap
 from hookline.cli.asking import ask
-from hookline.cli.demo import NEXT_STEPS, called_as
-from hookline.cli.screen import filled
+from hookline.cli.demo import NEXT_STEPS, Story, called_as, conclude
+from hookline.cli.failed import Failed
+from hookline.cli.screen import Expected, Screen, filled
+from hookline.cli.subscriber import Subscriber, listening
 from tests.acceptance.serving import API_KEY, Server
 from tests.cli.commands import Hookline, is_alive, is_listening
 
@@ -63,6 +70,65 @@ def test_whoever_stops_it_leaves_no_server_and_no_folder(hookline: Hookline, num
     assert not is_alive(server)
     assert hookline.files() == set()
     assert not any(map(is_listening, re.findall(r"http://127\.0\.0\.1:\d+", out)))
+
+
+@pytest.mark.slow
+def test_a_server_that_dies_ends_it_with_a_sentence(hookline: Hookline) -> None:
+    with hookline.started("demo", TMPDIR=str(hookline.folder)) as demo:
+        demo.says("Cancel it")
+        [server] = demo.children
+        os.kill(server, signal.SIGKILL)
+        ended = demo.end()
+    assert ended.code == 1
+    assert ended.err == "The server of the demo died; if it said why, that stands above.\n"
+    assert hookline.files() == set()
+
+
+class Deaf(Subscriber):
+    """Takes nothing, and says so."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 500, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+
+class Distrustful(Subscriber):
+    """Trusts another secret than that of its webhook."""
+
+    def trust(self, secret: str) -> None:
+        super().trust("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+
+
+def play(folder: Path, subscriber: type[Subscriber], patience: timedelta) -> Sequence[Expected]:
+    """What comes of the story with this subscriber."""
+
+    async def scenario() -> Sequence[Expected]:
+        story = Story(Screen(), bootstrap.system_clock(), API_KEY, patience=patience, subscriber=subscriber)
+        async with listening(story.subscriber) as subscriber_url, Server.running(folder) as server:
+            return await story.play(f"http://127.0.0.1:{server.port}", subscriber_url)
+
+    return asyncio.run(scenario())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("subscriber", "patience", "outcome"),
+    [(Deaf, timedelta(), "did not arrive"), (Distrustful, timedelta(seconds=30), "signature")],
+)
+def test_what_does_not_arrive_as_it_must_is_shown_and_is_a_failure(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    subscriber: type[Subscriber],
+    patience: timedelta,
+    outcome: str,
+) -> None:
+    expected = play(tmp_path, subscriber, patience)
+    with pytest.raises(Failed) as failed:
+        conclude(Screen(), expected)
+    summary = capsys.readouterr().out
+    for label in ARRIVALS:
+        assert re.search(rf"{label} \([^)]*{outcome}", str(failed.value)), failed.value
+        assert re.search(rf"(?m)^{label} .*{outcome}", summary), summary
 
 
 @pytest.mark.slow

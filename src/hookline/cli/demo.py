@@ -11,14 +11,14 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from hookline import bootstrap
-from hookline.cli.asking import ask
+from hookline.cli.asking import NoServer, ask
 from hookline.cli.failed import Failed
 from hookline.cli.screen import Expected, Screen
 from hookline.cli.subscriber import HOST, Arrival, Subscriber, listening
@@ -27,6 +27,8 @@ from hookline.domain.instants import wire_form
 from hookline.domain.keys import KEY_BYTES, new_key
 from hookline.engine.bell import Bell
 from hookline.ports.clock import Clock
+
+T = TypeVar("T")
 
 #: What a newcomer's first meeting needs to be seen starting.
 STARTS_IN: Final = timedelta(seconds=5)
@@ -67,13 +69,22 @@ def demo() -> None:
             expected = asyncio.run(_run(screen, Path(folder)))
     except (KeyboardInterrupt, asyncio.CancelledError):
         raise Failed("Stopped. The server is stopped too, and its folder removed.") from None
+    conclude(screen, expected)
+    screen.closing(
+        NEXT_STEPS.format(hookline=called_as(sys.argv[0]), key=new_key(bootstrap.Dice().randbytes(KEY_BYTES)))
+    )
+
+
+def conclude(screen: Screen, expected: Sequence[Expected]) -> None:
+    """Show what came of everything.
+
+    Raises:
+        Failed: something did not arrive, or was not signed by our server.
+    """
     screen.summary(expected)
     lost = [f"{each.label} ({each.outcome})" for each in expected if not each.is_fine]
     if lost:
         raise Failed(f"Not everything arrived as it must: {', '.join(lost)}.")
-    screen.closing(
-        NEXT_STEPS.format(hookline=called_as(sys.argv[0]), key=new_key(bootstrap.Dice().randbytes(KEY_BYTES)))
-    )
 
 
 async def _run(screen: Screen, folder: Path) -> Sequence[Expected]:
@@ -85,24 +96,52 @@ async def _run(screen: Screen, folder: Path) -> Sequence[Expected]:
         asyncio.get_running_loop().add_signal_handler(number, running.cancel)
     api_key = new_key(bootstrap.Dice().randbytes(KEY_BYTES))
     story = Story(screen, clock, api_key)
-    async with _server(folder, clock, api_key) as url, listening(story.subscriber) as subscriber_url:
+    # The subscriber goes last: nothing that the server still sends shall find nobody there.
+    async with listening(story.subscriber) as subscriber_url, _server(folder, clock, api_key) as (url, server):
         screen.opening(url, subscriber_url)
-        return await story.play(url, subscriber_url)
+        return await _while_it_lives(server, story.play(url, subscriber_url))
+
+
+async def _while_it_lives(server: asyncio.subprocess.Process, story: Coroutine[Any, Any, T]) -> T:
+    """What the story comes to.
+
+    Raises:
+        Failed: the server died before that.
+    """
+    telling, dying = asyncio.ensure_future(story), asyncio.ensure_future(server.wait())
+    try:
+        await asyncio.wait((telling, dying), return_when=asyncio.FIRST_COMPLETED)
+        if not telling.done() or isinstance(telling.exception(), NoServer):
+            raise Failed("The server of the demo died; if it said why, that stands above.")
+        return telling.result()
+    finally:
+        telling.cancel()
+        dying.cancel()
+        await asyncio.wait((telling, dying))
 
 
 class Story:
-    """What is done, and what has to arrive."""
+    """What is done, and what has to arrive, each within `patience`."""
 
-    def __init__(self, screen: Screen, clock: Clock, api_key: str) -> None:
+    def __init__(
+        self,
+        screen: Screen,
+        clock: Clock,
+        api_key: str,
+        *,
+        patience: timedelta = PATIENCE,
+        subscriber: type[Subscriber] = Subscriber,
+    ) -> None:
         self._screen = screen
         self._clock = clock
+        self._patience = patience
         self._api_key = api_key
         self._url = ""
         self._bell = Bell(clock)
         self._arrivals: list[Arrival] = []
         self._expected: list[Expected] = []
         self._steps = 0
-        self.subscriber = Subscriber(clock, self._taken)
+        self.subscriber = subscriber(clock, self._taken)
 
     async def play(self, url: str, subscriber_url: str) -> Sequence[Expected]:
         """Do it all against the server at `url`. Returns what had to arrive, each with what did.
@@ -180,7 +219,7 @@ class Story:
 
     async def _arrived(self, expected: Expected) -> None:
         """Show what arrives, until this has arrived, or patience ends."""
-        give_up_at = self._clock.now() + PATIENCE
+        give_up_at = self._clock.now() + self._patience
         while True:
             while self._arrivals:
                 self._show(self._arrivals.pop(0))
@@ -201,8 +240,8 @@ class Story:
 
 
 @asynccontextmanager
-async def _server(folder: Path, clock: Clock, api_key: str) -> AsyncIterator[str]:
-    """`hookline serve` in a process of its own. Gives its URL.
+async def _server(folder: Path, clock: Clock, api_key: str) -> AsyncIterator[tuple[str, asyncio.subprocess.Process]]:
+    """`hookline serve` in a process of its own. Gives its URL, and it.
 
     Raises:
         Failed: it did not start; what it said is on stderr.
@@ -226,7 +265,7 @@ async def _server(folder: Path, clock: Clock, api_key: str) -> AsyncIterator[str
         url = next((word for word in words if word.startswith("http://")), None)
         if url is None:
             raise Failed("The server of the demo did not start; what it said stands above.")
-        yield url
+        yield url, process
     finally:
         await _stop(process, clock)
 
