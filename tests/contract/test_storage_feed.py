@@ -93,6 +93,22 @@ def test_the_feed_shows_one_kind_or_one_subject(store: Store) -> None:
     assert not feed(store, subject="mtg_nothing")
 
 
+def test_what_is_only_sent_as_a_test_is_not_in_the_feed_and_can_be_read(store: Store) -> None:
+    def add_test(tx: Transaction) -> Event:
+        subject = MeetingId(f"mtg_{tx.ulid()}")
+        event = make_event(tx, EventKind.MEETING_BOOKED, subject, sequence=1, body=b"{}", is_test=True)
+        tx.outbox.add_event(event)
+        return event
+
+    [before] = added(store)
+    test = store.write(add_test)
+    [after] = added(store)
+    assert feed(store) == [before, after]
+    assert feed(store, after=test.id) == [after]
+    assert not feed(store, subject=test.subject)
+    assert store.read(lambda tx: tx.outbox.event(test.id)) == test
+
+
 def test_an_event_that_is_forgotten_stands_for_its_place_in_time(store: Store, clock: ManualClock) -> None:
     old = added(store, 3)
     clock.advance(seconds=DAY.total_seconds())

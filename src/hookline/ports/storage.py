@@ -168,7 +168,8 @@ class Outbox(Protocol):
     def events(
         self, *, kind: EventKind | None, subject: str | None, after: EventId | None, limit: int, cursor: str | None
     ) -> Page[Event]:
-        """The feed: in the order in which events were kept, from the one behind `after` on.
+        """The feed: in the order in which events were kept, from the one behind `after` on. What is only sent as a test
+        has not happened, and is not in it.
 
         An `after` that is no longer kept stands for its place in time.
         """

@@ -171,6 +171,7 @@ class SqlOutbox:
         self, *, kind: EventKind | None, subject: str | None, after: EventId | None, limit: int, cursor: str | None
     ) -> Page[Event]:
         where = Where()
+        where.add("e.is_test = 0")
         where.equals("e.kind", "kind", kind and kind.value)
         where.equals("e.subject", "subject", subject)
         if after is not None:
