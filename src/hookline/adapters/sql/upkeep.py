@@ -1,6 +1,8 @@
 """Upkeep of a SQLite file as a whole: copies while it is in use, and questions about its health. It changes nothing."""
 
+import os
 import sqlite3
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -128,23 +130,32 @@ def _reading(path: Path) -> Iterator[sqlite3.Connection]:
 @contextmanager
 def _new_file(to: Path) -> Iterator[Path]:
     """A file beside `to` that takes its name when the block ends well, and is gone when it does not."""
-    unfinished = to.with_name(to.name + ".unfinished")
+    if os.path.lexists(to):
+        raise _taken(to)
     try:
-        to.open("x").close()  # the name is ours from here on
-    except FileExistsError:
-        raise Invalid(f"{to} exists already; a backup never replaces a file.") from None
+        handle, name = tempfile.mkstemp(dir=to.parent, prefix=f"{to.name}.", suffix=".unfinished")
+        os.close(handle)
     except OSError as problem:
-        raise Unavailable(f"{to} could not be written: {problem.strerror}.", hint="Nothing was kept.") from None
+        raise _unwritten(to, problem.strerror) from None
+    unfinished = Path(name)
     try:
         yield unfinished
+        to.open("x").close()  # first take the name: to rename is to replace
         unfinished.rename(to)
-    except BaseException as problem:
-        to.unlink(missing_ok=True)
-        if isinstance(problem, sqlite3.Error | OSError):
-            raise Unavailable(f"{to} could not be written: {problem}.", hint="Nothing was kept.") from problem
-        raise
+    except FileExistsError:
+        raise _taken(to) from None
+    except (sqlite3.Error, OSError) as problem:
+        raise _unwritten(to, problem) from problem
     finally:
         unfinished.unlink(missing_ok=True)
+
+
+def _taken(to: Path) -> Invalid:
+    return Invalid(f"{to} exists already; a backup never replaces a file.")
+
+
+def _unwritten(to: Path, reason: object) -> Unavailable:
+    return Unavailable(f"{to} could not be written: {reason}.", hint="Nothing was kept.")
 
 
 def _damage(connection: sqlite3.Connection, check: str) -> str:
