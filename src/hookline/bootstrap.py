@@ -43,6 +43,7 @@ from hookline.settings import Settings, WrongSetting
 GRACE_SECONDS: Final = 10
 #: How long an idle client keeps its connection: longer than the 60 s after which most proxies close theirs.
 KEEP_ALIVE_SECONDS: Final = 75
+MOST_OPEN_FILES: Final = 65_536
 #: Several webhooks may lead to one host, each with attempts of its own under way.
 CONNECTIONS_PER_HOST: Final = 2 * CONCURRENCY
 
@@ -209,8 +210,10 @@ def _collect_garbage_seldom() -> None:
 
 def _allow_many_connections() -> None:
     """Each connection is an open file, and the soft limit is often too low for the sender's own limits."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_OPEN_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 class Server(uvicorn.Server):
