@@ -34,10 +34,10 @@ _SAMPLE_EVENT: Final = EventId("evt_01k2j3q4r5s6t7v8w9x0y1z2a3")
 _SAMPLE_TIMESTAMP: Final = 1749539341
 
 _INTRODUCTION: Final = """\
-Meetings and phone calls become signed webhooks. Report them here, or let them be booked; every event is kept with its
-final bytes and delivered at least once to every webhook that wants it.
+Meetings and phone calls become signed webhooks. Report them here; every event is kept with its final bytes and
+delivered at least once to every webhook that wants it.
 
-Names follow Brevo's v3 API, so its official SDKs work with this server as their base URL. Errors are
+Names follow Brevo's v3 API, so its official SDKs work with `/v3` of this server as their base URL. Errors are
 `{"code", "message"}`, with a `hint` and the `fields` where they help. Unknown keys are refused by name. Lists take
 `limit` and `cursor`, and answer with `next`. `Idempotency-Key` makes every POST safe to repeat for 24 hours.\
 """

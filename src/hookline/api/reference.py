@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from hookline.api.markup import Html, code_block, coloured_json, join, json_block, link, page, prose, tag
-from hookline.api.reference_fields import Schemas, fields_of, has_fields, parameter
+from hookline.api.reference_fields import Schemas, fields_of, has_fields, parameter, resolved
 
 Document = Mapping[str, Any]
 Operation = Mapping[str, Any]
@@ -256,7 +256,7 @@ def _said(document: Document, operation: Operation) -> Iterator[Html]:
     components = document["components"]
     yield tag("p", prose(operation["summary"]), class_="summary")
     if "description" in operation:
-        yield tag("p", prose(operation["description"]), class_="scopes")
+        yield tag("p", prose(operation["description"]), class_="note")
     parameters = [
         components["parameters"][each["$ref"].rpartition("/")[2]] if "$ref" in each else each
         for each in operation.get("parameters", ())
@@ -269,11 +269,17 @@ def _said(document: Document, operation: Operation) -> Iterator[Html]:
     for title, schema in (("Body", _body_schema(operation)), ("Answer", _answer_schema(operation))):
         if schema is not None and has_fields(schema, components["schemas"]):
             yield tag("h4", title)
+            if title == "Body":
+                yield tag("p", prose(resolved(schema, components["schemas"])["description"]), class_="note")
             yield fields_of(schema, components["schemas"], sent_by_us=title == "Answer")
     refusals = [status for status, each in operation["responses"].items() if "$ref" in each]
     if refusals:
         yield tag(
-            "p", "Refused with ", *_commas([link("#errors", status) for status in refusals]), ".", class_="refusals"
+            "p",
+            "Refused with ",
+            *_commas([link("#errors", status) for status in refusals]),
+            ".",
+            class_="note refusals",
         )
 
 
@@ -300,7 +306,7 @@ def _shown(document: Document, method: str, path: str, operation: Operation) -> 
     if example is not None:
         yield json_block(example, f"Answer {status}")
     elif status == "204":
-        yield tag("p", prose("Answer `204`, without a body."), class_="empty")
+        yield tag("p", prose("Answer `204`, without a body."), class_="note")
 
 
 def _curl(document: Document, method: str, path: str, operation: Operation) -> Html:

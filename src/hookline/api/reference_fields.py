@@ -23,7 +23,7 @@ def fields_of(schema: Schema, schemas: Schemas, *, sent_by_us: bool = False) -> 
 
     Of what is sent to us, readers want to know what they must give; of what we send, what they may not find.
     """
-    shape = _resolved(schema, schemas)
+    shape = resolved(schema, schemas)
     needed = shape.get("required", ())
     return tag(
         "dl",
@@ -37,7 +37,7 @@ def fields_of(schema: Schema, schemas: Schemas, *, sent_by_us: bool = False) -> 
 
 def has_fields(schema: Schema, schemas: Schemas) -> bool:
     """Whether a schema is one of an object with keys of its own."""
-    return bool(_resolved(schema, schemas).get("properties"))
+    return bool(resolved(schema, schemas).get("properties"))
 
 
 def parameter(described: Schema, schemas: Schemas, *, sent_by_us: bool = False) -> Html:
@@ -64,7 +64,8 @@ def _field(name: str, schema: Schema, schemas: Schemas, *, needed: bool, sent_by
     )
 
 
-def _resolved(schema: Schema, schemas: Schemas) -> Schema:
+def resolved(schema: Schema, schemas: Schemas) -> Schema:
+    """The schema itself, or the one to which it refers."""
     if "$ref" in schema:
         return schemas[schema["$ref"].rpartition("/")[2]]
     return schema
@@ -74,12 +75,12 @@ def _inside(schema: Schema, schemas: Schemas) -> Schema | None:
     """The object with keys that stands in a field: itself, an item of it, or one of its kinds."""
     for option in (schema, schema.get("items", {}), *schema.get("anyOf", ())):
         if has_fields(option, schemas):
-            return _resolved(option, schemas)
+            return resolved(option, schemas)
     return None
 
 
 def _type(schema: Schema, schemas: Schemas) -> str:
-    shape = _resolved(schema, schemas)
+    shape = resolved(schema, schemas)
     if "anyOf" in shape:
         return " or ".join(dict.fromkeys(_type(option, schemas) for option in shape["anyOf"]))
     if shape.get("type") == "array":
@@ -106,7 +107,7 @@ def _rules(schema: Schema) -> Iterator[str]:
 def _choices(schema: Schema, schemas: Schemas) -> Html:
     """The values of an enumeration."""
     for option in (schema, schema.get("items", {})):
-        choices = _resolved(option, schemas).get("enum")
+        choices = resolved(option, schemas).get("enum")
         if choices:
             return tag("div", *(tag("code", str(choice)) for choice in choices), class_="choices")
     return join()
