@@ -81,7 +81,7 @@ class Screen:
 
     def arrival(self, arrival: Arrival, expected: Expected | None) -> None:
         """A webhook that arrived."""
-        bar = f"{_MARGIN}│ "
+        bar = f"{_MARGIN}{'|' if self._console.options.ascii_only else '│'} "
         verdict = ("  signature verified", "green") if not arrival.problem else (f"  {arrival.problem}", "bold red")
         self._line((bar, "magenta"), (arrival.event, "bold magenta"), verdict, (_took(expected), "dim"))
         if arrival.message is not None:
