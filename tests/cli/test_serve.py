@@ -127,7 +127,9 @@ def test_a_setting_that_nobody_knows_is_warned_of(hookline: Hookline) -> None:
 
 def test_a_file_that_is_no_database_stops_the_start_and_is_left_as_it_is(hookline: Hookline) -> None:
     content = spoilt.garbage(hookline.database)
-    assert "not a database" in hookline("serve", HOOKLINE_LISTEN=ANY_PORT).refusal()
+    sentences = hookline("serve", HOOKLINE_LISTEN=ANY_PORT).refusal()
+    assert "not a database" in sentences
+    assert "hookline doctor" in sentences
     assert hookline.database.read_bytes() == content
 
 

@@ -1,15 +1,18 @@
 """The commands, put together; and how a failure ends: with a sentence on stderr and exit code 1."""
 
 import sys
-from typing import Annotated
+from typing import Annotated, Final, NoReturn
 
 import typer
 
 from hookline import __version__
 from hookline.cli import demo, doctor, keys, serve, store, trigger
 from hookline.cli.failed import Failed
-from hookline.errors import HooklineError
+from hookline.errors import HooklineError, Unavailable
 from hookline.settings import WrongSetting
+
+#: What is said to a program that asked the API -> what is said to people.
+_HERE: Final = {Unavailable("").hint: "Nothing was changed. `hookline doctor` tells more."}
 
 app = typer.Typer(
     name="hookline",
@@ -48,12 +51,14 @@ def main() -> None:
     try:
         app()
     except (Failed, HooklineError, WrongSetting) as refusal:
-        typer.echo(str(refusal), err=True)
-        hint = getattr(refusal, "hint", "")
-        if hint:
-            typer.echo(hint, err=True)
-        sys.exit(1)
+        _fail(str(refusal), getattr(refusal, "hint", ""))
     except OSError as problem:
         where = "" if problem.filename is None else f"{problem.filename}: "
-        typer.echo(f"{where}{problem.strerror or problem}.", err=True)
-        sys.exit(1)
+        _fail(f"{where}{problem.strerror or problem}.")
+
+
+def _fail(message: str, hint: str = "") -> NoReturn:
+    typer.echo(message, err=True)
+    if hint:
+        typer.echo(_HERE.get(hint, hint), err=True)
+    sys.exit(1)
