@@ -10,7 +10,9 @@ from hookline.domain.events import EventKind
 from hookline.domain.ids import DeliveryId, EventId, MeetingId, WebhookId
 
 ATTEMPT_COLUMNS: Final = "number, started_at, duration_us, status, error, response_headers, response_body"
-CUT_SHORT: Final = "The process that held this attempt ended before it could record whether it was sent and what came of it."
+CUT_SHORT: Final = (
+    "The process that held this attempt ended before it could record whether it was sent, and what came of it."
+)
 
 _MICROSECONDS_PER_MS: Final = 1000
 

@@ -5,10 +5,11 @@ savepoint, so a hundred callers pay for one fsync and one caller's refusal undoe
 below SQL (a full disk, a locked file) undoes the whole commit and reaches everybody in it as `Unavailable`.
 """
 
+import os
 import random
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
@@ -70,6 +71,8 @@ class SqliteStore:
             Unavailable: the file cannot be opened, or is no database of ours.
         """
         self._path = path
+        if not read_only:
+            _make_private(path)
         with _as_unavailable(path):
             self._connection = sqlite3.connect(
                 path, timeout=busy_timeout_seconds, isolation_level=None, check_same_thread=False, cached_statements=256
@@ -168,6 +171,12 @@ class SqliteStore:
         self._tx.webhooks.forget_held()
         if self._connection.in_transaction:  # SQLite itself rolls back on some errors
             self._connection.rollback()
+
+
+def _make_private(path: Path) -> None:
+    """Make the file, for its owner only: it holds the secrets of webhooks. SQLite's own files beside it follow suit."""
+    with suppress(OSError):  # which SQLite will say better
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
 def _prepare(connection: sqlite3.Connection, *, read_only: bool) -> None:
