@@ -11,6 +11,7 @@ from hookline.domain.deliveries import LEASE, State
 from hookline.engine import dispatcher, lanes
 from hookline.engine.lanes import CAPACITY, CONCURRENCY
 from hookline.ports.sender import Post
+from hookline.ports.storage import News
 from hookline.services.webhooks import delete_webhook, update_webhook
 from tests.engine.house import House, Street, always, hanging
 from tests.fakes import MONDAY, Reply
@@ -174,6 +175,26 @@ def test_what_waited_in_memory_until_its_lease_was_nearly_over_is_given_back_and
             assert set(await house.states()) == {State.DELIVERED}
             assert set(ids(house).values()) == {1}
             assert {dict(post.headers)["hookline-attempt"] for post in house.posts} == {"1"}
+
+    asyncio.run(scenario())
+
+
+def test_no_attempt_is_begun_that_could_outlast_its_lease(street: Street) -> None:
+    street.replying = hanging
+
+    async def scenario() -> None:
+        async with street.house() as house:
+            await house.new_webhook(timeout_seconds=30)
+            await house.calls(CONCURRENCY + 10)
+            house.clock.set_wall(MONDAY + LEASE - timedelta(seconds=20))
+            house.sender.answer(Reply())
+            await house.idle()
+            assert len(house.sender.hanging) == 10  # under leases that began just now
+            house.clock.set_wall(MONDAY + LEASE + timedelta(seconds=1))
+            house.engine.committed(News(owed=True))  # somebody looks for what is due
+            await house.idle()
+            assert set(ids(house).values()) == {1}
+            house.sender.answer(Reply())
 
     asyncio.run(scenario())
 
