@@ -62,7 +62,7 @@ def welcome_page(document: Document) -> str:
                 tag("li", link("openapi.json", "OpenAPI 3.1"), ": the same for programs"),
                 tag("li", link("healthz", "Health"), " and ", link("readyz", "readiness")),
             ),
-            code_block(f'curl {url}/v3/webhooks -H "api-key: $HOOKLINE_KEY"', "A first request"),
+            code_block(f'curl {url}/v3/webhooks -H "api-key: $HOOKLINE_API_KEY"', "A first request"),
             class_="welcome",
         ),
     )
@@ -157,7 +157,7 @@ def _keys(document: Document) -> Html:
                     class_="fields",
                 ),
             ),
-            code_block(f'curl {url}/v3/events \\\n  -H "api-key: $HOOKLINE_KEY"', "Request"),
+            code_block(f'curl {url}/v3/events \\\n  -H "api-key: $HOOKLINE_API_KEY"', "Request"),
             class_="columns",
         ),
         id="keys",
@@ -315,7 +315,7 @@ def _curl(document: Document, method: str, path: str, operation: Operation) -> H
     verb = "" if method == "get" else f"-X {method.upper()} "
     lines = [join(f"curl {verb}{shlex.quote(url)}")]
     if path.startswith("/v3/"):
-        lines.append(join('-H "api-key: $HOOKLINE_KEY"'))
+        lines.append(join('-H "api-key: $HOOKLINE_API_KEY"'))
     if "requestBody" in operation:
         body = json.dumps(
             operation["requestBody"]["content"]["application/json"]["example"], indent=2, ensure_ascii=False
