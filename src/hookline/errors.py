@@ -80,10 +80,11 @@ class Invalid(HooklineError):
 
 
 class MissingField(Invalid):
-    """A needed field is absent."""
+    """A needed field is absent; or several are, and the first is in the message."""
 
-    def __init__(self, field: str) -> None:
-        super().__init__(f"{field}: is needed.", code="missing_parameter", fields=[FieldError(field, "is needed.")])
+    def __init__(self, field: str, *more: str) -> None:
+        fields = [FieldError(each, "is needed.") for each in (field, *more)]
+        super().__init__(f"{field}: is needed.", code="missing_parameter", fields=fields)
 
 
 class Unauthorized(HooklineError):

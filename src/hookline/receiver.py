@@ -23,7 +23,7 @@ from typing import Any, Final, NoReturn, Protocol, TypeVar, get_args, get_origin
 
 from hookline.domain.events import PAYLOADS, CallPayload, EventKind, MeetingPayload, Payload
 from hookline.domain.instants import parse_instant
-from hookline.domain.signatures import Signer
+from hookline.domain.signatures import Signer, sign
 from hookline.errors import Invalid
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "OutsideTolerance",
     "Receiver",
     "VerificationError",
+    "sign",
 ]
 
 _TOLERANCE_SECONDS: Final = 300

@@ -94,7 +94,7 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
         try:
             return parse(given[name].strip())
         except HooklineError as refusal:
-            raise WrongSetting(f"{name}: {refusal.message}") from None
+            raise WrongSetting(f"{name}: {refusal.fields[0].message if refusal.fields else refusal.message}") from None
         except ValueError as problem:
             raise WrongSetting(f"{name}: {problem}") from None
 
@@ -117,8 +117,10 @@ def _from_file(path: str | None) -> dict[str, str]:
         return {}
     try:
         values = tomllib.loads(Path(path).read_text("utf-8"))
-    except (OSError, ValueError) as problem:
-        raise WrongSetting(f"{CONFIG}: cannot read {path}: {problem}.") from None
+    except OSError as problem:
+        raise WrongSetting(f"{CONFIG}: cannot read {path}: {problem.strerror}.") from None
+    except ValueError as problem:
+        raise WrongSetting(f"{CONFIG}: cannot read {path}: it is no TOML: {problem}.") from None
     for name, value in values.items():
         if not isinstance(value, str | int) or isinstance(value, bool):
             raise WrongSetting(f"{name}: expected text or a whole number in {path}.")

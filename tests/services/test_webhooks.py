@@ -235,6 +235,13 @@ def test_without_an_overlap_the_old_secret_is_gone_at_once(store: SqliteStore) -
     assert [secret.value for secret in webhook_now(store, made).secrets] == [new]
 
 
+def test_a_rotation_without_overlap_ends_every_earlier_secret(store: SqliteStore, clock: ManualClock) -> None:
+    made = new_webhook(store)
+    store.write(rotate_secret, made.id, DAY)
+    new = store.write(rotate_secret, made.id, timedelta())
+    assert webhook_now(store, made).secrets_at(clock.now()) == (new,)
+
+
 def test_secrets_that_are_rotated_again_keep_their_own_ends(store: SqliteStore, clock: ManualClock) -> None:
     made = new_webhook(store)
     first = made.secrets[0].value

@@ -60,7 +60,7 @@ class Api:
         self._database = database
         self._access = access
         self._limits = limits
-        self._table = Table(ROUTES)
+        self._table = Table(ROUTES, BASE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

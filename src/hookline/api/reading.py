@@ -3,8 +3,8 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, is_dataclass
 from dataclasses import fields as fields_of
-from dataclasses import is_dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
@@ -48,6 +48,7 @@ def read_json(body: bytes, shape: type[T]) -> T:
     Raises:
         Invalid: not JSON, not UTF-8, not an object; a wrong type, an absent or an unknown key, by name.
     """
+    value: Any = {}
     try:
         value = _decoded(body, shape)
         if not isinstance(value, dict):
@@ -58,7 +59,7 @@ def read_json(body: bytes, shape: type[T]) -> T:
             _refuse_unknown(value, shape)
         return msgspec.convert(value, shape)
     except msgspec.ValidationError as problem:
-        raise _refusal(problem, shape) from None
+        raise _refusal(problem, shape, value) from None
     except RecursionError:
         raise Invalid("The body is nested too deeply.", code="bad_request") from None
 
@@ -145,12 +146,13 @@ def _item_shape(shape: Any) -> Any:
     return next((item for option in get_args(shape) if (item := _item_shape(option)) is not None), None)
 
 
-def _refusal(problem: msgspec.ValidationError, shape: Any) -> Invalid:
+def _refusal(problem: msgspec.ValidationError, shape: Any, value: Any) -> Invalid:
     match = _WRONG.fullmatch(str(problem))
     what, path = (match["what"], match["path"] or "$") if match else (str(problem), "$")
     field = path.removeprefix("$").removeprefix(".")
     if missing := _MISSING.search(what):
-        return MissingField(f"{field}.{missing[1]}" if field else missing[1])
+        absent = [f"{field}.{missing[1]}"] if field else [name for name in _required(shape) if name not in value]
+        return MissingField(*absent)
     if expected := _EXPECTED.search(what):
         wanted, got = (_in_words(words) for words in expected.groups())
         return Invalid.field(field, f"expected {wanted}, got {got}.")
@@ -160,6 +162,15 @@ def _refusal(problem: msgspec.ValidationError, shape: Any) -> Invalid:
         return Invalid.field(field, f"expected one of {choices}, got {got[:_MOST_SHOWN]!r}.")
     code = "out_of_range" if "out of range" in what else "invalid_parameter"
     return Invalid.field(field or "body", f"{what[:1].lower()}{what[1:]}.", code=code)
+
+
+@cache
+def _required(shape: Any) -> tuple[str, ...]:
+    """The keys that a body of this shape must have."""
+    if is_dataclass(shape):
+        absent = (each.default is MISSING and each.default_factory is MISSING for each in fields_of(shape))
+        return tuple(each.name for each, needed in zip(fields_of(shape), absent, strict=True) if needed)
+    return tuple(each.name for each in msgspec.structs.fields(shape) if each.required)
 
 
 def _choices(shape: Any, field: str) -> list[str]:

@@ -11,7 +11,9 @@ _PARAMETER = "{}"
 class Table:
     """Routes by path and method. A fixed part of a path wins over a parameter."""
 
-    def __init__(self, routes: Iterable[Route]) -> None:
+    def __init__(self, routes: Iterable[Route], base: str = "") -> None:
+        """`base` is what stands before every path, for those who are told that there is nothing."""
+        self._base = base
         self._routes: dict[tuple[str, ...], dict[str, Route]] = {}
         for route in routes:
             shape = tuple(_PARAMETER if part.startswith("{") else part for part in route.path.split("/"))
@@ -27,7 +29,7 @@ class Table:
         parts = path.split("/")
         methods = self._routes.get(tuple(parts)) or self._with_parameter(parts)
         if methods is None:
-            raise NotFound(f"There is nothing at {path[:80]!r}.")
+            raise NotFound(f"There is nothing at {(self._base + path)[:80]!r}.")
         route = methods.get(method)
         if route is None:
             raise MethodNotAllowed(f"{method} Method is not allowed on this path", allowed=sorted(methods))

@@ -42,17 +42,18 @@ _STOPPING_SECONDS: Final = 10
 NEXT_STEPS: Final = """
 What to try next:
 
-1  Start a server. It keeps everything in ./hookline.db:
+1  Start a server that may send to this machine. It keeps all in ./hookline.db:
 
    export HOOKLINE_API_KEY={key}
+   export HOOKLINE_ALLOW_NETWORKS=127.0.0.0/8
    {hookline} serve
 
-2  In another terminal, after the same export, say where webhooks go:
+2  In another terminal, after the same exports, say where webhooks go:
 
    curl http://127.0.0.1:8000/v3/webhooks -H "api-key: $HOOKLINE_API_KEY" \\
-     -d '{{"url": "https://example.com/hooks", "events": ["meetingBooked"]}}'
+     -d '{{"url": "http://127.0.0.1:9000/hook", "events": ["meetingBooked"]}}'
 
-3  Send the sample of an event there, and see what that receiver answers:
+3  Send the sample of an event there. While nobody listens, it says so:
 
    {hookline} trigger meetingBooked
 

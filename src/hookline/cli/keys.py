@@ -27,7 +27,10 @@ def create(
     json: Json = False,
 ) -> None:
     """Make a key. It is shown this once."""
-    with bootstrap.open_store(load_settings(os.environ)) as store:
+    settings = load_settings(os.environ)
+    if not settings.database.exists():
+        typer.echo(f"There was no database at {settings.database}; it is made now, and the key is for it.", err=True)
+    with bootstrap.open_store(settings) as store:
         key = store.write(keys.create_key, name, scope)
     typer.echo(msgspec.json.encode({"key": key, "name": name.strip(), "scope": scope}) if json else key)
 

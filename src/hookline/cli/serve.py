@@ -29,9 +29,13 @@ EPILOG: Final = "\n\n".join(
 )
 
 
+LOG_LINE: Final = "%(asctime)s %(levelname)s %(message)s"
+LOG_TIME: Final = "%Y-%m-%dT%H:%M:%S%z"
+
+
 def serve() -> None:
     """Serve the API, fire timers and deliver webhooks, all in one process, until SIGTERM."""
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=LOG_LINE, datefmt=LOG_TIME)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     settings = load_settings(os.environ)
     for name in strangers(os.environ):
@@ -43,6 +47,7 @@ def serve() -> None:
         sys.stdout.flush()
 
     uvloop.run(bootstrap.serve(settings, ready))
+    typer.echo("Stopped. What is still owed goes on at the next start.")
 
 
 def _show_first_key(settings: Settings) -> None:

@@ -142,10 +142,7 @@ async def _to_all(settings: Settings, key: str, event: EventKind, *, as_json: bo
     webhooks = ask(base, key, "GET", "/v3/webhooks?sort=asc").fine()["webhooks"]
     wanting = [each for each in webhooks if each["isActive"] and event in each["events"]]
     if not wanting:
-        raise Failed(
-            f"No active webhook wants {event}.",
-            hint="Make one with POST /v3/webhooks, or send it somewhere with --to URL.",
-        )
+        raise _nobody_wants(event, webhooks)
     owed = [
         (each, ask(base, key, "POST", f"/v3/webhooks/{each['id']}/test", {"event": event}).fine()["deliveryId"])
         for each in wanting
@@ -158,6 +155,19 @@ async def _to_all(settings: Settings, key: str, event: EventKind, *, as_json: bo
     if as_json:
         _print_json({"event": event, "outcomes": outcomes})
     return all(outcome.delivered for outcome in outcomes)
+
+
+def _nobody_wants(event: EventKind, webhooks: list[dict[str, Any]]) -> Failed:
+    """Why there is nobody to send to, and what to do: enable the one that is disabled, or make one."""
+    disabled = [str(each["id"]) for each in webhooks if event in each["events"]]
+    if not disabled:
+        hint = "Make one with POST /v3/webhooks, or send it somewhere with --to URL."
+        return Failed(f"No active webhook wants {event}.", hint=hint)
+    which = (
+        f"webhook {disabled[0]} does, and is" if len(disabled) == 1 else f"webhooks {', '.join(disabled)} do, and are"
+    )
+    hint = f'`disabledReason` of GET /v3/webhooks/{disabled[0]} says why; a PUT there with {{"isActive": true}} enables it.'
+    return Failed(f"No active webhook wants {event}; {which} disabled.", hint=hint)
 
 
 async def _outcomes(base: str, key: str, owed: list[tuple[dict[str, Any], str]]) -> AsyncIterator[Outcome]:

@@ -126,6 +126,9 @@ def list_webhooks(tx: Transaction) -> Sequence[Webhook]:
 def rotate_secret(tx: Transaction, webhook_id: int, overlap: timedelta) -> str:
     """Sign with a new secret from now on, and with the present one as well for `overlap`. Returns the new one.
 
+    Secrets that an earlier rotation left go on until their own time; without any overlap all of them end now, since one
+    of them may be what leaked.
+
     Raises:
         NotFound: no such webhook.
     """
@@ -135,7 +138,7 @@ def rotate_secret(tx: Transaction, webhook_id: int, overlap: timedelta) -> str:
     still_valid = [
         secret
         for secret in (replace(current, expires_at=tx.now + overlap), *earlier)
-        if secret.expires_at is not None and tx.now < secret.expires_at
+        if overlap and secret.expires_at is not None and tx.now < secret.expires_at
     ]
     tx.webhooks.save(replace(webhook, secrets=(fresh, *still_valid), modified_at=tx.now))
     return fresh.value

@@ -19,7 +19,7 @@ from hookline.errors import Invalid, Unavailable
 _STEP_PAGES: Final = 1024
 #: An instant until which a delivery is leased counts too: once it is over, the delivery is owed again.
 OWED: Final = "SELECT COUNT(*), MIN(due_at) FROM delivery"
-DEAD: Final = "SELECT COUNT(*) FROM settled_delivery WHERE status = 'dead'"
+DEAD: Final = "SELECT COUNT(*) FROM settled_delivery WHERE status = 'dead' AND webhook_id IN (SELECT id FROM webhook)"
 NEWEST_EVENT: Final = "SELECT MAX(created_at) FROM event WHERE position = (SELECT MAX(position) FROM event)"
 DISABLED: Final = "SELECT id, disabled_reason FROM webhook WHERE NOT is_active ORDER BY id"
 #: Any question makes a transaction see one state of the file from then on.
