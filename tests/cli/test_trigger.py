@@ -127,6 +127,20 @@ def test_every_webhook_that_wants_the_event_gets_it_and_each_outcome_is_told(tmp
     asyncio.run(scenario())
 
 
+def test_a_disabled_webhook_that_would_want_the_event_is_named(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with Server.running(tmp_path) as server, Api.to(server) as api:
+            hookline = Hookline.beside(server)
+            for number in (1, 2):
+                made = await api.post("/v3/webhooks", {"url": f"http://{NOBODY}/", "events": ["meetingBooked"]})
+                (await api.ask("PUT", f"/v3/webhooks/{made['id']}", {"isActive": False})).of(204)
+                refusal = (await asyncio.to_thread(hookline, "trigger", "meetingBooked")).refusal()
+                assert ("disabled webhook 1 does." if number == 1 else "disabled webhooks 1, 2 do.") in refusal
+                assert "isActive" in refusal
+
+    asyncio.run(scenario())
+
+
 def test_an_event_that_nobody_wants_and_a_key_that_nobody_knows_are_failures(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with Server.running(tmp_path) as server:

@@ -163,11 +163,9 @@ def _nobody_wants(event: EventKind, webhooks: list[dict[str, Any]]) -> Failed:
     if not disabled:
         hint = "Make one with POST /v3/webhooks, or send it somewhere with --to URL."
         return Failed(f"No active webhook wants {event}.", hint=hint)
-    which = (
-        f"webhook {disabled[0]} does, and is" if len(disabled) == 1 else f"webhooks {', '.join(disabled)} do, and are"
-    )
-    hint = f'`disabledReason` of GET /v3/webhooks/{disabled[0]} says why; a PUT there with {{"isActive": true}} enables it.'
-    return Failed(f"No active webhook wants {event}; {which} disabled.", hint=hint)
+    which = f"webhook {disabled[0]} does" if len(disabled) == 1 else f"webhooks {', '.join(disabled)} do"
+    hint = f'GET /v3/webhooks/{disabled[0]} says why, as `disabledReason`; PUT {{"isActive": true}} there to enable it.'
+    return Failed(f"No active webhook wants {event}; disabled {which}.", hint=hint)
 
 
 async def _outcomes(base: str, key: str, owed: list[tuple[dict[str, Any], str]]) -> AsyncIterator[Outcome]:
