@@ -22,7 +22,7 @@ from hookline.cli.failed import Failed
 from hookline.cli.screen import Expected, Screen, filled
 from hookline.cli.subscriber import Subscriber, listening
 from tests.acceptance.serving import API_KEY, Server
-from tests.cli.commands import Hookline, is_alive, is_listening
+from tests.cli.commands import NOBODY, Hookline, is_alive, is_listening
 
 ARRIVALS = [
     "meetingBooked",
@@ -152,18 +152,21 @@ def test_a_server_that_cannot_start_ends_it_with_a_sentence(hookline: Hookline) 
 @pytest.mark.slow
 def test_what_to_try_next_are_commands_that_work(tmp_path: Path) -> None:
     steps = NEXT_STEPS.format(hookline="hookline", key=API_KEY).replace("\\\n", "")
-    export, serve, curl, trigger = (shlex.split(line) for line in steps.splitlines() if line.startswith("   "))
+    export, allow, serve, curl, trigger = (shlex.split(line) for line in steps.splitlines() if line.startswith("   "))
     assert export == ["export", f"HOOKLINE_API_KEY={API_KEY}"]
+    assert allow == ["export", "HOOKLINE_ALLOW_NETWORKS=127.0.0.0/8"]
     assert serve == ["hookline", "serve"]
 
     async def scenario() -> None:
         async with Server.running(tmp_path) as server:
             url = f"http://127.0.0.1:{server.port}"
             assert curl[:2] == ["curl", "http://127.0.0.1:8000/v3/webhooks"]
-            wanted = json.loads(curl[curl.index("-d") + 1]) | {"url": "http://127.0.0.1:1/hooks"}  # nobody, and near
+            wanted = json.loads(curl[curl.index("-d") + 1])
+            assert wanted["url"] == "http://127.0.0.1:9000/hook"
+            wanted["url"] = f"http://{NOBODY}/hook"  # as near, and surely nobody
             assert ask(url, API_KEY, "POST", "/v3/webhooks", wanted).fine()["id"] == 1
             told = Hookline.beside(server)(*trigger[1:])
-            assert told.out.startswith("FAILED  webhook 1  http://127.0.0.1:1/hooks"), told
+            assert told.out.startswith(f"FAILED  webhook 1  http://{NOBODY}/hook"), told
 
     asyncio.run(scenario())
 
