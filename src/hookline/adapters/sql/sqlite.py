@@ -174,9 +174,13 @@ class SqliteStore:
 
 
 def _make_private(path: Path) -> None:
-    """Make the file, for its owner only: it holds the secrets of webhooks. SQLite's own files beside it follow suit."""
-    with suppress(OSError):  # which SQLite will say better
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    """Make the file, for its owner only: it holds the secrets of webhooks. SQLite's own files beside it follow suit.
+
+    Only a file that is not there is touched: to close one that exists would give up every lock that this process holds
+    on it (https://sqlite.org/howtocorrupt.html, 2.2), and another process could then take the log away under us.
+    """
+    with suppress(OSError):  # it exists; or it cannot be made, which SQLite will say better
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def _prepare(connection: sqlite3.Connection, *, read_only: bool) -> None:
