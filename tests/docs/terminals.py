@@ -2,7 +2,7 @@
 
 A block of kind `sh` with the title "terminal 2" is typed into that terminal; `^C` is Ctrl-C. A block of kind `text`
 with that title is what must then appear there; names of things, instants and durations may be others. Any other block
-with a title is a file that is there from the start.
+with a title is a file, written when it is read.
 """
 
 import os
@@ -37,7 +37,7 @@ _WILD: Final = (
     (re.compile(r"(evt|mtg|call|dlv)_[0-9a-z]{26}"), r"\1_[0-9a-z]{26}"),
     (re.compile(r"whsec_[0-9A-Za-z+/=]+"), "whsec_[0-9A-Za-z+/=]+"),
     (re.compile(r"20\d\d\\-\d\d\\-\d\dT\d\d:\d\d:\d\d\\.\d{3}Z"), r"20[-\\d]{8}T[:\\d]{8}\\.\\d{3}Z"),
-    (re.compile(r'"durationMs":\d+\\.\d+'), r'"durationMs":[\\d.]+'),
+    (re.compile(r'"durationMs":(\\ )?\d+\\.\d+'), r'"durationMs": ?[\\d.]+'),
     (re.compile(r"(\\ )+\d+\\ ms"), r" +\\d+\\ ms"),
 )
 
@@ -88,8 +88,13 @@ class Terminal:
         self.shows("At your 0th service", again="")
 
     def type(self, code: str) -> None:
-        """Type something, and Enter; or Ctrl-C."""
-        os.write(self._ours, b"\x03" if code.strip() == "^C" else code.encode().rstrip(b"\n") + b"\n")
+        """Type something, and Enter; or Ctrl-C, and wait until what ran there is gone."""
+        if code.strip() == "^C":
+            os.write(self._ours, b"\x03")
+            self.type("echo Gone, says $((0))")
+            self.shows("Gone, says 0", again="")
+        else:
+            os.write(self._ours, code.encode().rstrip(b"\n") + b"\n")
 
     def shows(self, pattern: str, *, again: str) -> str:
         """Wait until something appears after all that was waited for before; meanwhile type `again` now and then."""
@@ -134,16 +139,15 @@ def follow(text: str, folder: Path) -> None:
             "make serve": ".venv/bin/hookline serve",
         }
     blocks = [block for block in pages.blocks(_with(here, text)) if block.title]
-    for block in blocks:
-        if block.kind not in ("sh", "text"):
-            (folder / block.title).write_text(block.code, "utf-8")
     environment = _prepared(folder) | {"HOOKLINE_LISTEN": f"127.0.0.1:{server}"}
     terminals: dict[str, Terminal] = {}
     names: dict[str, str] = {}
     typed = ""
     with ExitStack() as stack:
         for block in blocks:
-            if block.kind in ("sh", "text") and block.title not in terminals:
+            if block.kind not in ("sh", "text"):
+                (folder / block.title).write_text(block.code, "utf-8")
+            elif block.title not in terminals:
                 terminals[block.title] = Terminal(folder, environment)
                 stack.callback(terminals[block.title].close)
             if block.kind == "sh":
