@@ -15,7 +15,8 @@ from hookline.domain.networks import AllowedNetworks
 from hookline.errors import HooklineError
 
 CONFIG: Final = "HOOKLINE_CONFIG"
-MIN_KEY: Final = 8
+#: A key that is shorter could be guessed; the server says so when it starts.
+SAFE_KEY: Final = 16
 _MOST_DIGITS: Final = 9
 _SQLITE: Final = "sqlite:///"
 
@@ -77,6 +78,11 @@ ALL: Final = (
         default="30",
         meaning="Events, deliveries and attempts older than this many days are removed.",
     ),
+    Setting(
+        name="HOOKLINE_SMTP_URL",
+        default="",
+        meaning="Where mail goes out, smtp://user:pass@host:587; this version checks it and sends none.",
+    ),
 )
 _DEFAULTS: Final = {setting.name: setting.default for setting in ALL}
 
@@ -99,6 +105,7 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
             raise WrongSetting(f"{name}: {problem}") from None
 
     host, port = read("HOOKLINE_LISTEN", _listen)
+    read("HOOKLINE_SMTP_URL", _smtp)
     own_url = f"http://{given['HOOKLINE_LISTEN'].strip()}"
     return Settings(
         database=read("HOOKLINE_DATABASE", _database),
@@ -165,9 +172,17 @@ def _url(text: str) -> str:
 
 
 def _key(text: str) -> str | None:
-    if text and (len(text) < MIN_KEY or not text.isascii() or not text.isprintable() or " " in text):
-        raise ValueError(f"expected at least {MIN_KEY} visible ASCII characters.")
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError("expected visible ASCII characters.")
     return text or None
+
+
+def _smtp(text: str) -> None:
+    parts = urlsplit(text)
+    if text and (parts.scheme not in ("smtp", "smtps") or not parts.hostname):
+        raise ValueError(
+            "expected smtp://HOST:PORT or smtps://HOST:PORT, with USER:PASSWORD@ before the host if needed."
+        )
 
 
 def _networks(text: str) -> AllowedNetworks:

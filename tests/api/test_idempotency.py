@@ -65,6 +65,12 @@ def test_the_key_of_another_request_is_refused(door: Door, path: str, body: Any)
     assert door.kept() == before
 
 
+def test_that_a_key_was_used_is_said_before_what_is_wrong_with_the_body(door: Door) -> None:
+    door.post("/v3/calls", CALL, headers=KEY)
+    for body in ({}, {**CALL, "phone_line": "nobody"}, b"no JSON"):
+        assert door.ask("POST", "/v3/calls", body, headers=KEY).status_code == 422
+
+
 def test_other_white_space_is_another_body(door: Door) -> None:
     door.post(
         "/v3/meetings/mtg_1/cancel".replace("mtg_1", door.post("/v3/meetings", MEETING)["id"]), b"{}", headers=KEY

@@ -18,7 +18,7 @@ from hookline.engine import lanes, scheduler
 from hookline.ports.sender import MAX_ANSWER_BYTES
 from hookline.receiver import Receiver
 from hookline.services.idempotency import REMEMBERED_FOR
-from hookline.settings import MIN_KEY
+from hookline.settings import SAFE_KEY
 from tests.docs import pages
 
 
@@ -55,7 +55,7 @@ FIGURES: Final = {
         f"Bodies may have up to {app.MAX_BODY // KIB**2} MiB",
     ),
     "reference/errors.md": (f"({app.MAX_BODY:,} bytes)",),
-    "reference/settings.md": (f"at least {MIN_KEY} visible",),
+    "reference/settings.md": (f"fewer than {SAFE_KEY} is a warning",),
     "reference/receiver.md": (f"tolerance_seconds={default(Receiver, 'tolerance_seconds')}",),
     "explanation/architecture.md": (
         f"up to {GROUP}, inside one commit",

@@ -127,8 +127,8 @@ def test_410_to_one_that_was_disabled_by_hand_keeps_the_first_reason(store: Sqli
 def test_a_host_that_does_not_answer_is_left_alone_for_ten_minutes_by_every_webhook_with_that_policy(
     store: SqliteStore, clock: ManualClock
 ) -> None:
-    same_host = new_webhook(store, "https://receiver.example:8443/b", retry_policy=BREVO)
-    elsewhere = new_webhook(store, "https://elsewhere.example/", retry_policy=BREVO)
+    same_host = new_webhook(store, "https://receiver.example:443/b", retry_policy=BREVO)
+    elsewhere = new_webhook(store, "https://receiver.example:8443/", retry_policy=BREVO)
     standard = new_webhook(store, "https://receiver.example/c")
     silent = one_claim_of(store, new_webhook(store, "https://receiver.example/a", retry_policy=BREVO).id)
     settle(store, unanswered(silent))

@@ -16,6 +16,7 @@ from hookline.services.calls import report_call
 from hookline.services.deliveries import read_delivery
 from hookline.services.webhooks import (
     BY_HAND,
+    MAX_SECRETS,
     Limits,
     create_webhook,
     delete_webhook,
@@ -240,6 +241,12 @@ def test_a_rotation_without_overlap_ends_every_earlier_secret(store: SqliteStore
     store.write(rotate_secret, made.id, DAY)
     new = store.write(rotate_secret, made.id, timedelta())
     assert webhook_now(store, made).secrets_at(clock.now()) == (new,)
+
+
+def test_no_more_than_ten_secrets_sign_at_the_same_time(store: SqliteStore, clock: ManualClock) -> None:
+    made = new_webhook(store)
+    newest = [store.write(rotate_secret, made.id, DAY) for _ in range(MAX_SECRETS + 2)][::-1]
+    assert webhook_now(store, made).secrets_at(clock.now()) == tuple(newest[:MAX_SECRETS])
 
 
 def test_secrets_that_are_rotated_again_keep_their_own_ends(store: SqliteStore, clock: ManualClock) -> None:

@@ -11,7 +11,7 @@ import msgspec
 from hookline.api import calls, deliveries, meetings, webhooks
 from hookline.api.access import Access
 from hookline.api.reading import Query
-from hookline.api.routes import Asked, Route
+from hookline.api.routes import Asked, Reply, Route, Work
 from hookline.api.table import Table
 from hookline.domain.keys import ApiKey
 from hookline.errors import (
@@ -94,9 +94,14 @@ class Api:
     async def _done(
         self, route: Route, asked: Asked, key: ApiKey, idempotency_key: bytes | None, scope: Scope
     ) -> "_Raw":
-        work = route.handler(asked)
-        if route.path != "/webhooks" or route.method != "GET":  # Brevo's clients send it parameters of their own
-            asked.query.refuse_rest()
+        try:
+            work = route.handler(asked)
+            if route.path != "/webhooks" or route.method != "GET":  # Brevo's clients send it parameters of their own
+                asked.query.refuse_rest()
+        except Invalid as refusal:
+            if idempotency_key is None:
+                raise
+            work = _refusing(refusal)  # in its turn: that the key was used for something else is said first
 
         def run(tx: Transaction) -> tuple[int, bytes]:
             reply = work(tx)
@@ -112,6 +117,13 @@ class Api:
                 once, key.id, _idempotency_key(idempotency_key), hashlib.sha256(request).hexdigest(), run
             )
         )
+
+
+def _refusing(refusal: Invalid) -> Work:
+    def work(_: Transaction) -> Reply:
+        raise refusal
+
+    return work
 
 
 class _Raw:

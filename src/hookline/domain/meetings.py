@@ -115,8 +115,11 @@ def start_useful_until(details: MeetingDetails) -> datetime:
 
 
 def require_order(start_at: datetime, end_at: datetime) -> None:
-    """Refuse a meeting that ends before it starts; one without length is fine, as in the page's sample."""
-    if end_at < start_at:
+    """Refuse a meeting that ends before it starts, as events say it: to the millisecond.
+
+    One without length is fine, as in the page's sample.
+    """
+    if wire_form(end_at) < wire_form(start_at):
         raise Invalid.field(
             "meeting_end_timestamp",
             f"expected an end not before the start ({wire_form(start_at)}), got {wire_form(end_at)}.",

@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Collection, Sequence
 from contextlib import suppress
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from hookline.domain.deliveries import LEASE, Attempt, Claim, Outcome, Verdict
@@ -18,7 +18,7 @@ from hookline.engine.lanes import CONCURRENCY, Lane, Lanes
 from hookline.engine.requests import RequestMaker
 from hookline.errors import Unavailable
 from hookline.ports.clock import Clock
-from hookline.ports.sender import Sender
+from hookline.ports.sender import Answer, Sender
 from hookline.ports.storage import Database, News, Transaction
 from hookline.services import deliveries
 
@@ -28,6 +28,8 @@ BATCH: Final = 256
 _STORE_REST: Final = timedelta(seconds=1)
 #: What must be left of a lease beyond the time limit when an attempt begins.
 _LEASE_SLACK: Final = timedelta(seconds=5)
+
+OUR_MISTAKE: Final = "Hookline itself failed while it made this attempt; its log says more."
 
 _log = logging.getLogger("hookline.deliveries")
 
@@ -128,9 +130,7 @@ class Dispatcher:
         if now + timedelta(seconds=claim.webhook.timeout_seconds) + _LEASE_SLACK > claim.lease_until:
             self._unsent.append(claim)
         else:
-            if lane.maker is None or not lane.maker.is_current(claim.webhook, now):
-                lane.maker = RequestMaker(claim.webhook, now)
-            answer = await self._sender.send(lane.maker.request(claim, now))
+            answer = await self._answer(lane, claim, now)
             self._outcomes.append(
                 Outcome(
                     claim=claim,
@@ -145,6 +145,16 @@ class Dispatcher:
                     ),
                 )
             )
+
+    async def _answer(self, lane: Lane, claim: Claim, now: datetime) -> Answer:
+        """What came of the POST. A mistake of ours is an outcome too: the claim must not hang until its lease ends."""
+        try:
+            if lane.maker is None or not lane.maker.is_current(claim.webhook, now):
+                lane.maker = RequestMaker(claim.webhook, now)
+            return await self._sender.send(lane.maker.request(claim, now))
+        except Exception:  # noqa: BLE001  whatever it is, it is told
+            _log.exception("attempt.failed_here delivery=%s", claim.delivery_id)
+            return Answer(status=None, error=OUR_MISTAKE, headers=(), body=b"", started_at=now, duration_ms=0)
 
     async def _settle_all(self) -> None:
         """Settle until nothing is left. A store that cannot answer is asked again: outcomes are not thrown away."""

@@ -139,7 +139,12 @@ def _rest_host(tx: Transaction, silent: Webhook) -> None:
         [
             webhook.id
             for webhook in tx.webhooks.all()
-            if webhook.retry_policy.rest_seconds and webhook.target.host == silent.target.host
+            if webhook.retry_policy.rest_seconds and _place(webhook) == _place(silent)
         ],
         until,
     )
+
+
+def _place(webhook: Webhook) -> tuple[str, int]:
+    """What answers or does not: several receivers on one machine have ports of their own."""
+    return webhook.target.host, webhook.target.port

@@ -15,6 +15,8 @@ from hookline.errors import Invalid, NotFound
 from hookline.ports.storage import Transaction
 from hookline.services.publishing import make_event, owe
 
+#: Secrets that sign at the same time, the latest first.
+MAX_SECRETS: Final = 10
 BY_HAND: Final = "Disabled by hand."
 
 
@@ -140,7 +142,8 @@ def rotate_secret(tx: Transaction, webhook_id: int, overlap: timedelta) -> str:
         for secret in (replace(current, expires_at=tx.now + overlap), *earlier)
         if overlap and secret.expires_at is not None and tx.now < secret.expires_at
     ]
-    tx.webhooks.save(replace(webhook, secrets=(fresh, *still_valid), modified_at=tx.now))
+    secrets = (fresh, *still_valid)[:MAX_SECRETS]  # each makes the header longer
+    tx.webhooks.save(replace(webhook, secrets=secrets, modified_at=tx.now))
     return fresh.value
 
 
