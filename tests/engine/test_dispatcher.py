@@ -9,6 +9,7 @@ import pytest
 from hookline.domain.backoff import own_policy
 from hookline.domain.deliveries import LEASE, State
 from hookline.engine import dispatcher, lanes
+from hookline.engine.dispatcher import OUR_MISTAKE
 from hookline.engine.lanes import CAPACITY, CONCURRENCY
 from hookline.ports.sender import Post
 from hookline.ports.storage import News
@@ -157,6 +158,22 @@ def test_one_that_hangs_is_cut_off_by_its_time_limit_and_tried_again(street: Str
             [attempt] = delivery.attempts
             assert (attempt.status, attempt.started_at, attempt.duration_ms) == (None, MONDAY, 7000.0)
             assert "7 s" in attempt.error
+
+    asyncio.run(scenario())
+
+
+def test_a_mistake_of_ours_is_an_outcome_that_is_tried_again(street: Street) -> None:
+    def mistaken(_: Post) -> Reply:
+        raise ZeroDivisionError
+
+    street.replying = mistaken
+
+    async def scenario() -> None:
+        async with street.house() as house:
+            await house.new_webhook()
+            await house.calls()
+            delivery = await house.only()
+            assert (delivery.status, [attempt.error for attempt in delivery.attempts]) == (State.PENDING, [OUR_MISTAKE])
 
     asyncio.run(scenario())
 
