@@ -38,6 +38,7 @@ _WILD: Final = (
     (re.compile(r"whsec_[0-9A-Za-z+/=]+"), "whsec_[0-9A-Za-z+/=]+"),
     (re.compile(r"20\d\d\\-\d\d\\-\d\dT\d\d:\d\d:\d\d\\.\d{3}Z"), r"20[-\\d]{8}T[:\\d]{8}\\.\\d{3}Z"),
     (re.compile(r'"durationMs":(\\ )?\d+\\.\d+'), r'"durationMs": ?[\\d.]+'),
+    (re.compile(r"\d\d/Jan/20\d\d\\ [\d:]{8}"), r"\\d\\d/\\w+/20\\d\\d [:\\d]{8}"),
     (re.compile(r"(\\ )+\d+\\ ms"), r" +\\d+\\ ms"),
 )
 
@@ -90,9 +91,11 @@ class Terminal:
     def type(self, code: str) -> None:
         """Type something, and Enter; or Ctrl-C, and wait until what ran there is gone."""
         if code.strip() == "^C":
-            os.write(self._ours, b"\x03")
-            self.type("echo Gone, says $((0))")
-            self.shows("Gone, says 0", again="")
+            stop = "\x03echo Gone, says $((0))"
+            self.type(stop)
+            self.shows(
+                "Gone, says 0", again=stop
+            )  # wsgiref, while it answers, takes Ctrl-C for an error of the program
         else:
             os.write(self._ours, code.encode().rstrip(b"\n") + b"\n")
 

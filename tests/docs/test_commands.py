@@ -15,8 +15,8 @@ README = pages.ROOT / "README.md"
 
 
 @pytest.mark.slow
-def test_the_readme_goes_as_it_says(tmp_path: Path) -> None:
-    follow(README.read_text("utf-8"), tmp_path)
+def test_the_readme_goes_as_it_says_and_the_tutorial_after_it(tmp_path: Path) -> None:
+    follow(README.read_text("utf-8") + pages.page("tutorial/first-webhook.md"), tmp_path)
 
 
 @pytest.mark.slow
