@@ -1,5 +1,7 @@
 """What holds for every page, and for every file of the repository."""
 
+import html
+import json
 import re
 import subprocess
 import tomllib
@@ -11,6 +13,10 @@ from urllib.parse import unquote
 import pytest
 
 from hookline import __version__
+from hookline.api.examples import BODIES
+from hookline.api.openapi import openapi_document
+from hookline.api.reference import reference_page, welcome_page
+from hookline.cli.demo import NEXT_STEPS
 from tests.docs import pages
 
 #: Put together from halves, so that this file does not match itself.
@@ -30,6 +36,15 @@ _NOT_OURS: Final = tuple(
         (r"(?i)\bindex-", r"url\b"),
     )
 )
+
+#: In a body, in any spelling of JSON, YAML or Python.
+_REFUSED: Final = re.compile(
+    r"""\b(?:batched|ordered)["']?\s*[:=]\s*true|\bfilter["']?\s*:\s*(?!null|\{\s*\})\S"""
+    r"""|\brateLimitPerSecond["']?\s*:\s*0*[1-9.]""",
+    re.IGNORECASE,
+)
+#: Not there in this version; only the list of what is not there names them.
+_ABSENT: Final = re.compile(r"\bdashboard|\bhookline listen\b", re.IGNORECASE)
 
 
 def relative_links() -> Iterator[tuple[Path, str]]:
@@ -74,6 +89,35 @@ def test_every_page_has_one_title_and_blocks_of_a_kind(page: Path) -> None:
     text = page.read_text("utf-8")
     assert len(re.findall(r"^# ", pages.prose(text), re.MULTILINE)) == 1
     assert text.count("```") == 2 * len(pages.blocks(text))
+
+
+@pytest.mark.parametrize(
+    "body",
+    ['{"batched": true}', '{"ordered":true}', '{"filter": {"a": 1}}', "{'rateLimitPerSecond': 0.5}", "batched=True"],
+)
+def test_what_the_api_refuses_is_recognised(body: str) -> None:
+    assert _REFUSED.search(body)
+
+
+@pytest.mark.parametrize("page", pages.PAGES, ids=lambda page: page.relative_to(pages.ROOT).as_posix())
+def test_no_page_tells_to_use_what_the_api_refuses(page: Path) -> None:
+    text = page.read_text("utf-8")
+    assert [block.code for block in pages.blocks(text) if _REFUSED.search(block.code)] == []
+    assert _ABSENT.findall(_without_what_is_absent(text)) == []
+
+
+def test_nothing_that_the_program_shows_tells_to_use_what_the_api_refuses() -> None:
+    document = openapi_document("http://127.0.0.1:8000")
+    examples = json.dumps(list(BODIES.values()))
+    for shown in (examples, welcome_page(document), reference_page(document), NEXT_STEPS):
+        text = html.unescape(re.sub(r"<[^>]+>", "", shown))
+        assert _REFUSED.findall(text) == []
+        assert _ABSENT.findall(text) == []
+
+
+def _without_what_is_absent(text: str) -> str:
+    heading = "What is not there yet"
+    return text.replace(pages.section(text, heading), "") if f"## {heading}" in text else text
 
 
 def test_every_library_is_on_its_page_with_a_reason() -> None:
