@@ -30,6 +30,7 @@ from hookline.receiver import (
     BadSignature,
     CallPayload,
     MeetingPayload,
+    Message,
     OutsideTolerance,
     Receiver,
     VerificationError,
@@ -49,7 +50,7 @@ FACTS = {
 }
 
 
-def verify(body: Any, headers: Any, *secrets: str, now: float = NOW, **options: Any) -> receiver_module.Message:
+def verify(body: Any, headers: Any, *secrets: Any, now: float = NOW, **options: Any) -> Message:
     return Receiver(*(secrets or (SECRET,)), now=lambda: now, **options).verify(body, headers)
 
 
@@ -149,14 +150,19 @@ def test_a_single_event_is_not_read_from_a_list() -> None:
 
 def now_signed(sign_with: Callable[[str, datetime, str], str], body: bytes) -> dict[str, str]:
     now = datetime.now(UTC).replace(microsecond=0)  # noqa: TID251  receivers live in real time
-    facts = {**FACTS, "webhook-id": "msg_1", "webhook-timestamp": str(int(now.timestamp()))}
-    return facts | {"webhook-signature": sign_with("msg_1", now, body.decode())}
+    signature = sign_with("msg_1", now, body.decode())
+    return {"webhook-id": "msg_1", "webhook-timestamp": str(int(now.timestamp())), "webhook-signature": signature}
 
 
 @pytest.mark.parametrize("theirs", [standardwebhooks.Webhook, svix.webhooks.Webhook])
-def test_what_other_libraries_sign_verifies_here(theirs: Any) -> None:
-    headers = now_signed(theirs(SECRET).sign, BOOKED)
-    assert Receiver(SECRET).verify(BOOKED, headers).payload == SAMPLES[EventKind.MEETING_BOOKED]
+@pytest.mark.parametrize("kind", EventKind)
+def test_what_other_libraries_sign_verifies_here_with_their_three_headers_alone(theirs: Any, kind: EventKind) -> None:
+    body = canonical_bytes(SAMPLES[kind])
+    message = Receiver(SECRET).verify(body, headers := now_signed(theirs(SECRET).sign, body))
+    assert message.payload == SAMPLES[kind]
+    assert message.event is (kind if kind is EventKind.CALL_FINISHED else None)
+    assert (message.subject, message.sequence, message.attempt, message.is_test) == ("", 0, 1, False)
+    assert message.occurred_at == datetime.fromtimestamp(int(headers["webhook-timestamp"]), UTC)
 
 
 @pytest.mark.parametrize("theirs", [standardwebhooks.Webhook, svix.webhooks.Webhook])
@@ -178,7 +184,7 @@ def test_the_vector_of_standard_webhooks_passes_the_signature_check() -> None:
         "webhook-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
     }
     with pytest.raises(BadPayload, match="account_email: is missing"):  # signed rightly, by someone else than us
-        verify(b'{"test": 2432232314}', FACTS | headers, now=1614265330)
+        verify(b'{"test": 2432232314}', headers, now=1614265330)
 
 
 def test_a_changed_body_is_refused() -> None:
@@ -248,7 +254,8 @@ def test_an_id_that_blurs_what_was_signed_is_refused(message_id: str) -> None:
 @pytest.mark.parametrize("ours", [(SECRET,), (OTHER_SECRET,), (SECRET, OTHER_SECRET), (OTHER_SECRET, SECRET)])
 @pytest.mark.parametrize("senders", [(SECRET, OTHER_SECRET), (OTHER_SECRET, SECRET)])
 def test_a_rotation_passes_whichever_side_moves_first(ours: tuple[str, ...], senders: tuple[str, ...]) -> None:
-    assert verify(BOOKED, signed(secrets=senders), *ours)
+    for given in (ours, [ours], [list(ours)]):  # one by one, or in a list
+        assert verify(BOOKED, signed(secrets=senders), *given)
 
 
 def test_after_a_rotation_the_old_secret_passes_no_more() -> None:
@@ -257,8 +264,11 @@ def test_after_a_rotation_the_old_secret_passes_no_more() -> None:
         verify(BOOKED, signed(secrets=(SECRET,)), OTHER_SECRET)
 
 
-@pytest.mark.parametrize("secrets", [(), ("",), ("whsec_",), ("whsec_not base64",), (None,), (SECRET, "")])
-def test_a_receiver_is_not_made_with_a_malformed_secret(secrets: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    "secrets",
+    [(), ([],), ([None],), (SECRET.encode(),), ("",), ("whsec_",), ("whsec_not base64",), (None,), (SECRET, "")],
+)
+def test_a_receiver_is_not_made_with_a_malformed_secret(secrets: tuple[Any, ...]) -> None:
     with pytest.raises(Invalid, match="secret: ") as refusal:
         Receiver(*secrets)
     assert not isinstance(refusal.value, VerificationError)
@@ -297,28 +307,29 @@ def as_mail_headers(headers: Mapping[str, str]) -> Any:
         lambda headers: EnvironHeaders(as_wsgi(headers)),
         lambda headers: headers | {name.title(): value for name, value in headers.items()},
     ],
-    ids=[
-        "upper",
-        "title",
-        "bytes",
-        "WSGI environment",
-        "http.server",
-        "Starlette",
-        "Flask",
-        "Flask environ",
-        "twice alike",
-    ],
+    ids=["upper", "title", "bytes", "WSGI", "http.server", "Starlette", "Flask", "Flask environ", "twice alike"],
 )
 def test_headers_are_found_however_a_server_hands_them_over(spell: Callable[[dict[str, str]], Any]) -> None:
     assert verify(BOOKED, spell(signed(test="true"))) == verify(BOOKED, signed(test="true"))
 
 
-@pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp", "webhook-signature", *FACTS])
-def test_each_header_is_needed_and_the_refusal_names_it(name: str) -> None:
+@pytest.mark.parametrize("name", ["webhook-id", "webhook-timestamp", "webhook-signature"])
+def test_each_signed_header_is_needed_and_the_refusal_names_it(name: str) -> None:
     headers = signed()
     del headers[name]
     with pytest.raises(BadHeader, match=f"{name}: is needed"):
         verify(BOOKED, headers)
+
+
+@pytest.mark.parametrize("name", FACTS)
+def test_a_fact_that_is_absent_leaves_all_others_as_they_are_but_an_empty_one_is_refused(name: str) -> None:
+    whole, headers = verify(BOOKED, signed()), signed()
+    del headers[name]
+    lacking = verify(BOOKED, headers)
+    changed = {fact for fact in Message.__dataclass_fields__ if getattr(lacking, fact) != getattr(whole, fact)}
+    assert changed == {name.removeprefix("hookline-").replace("-", "_")}
+    with pytest.raises(BadHeader, match=f"{name}: is needed"):
+        verify(BOOKED, headers | {name: ""})
 
 
 @pytest.mark.parametrize("name", ["webhook-id", "webhook-signature", "hookline-event", "hookline-sequence"])

@@ -14,7 +14,7 @@ import json
 import math
 import re
 import time  # noqa: TID251  only referred to: the default clock of a library that stands alone
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -50,6 +50,8 @@ _HALF_OF_A_PAIR: Final = re.compile("[\ud800-\udfff]")
 #: From here on binary64, which is what most readers of JSON hold numbers in, has gaps between whole numbers.
 _BEYOND_EXACT: Final = 2**53
 _Record = TypeVar("_Record")
+_Fact = TypeVar("_Fact")
+_Absent = TypeVar("_Absent")
 
 
 class VerificationError(Invalid):
@@ -60,7 +62,7 @@ class VerificationError(Invalid):
 
 
 class BadHeader(VerificationError):
-    """A header is absent, given twice, or not of its form."""
+    """A header that is signed is absent, or any is given twice or not of its form."""
 
 
 class BadSignature(VerificationError):
@@ -86,12 +88,15 @@ class Headers(Protocol):
 class Message:
     """What a verified request says.
 
-    A batch has several payloads of one event, and no subject, sequence or occurrence of its own: there they are `""`,
-    0 and the instant of sending.
+    A request that another library signed has the three signed headers only. Then `event` is None, unless the body is a
+    call's, and this is attempt 1.
+
+    A batch has several payloads of one event. It has no subject, sequence or occurrence of its own, and neither has
+    what another library signed: there they are `""`, 0 and the instant of sending.
     """
 
     id: str  # the same in every attempt and replay: what to recognise a duplicate by
-    event: EventKind
+    event: EventKind | None  # None: no header says it, and the three events of a meeting look alike
     subject: str  # the meeting (mtg_...) or call (call_...) that it is about
     sequence: int  # 1, 2, 3 ... of the events of this subject
     occurred_at: datetime  # aware, UTC
@@ -121,12 +126,12 @@ class Receiver:
 
     def __init__(
         self,
-        *secrets: str,
+        *secrets: str | list[str] | tuple[str, ...],
         tolerance_seconds: float = _TOLERANCE_SECONDS,
         # The one clock outside adapters/system_clock.py, named and not read: this file is used without the rest of us.
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._signer = Signer(secrets)
+        self._signer = Signer(list(_each(secrets)))
         self._tolerance_seconds = tolerance_seconds
         self._now = now
 
@@ -228,48 +233,63 @@ def _count(headers: Mapping[str, str], name: str) -> int:
     return number
 
 
+def _if_given(
+    headers: Mapping[str, str], name: str, read: Callable[[Mapping[str, str], str], _Fact], absent: _Absent
+) -> _Fact | _Absent:
+    """What a header of ours says. Absent is well, since another library may have signed; present but wrong is not."""
+    return read(headers, name) if name in headers else absent
+
+
 def _refuse(name: str, reason: str) -> NoReturn:
     raise BadHeader(f"{name}: {reason}.")
 
 
+def _each(secrets: Iterable[str | list[str] | tuple[str, ...]]) -> Iterator[str]:
+    """Secrets that were given one by one, or several in a list."""
+    for given in secrets:
+        yield from given if isinstance(given, list | tuple) else [given]
+
+
 def _read_message(body: bytes, headers: Mapping[str, str], sent_at: datetime) -> Message:
-    event = _event(headers)
-    is_batch = "hookline-batch-size" in headers
+    event = _if_given(headers, "hookline-event", _event, None)
+    size = _if_given(headers, "hookline-batch-size", _count, None)
+    parts = _parts(_parsed(body), size)
+    if event is None and isinstance(parts[0], dict) and "phone_line" in parts[0]:
+        event = EventKind.CALL_FINISHED
+    # Which of the meeting's events it is does not matter here: their payloads are alike.
+    kind: Callable[..., Payload] = PAYLOADS[event or EventKind.MEETING_BOOKED]
     return Message(
         id=headers["webhook-id"],
         event=event,
-        subject="" if is_batch else _needed(headers, "hookline-subject"),
-        sequence=0 if is_batch else _count(headers, "hookline-sequence"),
-        occurred_at=sent_at if is_batch else _occurred_at(headers),
-        payloads=_batch(body, headers, event) if is_batch else (_payload(_parsed(body), event, ""),),
-        attempt=_count(headers, "hookline-attempt"),
-        is_test=_is_test(headers),
-        is_batch=is_batch,
+        subject=_if_given(headers, "hookline-subject", _needed, ""),
+        sequence=_if_given(headers, "hookline-sequence", _count, 0),
+        occurred_at=_if_given(headers, "hookline-occurred-at", _instant, sent_at),
+        payloads=tuple(_record(part, kind, "" if size is None else f"[{i}]") for i, part in enumerate(parts)),
+        attempt=_if_given(headers, "hookline-attempt", _count, 1),
+        is_test=_if_given(headers, "hookline-test", _is_true, False),
+        is_batch=size is not None,
     )
 
 
-def _event(headers: Mapping[str, str]) -> EventKind:
-    name = _needed(headers, "hookline-event")
+def _event(headers: Mapping[str, str], name: str) -> EventKind:
+    value = _needed(headers, name)
     try:
-        return EventKind(name)
+        return EventKind(value)
     except ValueError:
-        _refuse("hookline-event", f"expected one of {', '.join(EventKind)}, got {name[:40]!r}")
+        _refuse(name, f"expected one of {', '.join(EventKind)}, got {value[:40]!r}")
 
 
-def _occurred_at(headers: Mapping[str, str]) -> datetime:
+def _instant(headers: Mapping[str, str], name: str) -> datetime:
+    value = _needed(headers, name)
     try:
-        return parse_instant(_needed(headers, "hookline-occurred-at"), "hookline-occurred-at")
-    except VerificationError:
-        raise
+        return parse_instant(value, name)
     except Invalid as error:
         raise BadHeader(error.message) from None
 
 
-def _is_test(headers: Mapping[str, str]) -> bool:
-    if "hookline-test" not in headers:
-        return False
-    if headers["hookline-test"] != "true":
-        _refuse("hookline-test", "expected true, or no such header")
+def _is_true(headers: Mapping[str, str], name: str) -> bool:
+    if headers[name] != "true":
+        _refuse(name, "expected true, or no such header")
     return True
 
 
@@ -314,17 +334,13 @@ def _exact(text: str) -> int:
     return number
 
 
-def _batch(body: bytes, headers: Mapping[str, str], event: EventKind) -> tuple[Payload, ...]:
-    size = _count(headers, "hookline-batch-size")
-    items = _parsed(body)
-    if not isinstance(items, list) or len(items) != size:
+def _parts(body: object, size: int | None) -> list[object]:
+    """The payloads in a body: one, unless it is a batch of `size`."""
+    if size is None:
+        return [body]
+    if not isinstance(body, list) or len(body) != size:
         raise BadPayload(f"expected a list of {size}, as hookline-batch-size says.")
-    return tuple(_payload(item, event, f"[{index}]") for index, item in enumerate(items))
-
-
-def _payload(value: object, event: EventKind, path: str) -> Payload:
-    kind: Callable[..., Payload] = PAYLOADS[event]
-    return _record(value, kind, path)
+    return body
 
 
 def _typed(value: object, kind: Any, path: str) -> object:
