@@ -145,12 +145,12 @@ def plain(value: Any) -> Any:
     """A payload as JSON's own kinds of value, every key present."""
     if isinstance(value, tuple):
         return [plain(item) for item in value]
-    names = _attributes(value.__class__)
+    names = attributes_of(value.__class__)
     return {name: plain(getattr(value, name)) for name in names} if names else value
 
 
 @cache
-def _attributes(kind: type[Any]) -> tuple[str, ...]:
+def attributes_of(kind: type[Any]) -> tuple[str, ...]:
     """The names of a payload class's attributes; none for JSON's own kinds of value."""
     return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()
 

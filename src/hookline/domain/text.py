@@ -1,11 +1,11 @@
 """Rules that any text from outside must keep, and mail addresses."""
 
-from dataclasses import fields, is_dataclass
 from functools import lru_cache
 from typing import Any, Final
 
 import email_validator
 
+from hookline.domain.events import attributes_of
 from hookline.errors import Invalid
 
 # Companies do have hosts such as anna@office.local; that nobody can deliver there from outside is not our business.
@@ -21,9 +21,9 @@ def require_storable(value: Any, path: str = "") -> None:
     elif isinstance(value, tuple | list):
         for index, item in enumerate(value):
             require_storable(item, f"{path}[{index}]")
-    elif is_dataclass(value):
-        for field in fields(value):
-            require_storable(getattr(value, field.name), f"{path}.{field.name}" if path else field.name)
+    elif names := attributes_of(value.__class__):
+        for name in names:
+            require_storable(getattr(value, name), f"{path}.{name}" if path else name)
     elif isinstance(value, dict):
         for key, item in value.items():
             require_storable_text(key, path or "a key")
