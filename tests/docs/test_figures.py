@@ -18,6 +18,7 @@ from hookline.engine import lanes, scheduler
 from hookline.ports.sender import MAX_ANSWER_BYTES
 from hookline.receiver import Receiver
 from hookline.services.idempotency import REMEMBERED_FOR
+from hookline.services.webhooks import MAX_SECRETS
 from hookline.settings import SAFE_KEY
 from tests.docs import pages
 
@@ -73,7 +74,7 @@ FIGURES: Final = {
     "how-to/run-as-a-service.md": (
         f"open requests ({bootstrap.GRACE_SECONDS} s) and attempts under way ({webhook_rules.MAX_TIMEOUT_SECONDS} s)",
     ),
-    "how-to/rotate-a-secret.md": (f"{webhooks.MAX_OVERLAP_HOURS} at most",),
+    "how-to/rotate-a-secret.md": (f"{webhooks.MAX_OVERLAP_HOURS} at most", f"the {MAX_SECRETS} latest at most"),
 }
 
 
