@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import msgspec
 
 from hookline.api.routes import (
+    MAX_BATCH,
     PAGING,
     READERS,
     REPORTERS,
@@ -12,6 +13,7 @@ from hookline.api.routes import (
     Reply,
     Route,
     Work,
+    checked_batch,
     doc,
     doc_instant,
     listed,
@@ -19,11 +21,9 @@ from hookline.api.routes import (
 from hookline.domain.calls import Call, check_call, parse_number
 from hookline.domain.events import CallPayload, CallType
 from hookline.domain.instants import wire_form
-from hookline.errors import Invalid
 from hookline.ports.storage import CallFilter, Transaction
 from hookline.services import calls
 
-MAX_BATCH = 1000
 CALL_ID = doc("Id of the call.", examples=["call_01k2j3q4r5s6t7v8w9x0y1z2a3"])
 
 
@@ -67,18 +67,8 @@ def create(asked: Asked) -> Work:
 
 
 def create_batch(asked: Asked) -> Work:
-    payloads = asked.read(CallBatch).calls
-    if not 1 <= len(payloads) <= MAX_BATCH:
-        raise Invalid.field("calls", f"expected 1 to {MAX_BATCH}, got {len(payloads)}.", code="out_of_range")
-    checked = [_checked(payload, index) for index, payload in enumerate(payloads)]
-    return lambda tx: Reply(201, CallsMade(list(calls.report_calls(tx, checked))))
-
-
-def _checked(payload: CallPayload, index: int) -> CallPayload:
-    try:
-        return check_call(payload)
-    except Invalid as refusal:
-        raise refusal.under(f"calls[{index}]") from None
+    many = checked_batch("calls", asked.read(CallBatch).calls, check_call)
+    return lambda tx: Reply(201, CallsMade(list(calls.report_calls(tx, many))))
 
 
 def read(asked: Asked) -> Work:

@@ -6,6 +6,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from hookline.api.routes import (
+    MAX_BATCH,
     PAGING,
     READERS,
     REPORTERS,
@@ -13,19 +14,19 @@ from hookline.api.routes import (
     Reply,
     Route,
     Work,
+    checked_batch,
     doc,
     doc_instant,
     listed,
 )
 from hookline.domain.events import MeetingPayload, QuestionAndAnswer
 from hookline.domain.instants import parse_instant, wire_form
-from hookline.domain.meetings import MAX_NAME, Meeting, MeetingDetails, MeetingStatus, check_meeting
+from hookline.domain.meetings import MAX_NAME, Meeting, MeetingStatus, check_meeting
 from hookline.domain.text import require_storable_text
 from hookline.errors import Invalid
 from hookline.ports.storage import MeetingFilter, Transaction
 from hookline.services import booking
 
-MAX_BATCH = 1000
 MAX_REASON = 1000
 MEETING_ID = doc("Id of the meeting.", examples=["mtg_01k2j3q4r5s6t7v8w9x0y1z2a3"])
 
@@ -111,21 +112,8 @@ def create(asked: Asked) -> Work:
 
 
 def create_batch(asked: Asked) -> Work:
-    many = checked_batch("meetings", asked.read(MeetingBatch).meetings)
+    many = checked_batch("meetings", asked.read(MeetingBatch).meetings, check_meeting)
     return lambda tx: Reply(201, MeetingsMade(list(booking.book_meetings(tx, many))))
-
-
-def checked_batch(name: str, payloads: tuple[MeetingPayload, ...]) -> list[MeetingDetails]:
-    """Check each; a refusal names the index."""
-    if not 1 <= len(payloads) <= MAX_BATCH:
-        raise Invalid.field(name, f"expected 1 to {MAX_BATCH}, got {len(payloads)}.", code="out_of_range")
-    checked = []
-    for index, payload in enumerate(payloads):
-        try:
-            checked.append(check_meeting(payload))
-        except Invalid as refusal:
-            raise refusal.under(f"{name}[{index}]") from None
-    return checked
 
 
 def read(asked: Asked) -> Work:

@@ -4,21 +4,25 @@ A handler parses, and returns the work as a plain function of a transaction. Who
 reading or a writing transaction by the method, and runs work under an idempotency key once.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 
 from hookline.api.reading import DEFAULT_LIMIT, MAX_LIMIT, Query, read_json
 from hookline.domain.instants import wire_form
 from hookline.domain.keys import Scope
-from hookline.errors import NotFound
+from hookline.errors import Invalid, NotFound
 from hookline.ports.storage import Page, Transaction
 from hookline.services.webhooks import Limits
 
 T = TypeVar("T")
+U = TypeVar("U")
+
+#: Most meetings or calls in one request.
+MAX_BATCH: Final = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,3 +112,20 @@ def instant_or_null(instant: datetime | None) -> str | None:
 def listed(name: str, page: Page[T], show: Callable[[T], Any]) -> Reply:
     """A page of a list, under `name`."""
     return Reply(200, {name: [show(item) for item in page.items], "next": page.next_cursor})
+
+
+def checked_batch(name: str, payloads: Sequence[T], check: Callable[[T], U]) -> list[U]:
+    """Each of a batch, checked; a refusal names the index.
+
+    Raises:
+        Invalid: there are none or too many, or one of them is refused.
+    """
+    if not 1 <= len(payloads) <= MAX_BATCH:
+        raise Invalid.field(name, f"expected 1 to {MAX_BATCH}, got {len(payloads)}.", code="out_of_range")
+    checked = []
+    for index, payload in enumerate(payloads):
+        try:
+            checked.append(check(payload))
+        except Invalid as refusal:
+            raise refusal.under(f"{name}[{index}]") from None
+    return checked

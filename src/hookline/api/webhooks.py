@@ -183,7 +183,10 @@ class SecretView(msgspec.Struct):
 class Rotation(msgspec.Struct):
     """How long the old secret signs beside the new one."""
 
-    overlapHours: Annotated[float, doc("Hours for which both secrets sign.", minimum=0, maximum=MAX_OVERLAP_HOURS)] = 24
+    overlapHours: Annotated[
+        float,
+        doc("Hours for which both secrets sign; 0 ends every earlier secret.", minimum=0, maximum=MAX_OVERLAP_HOURS),
+    ] = 24
 
 
 def create(asked: Asked) -> Work:
