@@ -106,7 +106,7 @@ def test_a_server_that_was_killed_keeps_nobody_from_the_file(hookline: Hookline)
         ("HOOKLINE_LISTEN", "999.1.1.1:80"),
         ("HOOKLINE_LISTEN", "192.0.2.1:8000"),
         ("HOOKLINE_DATABASE", "postgres"),
-        ("HOOKLINE_API_KEY", "short"),
+        ("HOOKLINE_API_KEY", "with spaces"),
         ("HOOKLINE_PUBLIC_URL", "example.com"),
         ("HOOKLINE_ALLOW_NETWORKS", "home"),
         ("HOOKLINE_MAX_WEBHOOKS", "0"),
