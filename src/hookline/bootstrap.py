@@ -202,7 +202,7 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
 
 
 def _collect_garbage_seldom() -> None:
-    """Hardly anything here forms cycles, and looking for them costs a tenth of the throughput at Python's own pace."""
+    """Hardly anything here forms cycles, and looking for them at Python's own pace costs every request something."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
