@@ -14,9 +14,9 @@ def fire_due(tx: Transaction, limit: int) -> int:
     """
     timers = tx.calendar.due_timers(limit)
     meetings = tx.calendar.meetings_of([timer.meeting_id for timer in timers])
-    tx.calendar.clear_timers([timer.meeting_id for timer in timers])
-    valid = [timer.meeting_id for timer in timers if _is_valid(timer, meetings.get(timer.meeting_id))]
-    announce_starts(tx, [meetings[meeting_id] for meeting_id in valid])
+    valid = {timer.meeting_id for timer in timers if _is_valid(timer, meetings.get(timer.meeting_id))}
+    tx.calendar.clear_timers([timer.meeting_id for timer in timers if timer.meeting_id not in valid])
+    announce_starts(tx, [meetings[timer.meeting_id] for timer in timers if timer.meeting_id in valid])
     return len(timers)
 
 
