@@ -37,22 +37,22 @@ format: $(VENV)/dev
 bench: $(BENCH)/ready
 	$(BENCH)/bin/python -m bench $(ARGS)
 
-# The virtual environment holds exactly what the lock files say.
+# The virtual environment holds exactly what the lock files say. They are complete, so pip need not resolve: --no-deps.
 $(VENV)/run: locks/run.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/run.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r locks/run.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(VENV)/dev: $(VENV)/run locks/dev.txt locks/brevo-sdk-1.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r locks/dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps \
 		--upgrade --target $(VENV)/brevo-sdk-1 -r locks/brevo-sdk-1.txt
 	@touch $@
 
 $(BENCH)/ready: locks/bench.txt pyproject.toml
 	$(PYTHON) -m venv $(BENCH)
-	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r locks/bench.txt
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r locks/bench.txt
 	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
