@@ -213,9 +213,33 @@ def test_a_rotation_overlaps_0_to_168_hours(shared_door: Door, hours: float) -> 
     shared_door.ask("DELETE", f"/v3/webhooks/{id_}")
 
 
+def test_a_filter_is_kept_changed_and_taken_away(door: Door) -> None:
+    wanted = {"type": ["missed", "missed voicemail"], "recording": [False]}
+    door.post("/v3/webhooks", {**WEBHOOK, "events": ["callFinished"], "filter": wanted})
+    assert door.get("/v3/webhooks/1")["filter"] == wanted
+    door.ask("PUT", "/v3/webhooks/1", {"filter": {"type": ["answered"]}})
+    assert door.get("/v3/webhooks/1")["filter"] == {"type": ["answered"]}
+    door.ask("PUT", "/v3/webhooks/1", {"filter": None})
+    assert door.get("/v3/webhooks/1")["filter"] == {"type": ["answered"]}
+    door.ask("PUT", "/v3/webhooks/1", {"filter": {}})
+    assert door.get("/v3/webhooks/1")["filter"] is None
+
+
+def test_a_filter_must_be_on_what_one_of_the_events_has(door: Door) -> None:
+    calls = {**WEBHOOK, "events": ["callFinished"]}
+    refused: list[dict[str, Any]] = [{"kind": ["missed"]}, {"price": [0]}, {"type": []}, {"type": [1]}]
+    for wanted in refused:
+        answer = door.ask("POST", "/v3/webhooks", {**calls, "filter": wanted})
+        assert answer.status_code == 400
+        assert answer.json()["fields"][0]["field"].startswith("filter.")
+    door.post("/v3/webhooks", {**calls, "filter": {"type": ["missed"]}})
+    answer = door.ask("PUT", "/v3/webhooks/1", {"events": ["meetingBooked"]})
+    assert answer.json()["fields"][0]["field"] == "filter.type"
+
+
 @pytest.mark.parametrize(
     ("setting", "value"),
-    [("batched", True), ("ordered", True), ("rateLimitPerSecond", 5), ("filter", {"type": ["missed"]})],
+    [("batched", True), ("ordered", True), ("rateLimitPerSecond", 5)],
 )
 def test_what_this_version_does_not_offer_is_refused_by_name(door: Door, setting: str, value: Any) -> None:
     door.post("/v3/webhooks", WEBHOOK)

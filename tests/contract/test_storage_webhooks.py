@@ -27,6 +27,12 @@ RICH = webhook(
     created_at=MONDAY + MICROSECOND,
     modified_at=MONDAY + HOUR,
     rests_until=MONDAY + 2 * HOUR,
+    batched=True,
+    ordered=True,
+    rate_limit_per_second=2.5,
+    filter=(("type", ("missed", "answered")), ("recording", (True,)), ("price", (0, 49.9))),
+    failing_since=MONDAY + 3 * HOUR,
+    warned_at=MONDAY + 4 * HOUR,
 )
 
 

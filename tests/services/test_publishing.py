@@ -4,13 +4,15 @@ import pytest
 
 from hookline.adapters.sql.sqlite import SqliteStore
 from hookline.domain.deliveries import State
-from hookline.domain.events import Event, EventKind
+from hookline.domain.events import CallType, Event, EventKind
+from hookline.domain.filters import parse_filter
 from hookline.domain.ids import MeetingId
 from hookline.ports.storage import Transaction
+from hookline.services.calls import report_call
 from hookline.services.publishing import publish
 from tests.fakes import MONDAY, ManualClock
 from tests.services.reading import claim_all, events, new_webhook, owed
-from tests.values import HOUR, MICROSECOND
+from tests.values import HOUR, MICROSECOND, call_payload
 
 
 def happen(tx: Transaction, kind: EventKind = EventKind.MEETING_BOOKED) -> Event:
@@ -51,3 +53,15 @@ def test_what_is_owed_is_due_at_once_or_when_its_host_has_rested(store: SqliteSt
     clock.set_wall(MONDAY + HOUR + MICROSECOND)
     event = store.write(happen)
     assert [delivery.next_attempt_at for delivery in owed(store, subject=event.subject)] == [clock.now()] * 2
+
+
+def test_a_webhook_with_a_filter_gets_what_passes_it(store: SqliteStore) -> None:
+    every = new_webhook(store)
+    missed = new_webhook(store, filter=parse_filter({"type": ["missed", "missed voicemail"]}))
+    for type_ in (CallType.ANSWERED, CallType.MISSED):
+        store.write(report_call, call_payload(type=type_, duration_seconds=0))
+    store.write(happen)  # a meeting, which has no type to be measured by
+    got = [(delivery.event, delivery.webhook_id) for delivery in owed(store)]
+    assert got.count((EventKind.CALL_FINISHED, every.id)) == 2
+    assert got.count((EventKind.CALL_FINISHED, missed.id)) == 1
+    assert got.count((EventKind.MEETING_BOOKED, missed.id)) == 1

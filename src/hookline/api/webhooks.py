@@ -29,6 +29,7 @@ from hookline.domain.backoff import (
     own_policy,
 )
 from hookline.domain.events import EventKind
+from hookline.domain.filters import parse_filter
 from hookline.domain.text import require_storable_text
 from hookline.domain.webhooks import (
     DEFAULT_TIMEOUT_SECONDS,
@@ -110,7 +111,10 @@ class WebhookBody(msgspec.Struct, kw_only=True):
     ] = UNSET
     rateLimitPerSecond: Annotated[float | UnsetType, doc("Only 0: this version has no limit.")] = UNSET
     ordered: Annotated[bool | UnsetType, doc("Only false: this version does not wait for earlier events.")] = UNSET
-    filter: Annotated[dict[str, list[Any]] | UnsetType, doc("Only `{}`: this version has no filters.")] = UNSET
+    filter: Annotated[
+        dict[str, list[Any]] | UnsetType,
+        doc("Which values of which attributes are wanted; `{}`: all.", examples=[{"type": ["missed"]}]),
+    ] = UNSET
     isActive: Annotated[bool | UnsetType, doc("False disables it and withdraws what is pending for it.")] = UNSET
 
 
@@ -153,7 +157,7 @@ class WebhookView(msgspec.Struct, omit_defaults=True, kw_only=True):
     timeoutSeconds: Annotated[int, doc("How long an attempt may take.", examples=[15])]
     rateLimitPerSecond: Annotated[float | None, doc("Always null in this version.", examples=[None])]
     ordered: Annotated[bool, doc("Always false in this version.")]
-    filter: Annotated[dict[str, list[Any]] | None, doc("Always null in this version.", examples=[None])]
+    filter: Annotated[dict[str, list[Any]] | None, doc("Which values pass, by attribute; null: all.", examples=[None])]
 
 
 class WebhookList(msgspec.Struct):
@@ -274,6 +278,7 @@ def _changes(body: WebhookBody) -> dict[str, Any]:
         "headers": ("headers", lambda items: tuple(Header(key=item.key, value=item.value) for item in items)),
         "retryPolicy": ("retry_policy", _retry_policy),
         "timeoutSeconds": ("timeout_seconds", _timeout),
+        "filter": ("filter", parse_filter),
         "isActive": ("is_active", bool),
     }
     return {
@@ -285,9 +290,9 @@ def _changes(body: WebhookBody) -> dict[str, Any]:
 
 def _refuse_what_is_not_offered(body: WebhookBody) -> None:
     """Nobody may believe that a setting works which this version does not know: refused, never kept silently."""
-    for name in ("batched", "ordered", "rateLimitPerSecond", "filter"):
+    for name in ("batched", "ordered", "rateLimitPerSecond"):
         value = getattr(body, name)
-        if value is not UNSET and value not in (False, 0, {}):
+        if value is not UNSET and value not in (False, 0):
             raise Invalid.field(name, "this version cannot do that.")
 
 
@@ -357,7 +362,7 @@ def _view(webhook: Webhook, asked: Asked) -> WebhookView:
         timeoutSeconds=webhook.timeout_seconds,
         rateLimitPerSecond=None,
         ordered=False,
-        filter=None,
+        filter={name: list(values) for name, values in webhook.filter} or None,
     )
 
 

@@ -15,6 +15,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from hookline.domain.backoff import RetryPolicy
 from hookline.domain.events import EventKind
+from hookline.domain.filters import NO_FILTER, Filter
 from hookline.domain.ids import WebhookId
 from hookline.errors import Invalid
 
@@ -24,6 +25,8 @@ MAX_HEADER_VALUE: Final = 4096
 MAX_DESCRIPTION: Final = 1000
 DEFAULT_TIMEOUT_SECONDS: Final = 15
 MAX_TIMEOUT_SECONDS: Final = 30
+MIN_RATE_PER_SECOND: Final = 0.01
+MAX_RATE_PER_SECOND: Final = 10_000
 
 #: Header names that are ours, or belong to the connection.
 RESERVED_HEADERS: Final = frozenset(
@@ -80,7 +83,13 @@ class Webhook:
     disabled_reason: str
     created_at: datetime
     modified_at: datetime
+    batched: bool = False  # events gather and go many in one POST
+    ordered: bool = False  # events of one subject go one after the other
+    rate_limit_per_second: float | None = None  # attempts
+    filter: Filter = NO_FILTER
     rests_until: datetime | None = None  # its host does not answer and is left alone
+    failing_since: datetime | None = None  # the first failure after the last success
+    warned_at: datetime | None = None  # when its owner was told of that
 
     @cached_property
     def target(self) -> Target:

@@ -1,8 +1,11 @@
 """Publishing: an event becomes what is owed to every webhook that wants it, in the transaction that made it happen."""
 
+import json
+from collections.abc import Iterator
 from datetime import datetime
 
 from hookline.domain.events import Event, EventKind
+from hookline.domain.filters import stopped_by
 from hookline.domain.ids import DeliveryId, EventId, SubjectId
 from hookline.domain.webhooks import Webhook
 from hookline.ports.storage import Transaction
@@ -18,15 +21,26 @@ def publish(
     occurred_at: datetime | None = None,
     give_up_at: datetime | None = None,
 ) -> Event:
-    """Keep the event, and owe it to every active webhook that wants its kind.
+    """Keep the event, and owe it to every active webhook that wants its kind and whose filter lets it pass.
 
     `occurred_at` is now unless told; from `give_up_at` on nobody needs to be told any more.
     """
     event = make_event(tx, kind, subject, sequence=sequence, body=body, occurred_at=occurred_at)
     tx.outbox.add_event(event)
-    for webhook in tx.webhooks.wanting(kind):
+    for webhook in webhooks_for(tx, event):
         owe(tx, event, webhook, give_up_at=give_up_at)
     return event
+
+
+def webhooks_for(tx: Transaction, event: Event) -> Iterator[Webhook]:
+    """The active webhooks that want this event."""
+    payload = None
+    for webhook in tx.webhooks.wanting(event.kind):
+        if webhook.filter:
+            payload = payload or json.loads(event.body)
+            if stopped_by(webhook.filter, payload) is not None:
+                continue
+        yield webhook
 
 
 def make_event(

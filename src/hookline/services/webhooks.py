@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from hookline.domain.backoff import RetryPolicy
 from hookline.domain.events import SAMPLES, EventKind, canonical_bytes
+from hookline.domain.filters import NO_FILTER, Filter, require_measurable
 from hookline.domain.ids import CallId, DeliveryId, MeetingId, SubjectId, WebhookId
 from hookline.domain.networks import AllowedNetworks, plainly_refused
 from hookline.domain.signatures import SECRET_BYTES, new_secret
@@ -39,6 +40,10 @@ class NewWebhook:
     headers: tuple[Header, ...]
     retry_policy: RetryPolicy
     timeout_seconds: int
+    batched: bool = False
+    ordered: bool = False
+    rate_limit_per_second: float | None = None
+    filter: Filter = NO_FILTER
 
 
 def create_webhook(tx: Transaction, wanted: NewWebhook, limits: Limits) -> Webhook:
@@ -62,6 +67,10 @@ def create_webhook(tx: Transaction, wanted: NewWebhook, limits: Limits) -> Webho
         headers=wanted.headers,
         retry_policy=wanted.retry_policy,
         timeout_seconds=wanted.timeout_seconds,
+        batched=wanted.batched,
+        ordered=wanted.ordered,
+        rate_limit_per_second=wanted.rate_limit_per_second,
+        filter=wanted.filter,
         secrets=(Secret(value=new_secret(tx.secret_bytes(SECRET_BYTES))),),
         is_active=True,
         disabled_reason="",
@@ -177,6 +186,7 @@ def require_active(webhook: Webhook) -> Webhook:
 def _require_reachable(webhook: Webhook, limits: Limits) -> None:
     target = parse_url(webhook.url)
     require_sendable(target, webhook.bearer_token, webhook.headers)
+    require_measurable(webhook.filter, webhook.events)
     refusal = plainly_refused(target.host, limits.allowed_networks)
     if refusal is not None:
         raise Invalid.field("url", refusal)

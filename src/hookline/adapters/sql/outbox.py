@@ -52,7 +52,7 @@ CLAIM: Final = """
     UPDATE delivery SET attempt = attempt + 1, due_at = :lease_until, token = :token
     WHERE id IN (SELECT value FROM json_each(:ids))
 """
-NEXT_DUE: Final = "SELECT MIN(due_at) FROM delivery WHERE webhook_id = :webhook_id"
+NEXT_DUE: Final = "SELECT MIN(due_at) FROM delivery WHERE webhook_id = :webhook_id AND due_at IS NOT NULL"
 #: The proof of a claim is its delivery and its token together: a token alone may be that of many.
 SETTLED: Final = """
     DELETE FROM delivery

@@ -25,20 +25,24 @@ from hookline.domain.webhooks import Header, Secret, Webhook
 
 _COLUMNS: Final = """
     id, url, events, description, bearer_token, headers, retry_policy, timeout_seconds, secrets, is_active,
-    disabled_reason, created_at, modified_at, rests_until
+    disabled_reason, created_at, modified_at, rests_until, batched, ordered, rate_limit_per_second, filter,
+    failing_since, warned_at
 """
 ADD_WEBHOOK: Final = Insert(
     "webhook",
     (
         *("url", "events", "description", "bearer_token", "headers", "retry_policy", "timeout_seconds", "secrets"),
-        *("is_active", "disabled_reason", "created_at", "modified_at", "rests_until"),
+        *("is_active", "disabled_reason", "created_at", "modified_at", "rests_until", "batched", "ordered"),
+        *("rate_limit_per_second", "filter", "failing_since", "warned_at"),
     ),
 )
 SAVE_WEBHOOK: Final = """
     UPDATE webhook SET url = :url, events = :events, description = :description, bearer_token = :bearer_token,
         headers = :headers, retry_policy = :retry_policy, timeout_seconds = :timeout_seconds, secrets = :secrets,
         is_active = :is_active, disabled_reason = :disabled_reason, modified_at = :modified_at,
-        rests_until = :rests_until
+        rests_until = :rests_until, batched = :batched, ordered = :ordered,
+        rate_limit_per_second = :rate_limit_per_second, filter = :filter, failing_since = :failing_since,
+        warned_at = :warned_at
     WHERE id = :id
 """
 REMOVE_WEBHOOK: Final = "DELETE FROM webhook WHERE id = :id"
@@ -114,6 +118,12 @@ def _parameters(webhook: Webhook) -> dict[str, object]:
         "created_at": micros(webhook.created_at),
         "modified_at": micros(webhook.modified_at),
         "rests_until": micros_or_none(webhook.rests_until),
+        "batched": int(webhook.batched),
+        "ordered": int(webhook.ordered),
+        "rate_limit_per_second": webhook.rate_limit_per_second,
+        "filter": to_json(webhook.filter),
+        "failing_since": micros_or_none(webhook.failing_since),
+        "warned_at": micros_or_none(webhook.warned_at),
     }
 
 
@@ -131,7 +141,8 @@ def _policy(kept: Any) -> RetryPolicy:
 
 def _webhook(row: Row) -> Webhook:
     (id_, url, events, description, bearer_token, headers, policy, timeout_seconds, secrets, is_active, *rest) = row
-    disabled_reason, created_at, modified_at, rests_until = rest
+    disabled_reason, created_at, modified_at, rests_until, batched, ordered, rate_limit, filter_, *rest = rest
+    failing_since, warned_at = rest
     return Webhook(
         id=WebhookId(id_),
         url=url,
@@ -149,4 +160,10 @@ def _webhook(row: Row) -> Webhook:
         created_at=instant(created_at),
         modified_at=instant(modified_at),
         rests_until=instant_or_none(rests_until),
+        batched=bool(batched),
+        ordered=bool(ordered),
+        rate_limit_per_second=rate_limit,
+        filter=tuple((attribute, tuple(values)) for attribute, values in json.loads(filter_)),
+        failing_since=instant_or_none(failing_since),
+        warned_at=instant_or_none(warned_at),
     )
