@@ -82,6 +82,7 @@ class Engine:
         self.room = self._dispatcher.room
         self.failing = self._supervisor.failing
         self.start = self._supervisor.start
+        self.close = self._dispatcher.close
 
     def committed(self, news: News) -> None:
         """See `ports.storage.Listener.committed`."""
@@ -150,8 +151,8 @@ def only_server_of(database: Path) -> Iterator[None]:
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Site]:
-    """Everything but the listening socket: the store, the loops, and the site to be served."""
+async def running(settings: Settings) -> AsyncIterator[tuple[Site, Engine]]:
+    """Everything but the listening socket: the store, the loops, and the site to be served; the engine is stopped."""
     clock, dice = SystemClock(), Dice()
     with only_server_of(settings.database):
         database = SqliteDatabase(settings.database, clock, dice)
@@ -165,23 +166,24 @@ async def running(settings: Settings) -> AsyncIterator[Site]:
             engine.start()
             limits = Limits(max_webhooks=settings.max_webhooks, allowed_networks=settings.allowed_networks)
             access = Access(database, clock, settings.api_key)
-            yield Site(Api(database, access, limits), database, engine.failing, settings.public_url)
+            site = Site(Api(database, access, limits), database, engine.failing, settings.public_url)
+            yield site, engine
             await engine.stop()
         finally:
             await database.close()
             await sender.close()
 
 
-async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
+async def serve(settings: Settings, ready: Callable[[str], None], stopping: Callable[[], None]) -> None:
     """Serve until SIGTERM or SIGINT, then end without losing or repeating anything.
 
-    `ready` is called with the server's own URL once it listens.
+    `ready` is called with the server's own URL once it listens, `stopping` when nothing new is begun any more.
     """
     listening = listening_on(settings.host, settings.port)
     _collect_garbage_seldom()
     _allow_many_connections()
     host, port = listening.getsockname()[:2]
-    async with running(settings) as site:
+    async with running(settings) as (site, engine):
         server = Server(
             uvicorn.Config(
                 site,
@@ -196,8 +198,14 @@ async def serve(settings: Settings, ready: Callable[[str], None]) -> None:
             ),
             lambda: ready(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"),
         )
+
+        def leave() -> None:
+            engine.close()  # now, not when the open requests have ended
+            server.leave()
+            stopping()
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, server.leave)
+            asyncio.get_running_loop().add_signal_handler(number, leave)
         await server.serve([listening])
 
 

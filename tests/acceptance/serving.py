@@ -135,6 +135,13 @@ class Server:
         self.up.clear()
         self._process.send_signal(signal.SIGTERM)
 
+    async def stopping(self) -> None:
+        """Return when it says that it begins nothing new."""
+        assert self._process is not None
+        assert self._process.stdout is not None
+        while b"Stopping" not in await self._process.stdout.readline():
+            continue
+
     async def gone(self) -> int:
         """Return the exit code once the process is gone."""
         assert self._process is not None

@@ -49,7 +49,7 @@ def test_a_stop_waits_for_what_is_being_sent_and_leaves_the_rest_untouched(tmp_p
             await api.post("/v3/calls/batch", {"calls": [a_call(number) for number in range(_CALLS)]})
             await in_patience(subscriber.until(lambda: len(subscriber.received) >= 64), "the first POSTs")
             server.tell_to_stop()
-            await real_seconds(0.2)  # it must have heard, and still wait
+            await in_patience(server.stopping(), "the server to hear that it shall stop")
             begun = len(subscriber.received)
             gate.set()
             assert await server.gone() == 0

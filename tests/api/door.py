@@ -157,7 +157,7 @@ def open_door(folder: Path, **environment: str) -> Iterator[Door]:
         keys = {scope.value: store.write(create_key, scope.value, scope) for scope in Scope}
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
-        site = runner.run(stack.enter_async_context(bootstrap.running(settings)))
+        site, _ = runner.run(stack.enter_async_context(bootstrap.running(settings)))
         door = Door(runner, site, settings, keys | {"admin": ADMIN})
         try:
             yield door

@@ -48,7 +48,11 @@ def serve() -> None:
         typer.echo(f"Hookline {__version__} listens on {url} (reference: {url}/docs). Ctrl-C stops it.")
         sys.stdout.flush()
 
-    uvloop.run(bootstrap.serve(settings, ready))
+    def stopping() -> None:
+        typer.echo("Stopping: nothing new is begun, what is being sent may end.")
+        sys.stdout.flush()
+
+    uvloop.run(bootstrap.serve(settings, ready, stopping))
     typer.echo("Stopped. What is still owed goes on at the next start.")
 
 

@@ -77,13 +77,17 @@ class Dispatcher:
             self._all_settled.set()
             await self._settling.wait()
 
+    def close(self) -> None:
+        """Take nothing more, and give back what was not begun. What is being sent goes on."""
+        self._unsent += self._lanes.close()
+        self._settling.ring()
+
     async def stop(self) -> None:
-        """Take nothing more, give back what was not begun, let what is being sent end, and have it settled.
+        """Close, let what is being sent end, and have it settled.
 
         `settle_forever` must still run; `claim_forever` must not.
         """
-        self._unsent += self._lanes.close()
-        self._settling.ring()
+        self.close()
         with suppress(Unavailable):  # when this is answered, every claim that was made before it has been told of
             await self._database.write(deliveries.release, [])
         while self._under_way:
