@@ -24,8 +24,8 @@ from hookline.adapters.sql.sqlite import SqliteStore
 from hookline.adapters.system_clock import SystemClock
 from hookline.api.access import Access
 from hookline.api.app import Api
-from hookline.api.joined_writes import JoinedHttp
 from hookline.api.site import Site
+from hookline.api.whole_answers import WholeAnswers
 from hookline.engine.chores import Chores
 from hookline.engine.dispatcher import Dispatcher
 from hookline.engine.lanes import CONCURRENCY
@@ -187,7 +187,7 @@ async def serve(settings: Settings, ready: Callable[[str], None], stopping: Call
         server = Server(
             uvicorn.Config(
                 site,
-                http=JoinedHttp,
+                http=WholeAnswers,
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 lifespan="off",
                 log_config=None,

@@ -10,10 +10,12 @@ import socket
 import ssl
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from ipaddress import IPv4Address
-from typing import Any, Final, NamedTuple, TypeVar, cast
+from typing import Any, Final, NamedTuple, cast
 
 from hookline.adapters.address_guard import AddressGuard, NowhereToConnect
+from hookline.adapters.deadlines import TooLate, in_time
 from hookline.adapters.http_answer import AnswerReader
 from hookline.domain.networks import Address
 from hookline.ports.clock import Clock
@@ -22,12 +24,6 @@ from hookline.ports.clock import Clock
 HEAD_START_SECONDS: Final = 0.25
 #: How many of a name's addresses a sentence names.
 _NAMED_AT_MOST: Final = 3
-
-T = TypeVar("T")
-
-
-class TooLate(Exception):
-    """The time allowed for something has passed."""
 
 
 class NoConnection(Exception):
@@ -47,35 +43,17 @@ class Origin(NamedTuple):
         return self.scheme == "https"
 
 
-async def in_time(clock: Clock, seconds: float, awaited: asyncio.Future[T]) -> T:
-    """What `awaited` comes to, unless that takes longer than `seconds`.
-
-    Raises:
-        TooLate: it did.
-    """
-
-    def ring() -> None:
-        # An exception, not a cancellation: whoever cancels the waiting task is never mistaken for the alarm.
-        if not awaited.done():
-            awaited.set_exception(TooLate())
-
-    alarm = clock.alarm(seconds, ring)
-    try:
-        return await awaited
-    finally:
-        alarm.cancel()
-
-
 class Connection(asyncio.Protocol):
     """A keep-alive connection that carries one request at a time."""
 
-    __slots__ = ("_answered", "_on_lost", "_transport", "answer", "idle_since", "reused")
+    __slots__ = ("_answered", "_file", "_on_lost", "_transport", "answer", "idle_since", "reused")
 
     def __init__(self) -> None:
         self.answer = AnswerReader()
         self.reused = False
         self.idle_since = 0.0
         self._transport: asyncio.Transport | None = None
+        self._file: int | None = None  # to be written to directly; None when what goes out is encrypted
         self._answered: asyncio.Future[None] | None = None
         self._on_lost: Callable[[Connection], None] | None = None
 
@@ -89,8 +67,19 @@ class Connection(asyncio.Protocol):
         elif self.answer.over:
             self._settle()
         else:
-            self._transport.write(request)
+            self._write(self._transport, request)
         return answered
+
+    def _write(self, transport: asyncio.Transport, request: bytes) -> None:
+        """Write past the event loop, which would hold the interpreter's lock during the system call: the thread that
+        writes to the store can have it meanwhile. What does not go at once, and every failure, is the loop's.
+        """
+        written = 0
+        if self._file is not None and not transport.get_write_buffer_size():
+            with suppress(OSError):
+                written = os.write(self._file, request)
+        if written < len(request):
+            transport.write(request[written:])
 
     @property
     def is_open(self) -> bool:
@@ -118,6 +107,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep what we write to."""
         self._transport = cast("asyncio.Transport", transport)  # which is what stream sockets have
+        if transport.get_extra_info("sslcontext") is None:
+            self._file = transport.get_extra_info("socket").fileno()
 
     def data_received(self, data: bytes) -> None:
         """Read on in the answer that is awaited."""

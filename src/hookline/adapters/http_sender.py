@@ -1,6 +1,6 @@
 """Makes POSTs, and turns whatever happens into an `Answer`: the hot path of the whole product.
 
-A warm POST costs one future, one alarm and one `write`. It never follows a redirect, never uses a proxy, and connects
+A warm POST costs one future and one `write`. It never follows a redirect, never uses a proxy, and connects
 only to what the guard vetted. One request is repeated once, on a fresh connection, when the reused one that it was
 written to proves to have died without one byte of an answer: keep-alive makes that common, and harmless.
 
@@ -8,15 +8,18 @@ Connections: `http_connection.py`. How many: `http_pool.py`. What answers mean: 
 what counts as success: not here.
 """
 
+import asyncio
 import re
 import ssl
+from collections.abc import Awaitable
 from datetime import datetime
 from functools import lru_cache
-from typing import Final
+from typing import Final, TypeVar
 
 from hookline.adapters.address_guard import AddressGuard
+from hookline.adapters.deadlines import Deadlines, TooLate, in_time
 from hookline.adapters.http_answer import AnswerReader
-from hookline.adapters.http_connection import Connection, Dialer, NoConnection, Origin, TooLate, in_time
+from hookline.adapters.http_connection import Connection, Dialer, NoConnection, Origin
 from hookline.adapters.http_pool import Pool, Room
 from hookline.ports.clock import Clock
 from hookline.ports.sender import Answer, Post
@@ -29,6 +32,8 @@ _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _OURS: Final = frozenset(
     ("connection", "content-length", "expect", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade")
 )
+
+T = TypeVar("T")
 
 STOPPED: Final = "Hookline stopped before the answer came."
 
@@ -57,6 +62,7 @@ class HttpSender:
         self._pool = Pool(
             clock, per_origin=connections_per_origin, in_all=connections_in_all, idle_seconds=idle_seconds
         )
+        self._deadlines: dict[float, Deadlines] = {}
         self._is_closed = False
 
     async def send(self, post: Post) -> Answer:
@@ -76,20 +82,33 @@ class HttpSender:
     async def _post(self, post: Post, started_at: datetime, started: float) -> Answer:
         request = request_bytes(post)
         deadline = started + post.timeout_seconds
-        room, connection = self._pool.take_idle(post.scheme, post.host, post.port) or await self._seated(post, deadline)
+        idle = self._pool.take_idle(post.scheme, post.host, post.port)
+        room, connection = idle or await self._seated(post, deadline)
         try:
-            error = await self._exchange(connection, request, post, deadline)
+            answered = connection.exchange(request)
+            over = self._same(post.timeout_seconds).in_time(started, answered) if idle else self._by(deadline, answered)
+            error = await self._error(connection, over, post)
             if connection.was_stale:
                 connection = await self._fresh(room, deadline)
-                error = await self._exchange(connection, request, post, deadline)
+                error = await self._error(connection, self._by(deadline, connection.exchange(request)), post)
             return self._answer(connection.answer, error, started_at, started)
         finally:
             self._pool.release(room, connection)
 
-    async def _exchange(self, connection: Connection, request: bytes, post: Post, deadline: float) -> str:
-        """Send the request and read the answer; say what went wrong, if anything did."""
+    def _same(self, seconds: float) -> Deadlines:
+        """The deadlines of all requests that have the same time and went out at once."""
+        deadlines = self._deadlines.get(seconds)
+        if deadlines is None:
+            deadlines = self._deadlines[seconds] = Deadlines(self._clock, seconds)
+        return deadlines
+
+    def _by(self, deadline: float, awaited: asyncio.Future[T]) -> Awaitable[T]:
+        return in_time(self._clock, deadline - self._clock.monotonic(), awaited)
+
+    async def _error(self, connection: Connection, over: Awaitable[None], post: Post) -> str:
+        """Read the answer to the end; say what went wrong, if anything did."""
         try:
-            await in_time(self._clock, deadline - self._clock.monotonic(), connection.exchange(request))
+            await over
         except TooLate:
             return f"{_missing(connection.answer)} within {post.timeout_seconds:g} s."
         return STOPPED if self._is_closed and connection.answer.error else connection.answer.error
@@ -112,7 +131,7 @@ class HttpSender:
         """Stand in line: for a connection, or for a place to open one in."""
         waiter = self._pool.stand_in_line(room)
         try:
-            return await in_time(self._clock, deadline - self._clock.monotonic(), waiter)
+            return await self._by(deadline, waiter)
         except BaseException as reason:
             self._pool.leave_line(room, waiter)
             if isinstance(reason, TooLate):

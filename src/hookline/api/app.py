@@ -13,6 +13,7 @@ from hookline.api.access import Access
 from hookline.api.reading import Query
 from hookline.api.routes import Asked, Reply, Route, Work
 from hookline.api.table import Table
+from hookline.api.whole_answers import ANSWER
 from hookline.domain.keys import ApiKey
 from hookline.errors import (
     HooklineError,
@@ -71,7 +72,7 @@ class Api:
         except Exception:  # noqa: BLE001  the caller gets an answer, the log the trace
             _log.exception("request.failed method=%s path=%s", scope["method"], scope["path"])
             reply = _FAILED
-        await _send(reply, send)
+        await _send(reply, scope, send)
 
     async def _answer(self, scope: Scope, receive: Receive) -> "_Raw":
         headers: dict[bytes, bytes] = dict(scope["headers"])
@@ -200,11 +201,14 @@ def _headers_of(refusal: HooklineError) -> tuple[tuple[bytes, bytes], ...]:
     return ()
 
 
-async def _send(reply: _Raw, send: Send) -> None:
+async def _send(reply: _Raw, scope: Scope, send: Send) -> None:
     headers = [*reply.headers]
     if reply.body:
         headers.append((b"content-type", b"application/json"))
     if reply.status != 204:
         headers.append((b"content-length", b"%d" % len(reply.body)))
+    answer = scope.get(ANSWER)
+    if answer is not None and answer(reply.status, headers, reply.body):
+        return
     await send({"type": "http.response.start", "status": reply.status, "headers": headers})
     await send({"type": "http.response.body", "body": reply.body})

@@ -12,7 +12,8 @@ from dataclasses import dataclass, fields, is_dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
-from typing import Annotated, Any, Final
+from operator import attrgetter
+from typing import Annotated, Any, Final, get_origin, get_type_hints
 
 from hookline.domain.ids import EventId, SubjectId
 
@@ -146,13 +147,24 @@ def plain(value: Any) -> Any:
     if isinstance(value, tuple):
         return [plain(item) for item in value]
     names = attributes_of(value.__class__)
-    return {name: plain(getattr(value, name)) for name in names} if names else value
+    if not names:
+        return value
+    attributes = dict(zip(names, attrgetter(*names)(value), strict=True))
+    for name in _nested_in(value.__class__):
+        attributes[name] = plain(attributes[name])
+    return attributes
 
 
 @cache
 def attributes_of(kind: type[Any]) -> tuple[str, ...]:
     """The names of a payload class's attributes; none for JSON's own kinds of value."""
     return tuple(field.name for field in fields(kind)) if is_dataclass(kind) else ()
+
+
+@cache
+def _nested_in(kind: type[Any]) -> tuple[str, ...]:
+    """The attributes of a payload class that are lists or payload classes themselves."""
+    return tuple(name for name, hint in get_type_hints(kind).items() if is_dataclass(hint) or get_origin(hint) is tuple)
 
 
 def canonical_bytes(value: Any) -> bytes:

@@ -51,4 +51,6 @@ def later(instant: datetime, by: timedelta, field: str) -> datetime:
 
 def wire_form(instant: datetime) -> str:
     """`2025-06-10T07:09:01.696Z`: UTC, exactly three decimals (cut, not rounded), `Z`."""
-    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if instant.tzinfo is not UTC:
+        instant = instant.astimezone(UTC)
+    return instant.isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"

@@ -1,15 +1,13 @@
 """The far side of HTTP: one POST goes out, whatever happens comes back as a value."""
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
 #: This much of an answer's body is read and kept, and no more.
 MAX_ANSWER_BYTES: Final = 16 * 1024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Post:
+class Post(NamedTuple):
     """One request, complete but for `Host` and `Content-Length`, which the sender adds."""
 
     scheme: Literal["http", "https"]
@@ -21,8 +19,7 @@ class Post:
     timeout_seconds: float  # for everything: name, connection, TLS, request, answer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(NamedTuple):
     """What came of one POST.
 
     `status` is the HTTP status when an answer's head arrived in time, else None. `error` is a sentence when something

@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from functools import lru_cache
 from typing import Final
 
 from hookline.adapters.sql.session import Row, instant, instant_or_none, micros, to_json
@@ -17,6 +18,12 @@ CUT_SHORT: Final = (
 _MICROSECONDS_PER_MS: Final = 1000
 
 
+@lru_cache(maxsize=1024)
+def _kept_headers(headers: tuple[tuple[str, str], ...]) -> str:
+    """Remembered, since one receiver's answers within a second are mostly alike."""
+    return to_json(headers)
+
+
 def attempt_row(delivery_id: DeliveryId, attempt: Attempt) -> Row:
     """An attempt as it is kept: its delivery, then `ATTEMPT_COLUMNS`."""
     return (
@@ -26,7 +33,7 @@ def attempt_row(delivery_id: DeliveryId, attempt: Attempt) -> Row:
         round(attempt.duration_ms * _MICROSECONDS_PER_MS),
         attempt.status,
         attempt.error,
-        to_json(attempt.response_headers),
+        _kept_headers(attempt.response_headers),
         attempt.response_body,
     )
 

@@ -18,13 +18,14 @@ Row = tuple[Any, ...]
 Parameters = Mapping[str, Any]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND: Final = timedelta(microseconds=1)
+
 _ENCODE: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 
 
 def micros(instant: datetime) -> int:
     """Microseconds since 1970 UTC."""
-    return (instant - _EPOCH) // _MICROSECOND
+    since = instant - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def micros_or_none(instant: datetime | None) -> int | None:
@@ -82,9 +83,9 @@ class Doings:
         del self.claims[count:]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Insert:
-    """How rows get into a table. `conflict` is what follows ON CONFLICT, if anything."""
+    """How rows get into a table; each is equal to itself only. `conflict` is what follows ON CONFLICT, if anything."""
 
     table: str
     columns: tuple[str, ...]
