@@ -79,6 +79,13 @@ class DeliveryView(msgspec.Struct):
         str | None, doc("When it is attempted next; null when it is settled.", format="date-time", examples=[None])
     ]
     createdAt: Annotated[str, doc_instant("When it was first owed.")]
+    batchId: Annotated[
+        str | None,
+        doc(
+            "Id of the batch that it goes in, which is the `webhook-id` of the request; null when it goes by itself.",
+            examples=[None],
+        ),
+    ]
 
 
 class DeliveryList(msgspec.Struct):
@@ -173,6 +180,7 @@ def _view(delivery: Delivery) -> DeliveryView:
         attempts=[_attempt_view(attempt) for attempt in delivery.attempts],
         nextAttemptAt=instant_or_null(delivery.next_attempt_at),
         createdAt=wire_form(delivery.created_at),
+        batchId=delivery.batch_id,
     )
 
 

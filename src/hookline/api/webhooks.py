@@ -95,7 +95,7 @@ class WebhookBody(msgspec.Struct, kw_only=True):
     description: Annotated[str | UnsetType, doc("What it is for.", maxLength=MAX_DESCRIPTION)] = UNSET
     type: Annotated[str | UnsetType, doc("Taken for Brevo's SDKs; every webhook is transactional.")] = UNSET
     channel: Annotated[str | UnsetType, doc("Taken for Brevo's SDKs; means nothing here.")] = UNSET
-    batched: Annotated[bool | UnsetType, doc("Only false: this version sends each event by itself.")] = UNSET
+    batched: Annotated[bool | UnsetType, doc("Whether events gather and go many in one request.")] = UNSET
     auth: Annotated[Auth | UnsetType, doc("A bearer token to show to the receiver; `{}` for none.")] = UNSET
     headers: Annotated[list[HeaderItem] | UnsetType, doc("Headers to send along.", maxItems=MAX_HEADERS)] = UNSET
     retryPolicy: Annotated[
@@ -148,7 +148,7 @@ class WebhookView(msgspec.Struct, omit_defaults=True, kw_only=True):
     type: Annotated[str, doc("Always `transactional`.", examples=["transactional"])]
     createdAt: Annotated[str, doc_instant("When it was made.")]
     modifiedAt: Annotated[str, doc_instant("When it was last changed.")]
-    batched: Annotated[bool, doc("Always false in this version.")]
+    batched: Annotated[bool, doc("Whether events gather and go many in one request.")]
     auth: Annotated[Auth | UnsetType, doc("Absent when there is no token.")] = UNSET
     headers: Annotated[list[HeaderItem], doc("Headers that are sent along.")]
     isActive: Annotated[bool, doc("Whether events are sent to it.", examples=[True])]
@@ -278,6 +278,7 @@ def _changes(body: WebhookBody) -> dict[str, Any]:
         "headers": ("headers", lambda items: tuple(Header(key=item.key, value=item.value) for item in items)),
         "retryPolicy": ("retry_policy", _retry_policy),
         "timeoutSeconds": ("timeout_seconds", _timeout),
+        "batched": ("batched", bool),
         "filter": ("filter", parse_filter),
         "isActive": ("is_active", bool),
     }
@@ -290,7 +291,7 @@ def _changes(body: WebhookBody) -> dict[str, Any]:
 
 def _refuse_what_is_not_offered(body: WebhookBody) -> None:
     """Nobody may believe that a setting works which this version does not know: refused, never kept silently."""
-    for name in ("batched", "ordered", "rateLimitPerSecond"):
+    for name in ("ordered", "rateLimitPerSecond"):
         value = getattr(body, name)
         if value is not UNSET and value not in (False, 0):
             raise Invalid.field(name, "this version cannot do that.")
@@ -353,7 +354,7 @@ def _view(webhook: Webhook, asked: Asked) -> WebhookView:
         type="transactional",
         createdAt=str(instant_or_null(webhook.created_at)),
         modifiedAt=str(instant_or_null(webhook.modified_at)),
-        batched=False,
+        batched=webhook.batched,
         auth=UNSET if token is None else Auth(type="bearer", token=token if shown else _HIDDEN),
         headers=[HeaderItem(key=header.key, value=header.value if shown else _HIDDEN) for header in webhook.headers],
         isActive=webhook.is_active,

@@ -8,7 +8,7 @@ from typing import Final
 
 from hookline.domain.backoff import RetryPolicy, asked_wait, wait_before_retry
 from hookline.domain.events import Event, EventKind
-from hookline.domain.ids import DeliveryId, EventId, SubjectId, WebhookId
+from hookline.domain.ids import BatchId, DeliveryId, EventId, SubjectId, WebhookId
 from hookline.domain.webhooks import Webhook
 
 #: A claim lasts this long: time to wait for a free connection, and the longest time limit of a webhook.
@@ -59,7 +59,10 @@ MOVES: Final[Mapping[tuple[State, Signal], State]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """The right to make one attempt, until `lease_until`."""
+    """The right to make one attempt, until `lease_until`.
+
+    A batch is claimed as a delivery is, under its own id. Its event is made of all that are in it, and has no subject.
+    """
 
     delivery_id: DeliveryId
     attempt: int  # 1 is the first POST
@@ -69,6 +72,7 @@ class Claim:
     give_up_at: datetime | None  # from then on the event is of no use
     event: Event
     webhook: Webhook
+    batch_size: int | None = None  # events in the batch; None: one event by itself
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,4 +148,5 @@ class Delivery:
     status: State
     next_attempt_at: datetime | None
     created_at: datetime
+    batch_id: BatchId | None = None  # the batch that it goes in; its attempts are those of the batch
     attempts: tuple[Attempt, ...] = field(default=())

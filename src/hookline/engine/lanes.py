@@ -8,6 +8,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Final
 
+from hookline.domain.batches import MAX_HELD
 from hookline.domain.deliveries import Claim
 from hookline.domain.ids import WebhookId
 from hookline.engine.requests import RequestMaker
@@ -28,6 +29,7 @@ class Lane:
     waiting: deque[Claim] = field(default_factory=deque)
     under_way: int = 0
     held: int = 0  # waiting, under way, or not settled yet
+    capacity: int = CAPACITY  # a batch is large, so a lane with batches in it holds fewer
     maker: RequestMaker | None = None
 
 
@@ -58,6 +60,8 @@ class Lanes:
         lane = self[claim.webhook.id]
         lane.waiting.append(claim)
         lane.held += 1
+        if claim.batch_size is not None:
+            lane.capacity = MAX_HELD
         self._held += 1
         return lane
 
@@ -94,8 +98,9 @@ class Lanes:
         return held <= CONCURRENCY // 2 or (held <= CAPACITY // 2 and self._held <= TOTAL_CAPACITY // 2)
 
     def _room(self, webhook_id: WebhookId) -> int:
-        held = self._held_of(webhook_id)
-        return min(CAPACITY - held, max(TOTAL_CAPACITY - self._held, CONCURRENCY - held))
+        lane = self._lanes.get(webhook_id)
+        held, capacity = (lane.held, lane.capacity) if lane else (0, CAPACITY)
+        return min(capacity - held, max(TOTAL_CAPACITY - self._held, CONCURRENCY - held))
 
     def _held_of(self, webhook_id: WebhookId) -> int:
         lane = self._lanes.get(webhook_id)

@@ -45,15 +45,25 @@ class RequestMaker:
                 ("webhook-timestamp", timestamp),
                 ("webhook-signature", self._signer.header(event.id, timestamp, event.body)),
                 ("hookline-event", event.kind.value),
-                ("hookline-subject", event.subject),
-                ("hookline-sequence", str(event.sequence)),
-                ("hookline-occurred-at", wire_form(event.occurred_at)),
+                *_facts(claim),
                 ("hookline-attempt", str(claim.attempt)),
                 *((("hookline-test", "true"),) if event.is_test else ()),
             ),
             body=event.body,
             timeout_seconds=self.webhook.timeout_seconds,
         )
+
+
+def _facts(claim: Claim) -> tuple[tuple[str, str], ...]:
+    """What the event is about; of a batch, which is about many, how many there are."""
+    event = claim.event
+    if claim.batch_size is not None:
+        return (("hookline-batch-size", str(claim.batch_size)),)
+    return (
+        ("hookline-subject", event.subject),
+        ("hookline-sequence", str(event.sequence)),
+        ("hookline-occurred-at", wire_form(event.occurred_at)),
+    )
 
 
 def sample_claim(kind: EventKind, url: str, secret: str, new_ulid: str, now: datetime) -> Claim:

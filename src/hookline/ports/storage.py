@@ -179,7 +179,15 @@ class Outbox(Protocol):
 
         One that is due at once may be born claimed, for the listener of the store, who then gets the claim as soon as
         it is committed.
+
+        To a batched webhook it is owed in a batch: the open one of its kind, or one that opens with it and is due when
+        it has gathered for `GATHERING` (and not before `due_at`). A batch is open until then, and for as long as it was
+        never claimed and the event fits (`domain.batches`); one that becomes full is due from `due_at` on. What is in a
+        batch is in no other, in the order in which the events were kept. A test is a batch by itself.
         """
+
+    def close_batches(self, webhook_id: WebhookId, due_at: datetime) -> None:
+        """Let nothing more into the open batches of this webhook, which are then due from `due_at` on."""
 
     def claim_due(self, limit: int, lease: timedelta, room: Callable[[WebhookId], int]) -> Sequence[Claim]:
         """Take up to `limit` due deliveries of active webhooks: of each the oldest first, and at most its `room`.
@@ -187,6 +195,9 @@ class Outbox(Protocol):
         Taken ones are ours until tx.now + lease; then anyone may take them again, and the attempt that nobody told the
         outcome of stands in the record. No delivery is in two live claims. Each claim carries a fresh token. What is of
         no use any more by now is settled as dead instead.
+
+        A batch is one claim, with the same bytes each time, and is of use as long as one of its events is. Those that
+        are in it stand in the record with its state and its attempts.
         """
 
     def next_due_at(self, room: Callable[[WebhookId], int]) -> datetime | None:
@@ -215,7 +226,8 @@ class Outbox(Protocol):
 
     def replay(self, delivery_id: DeliveryId) -> None:
         """Make a delivery due now, settled or pending; one that was settled begins its schedule anew. One that is being
-        sent is left alone.
+        sent is left alone. One that waits in a batch makes the batch due; one that was settled goes in a batch of its
+        own, if its webhook gets batches now.
         """
 
     def forget_before(self, instant: datetime, *, limit: int) -> int:

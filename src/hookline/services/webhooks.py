@@ -98,6 +98,8 @@ def update_webhook(tx: Transaction, webhook_id: int, changes: dict[str, Any], li
     tx.webhooks.save(replace(changed, disabled_reason=reason, rests_until=rests_until, modified_at=tx.now))
     if not changed.is_active:
         tx.outbox.withdraw(changed.id)
+    elif webhook.batched and not changed.batched:
+        tx.outbox.close_batches(changed.id, due_at=max(tx.now, rests_until or tx.now))
 
 
 def disable_webhook(tx: Transaction, webhook: Webhook, reason: str) -> None:

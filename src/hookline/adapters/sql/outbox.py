@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from hookline.adapters.sql.batches import FORGET_OLD_ATTEMPTS, SqlBatches
 from hookline.adapters.sql.paging import Where, page_of
 from hookline.adapters.sql.records import ATTEMPT_COLUMNS, CUT_SHORT, attempt_of, attempt_row, delivery_of
 from hookline.adapters.sql.session import (
@@ -22,6 +23,7 @@ from hookline.adapters.sql.session import (
     to_json,
 )
 from hookline.adapters.sql.webhooks import SqlWebhooks
+from hookline.domain.batches import MAX_HELD
 from hookline.domain.deliveries import Claim, Delivery, Outcome, State, Verdict
 from hookline.domain.events import Event, EventKind
 from hookline.domain.ids import DeliveryId, EventId, MeetingId, WebhookId, delivery_id, ulid
@@ -44,7 +46,7 @@ OWE: Final = Insert(
 )
 DUE: Final = f"""
     SELECT d.id, d.attempt, d.failures, d.give_up_at, d.token, d.due_at, {_EVENT_COLUMNS}
-    FROM delivery d JOIN event e ON e.id = d.event_id
+    FROM delivery d LEFT JOIN event e ON e.id = d.event_id
     WHERE d.webhook_id = :webhook_id AND d.due_at <= :now
     ORDER BY d.due_at, d.id LIMIT :limit
 """
@@ -89,15 +91,28 @@ RELEASE: Final = """
 """
 RECOVER: Final = "UPDATE delivery SET due_at = :now, token = NULL WHERE token IS NOT NULL"
 _ORPHANS: Final = "token IS NULL AND webhook_id NOT IN (SELECT id FROM webhook WHERE is_active = 1)"
-_PENDING_OF: Final = "token IS NULL AND webhook_id = :webhook_id"
-_THESE: Final = "id IN (SELECT value FROM json_each(:ids))"
+_PENDING_OF: Final = """
+    token IS NULL AND webhook_id = :webhook_id
+    AND (batch_id IS NULL OR batch_id NOT IN (SELECT id FROM delivery WHERE token IS NOT NULL))
+"""
+_THESE: Final = """
+    (id IN (SELECT value FROM json_each(:ids)) OR batch_id IN (SELECT value FROM json_each(:ids)))
+"""
+#: Not the batches themselves, whose event is their own.
 GIVE_UP: Final = """
-    INSERT INTO settled_delivery (id, event_id, webhook_id, status, attempt, give_up_at, created_at, settled_at)
-    SELECT id, event_id, webhook_id, :status, attempt, give_up_at, created_at, :now FROM delivery WHERE {where}
+    INSERT INTO settled_delivery
+        (id, event_id, webhook_id, status, attempt, give_up_at, created_at, settled_at, batch_id)
+    SELECT id, event_id, webhook_id, :status,
+        COALESCE((SELECT b.attempt FROM delivery b WHERE b.id = delivery.batch_id), attempt),
+        give_up_at, created_at, :now, batch_id
+    FROM delivery WHERE {where} AND event_id <> id
 """
 FORGET_OWED: Final = "DELETE FROM delivery WHERE {where}"
 REST: Final = "UPDATE delivery SET due_at = :until WHERE token IS NULL AND webhook_id = :webhook_id AND due_at < :until"
-HURRY: Final = "UPDATE delivery SET due_at = :now WHERE id = :id AND token IS NULL"
+HURRY: Final = """
+    UPDATE delivery SET due_at = :now, gathers = NULL
+    WHERE id = COALESCE((SELECT batch_id FROM delivery WHERE id = :id), :id) AND token IS NULL
+"""
 OWE_AGAIN: Final = """
     INSERT INTO delivery (id, event_id, webhook_id, due_at, token, attempt, failures, give_up_at, created_at)
     SELECT id, event_id, webhook_id, :now, NULL, attempt, 0, NULL, created_at FROM settled_delivery WHERE id = :id
@@ -112,9 +127,11 @@ FORGET_OLD: Final = (
     """
     DELETE FROM attempt WHERE (delivery_id, number) IN (
         SELECT delivery_id, number FROM attempt
-        WHERE delivery_id < 'dlv_' || :bound AND delivery_id NOT IN (SELECT id FROM delivery)
+        WHERE delivery_id >= 'dlv_' AND delivery_id < 'dlv_' || :bound
+            AND delivery_id NOT IN (SELECT id FROM delivery)
         ORDER BY delivery_id LIMIT :limit)
     """,
+    FORGET_OLD_ATTEMPTS,
     """
     DELETE FROM event WHERE id IN (
         SELECT id FROM event
@@ -123,26 +140,34 @@ FORGET_OLD: Final = (
     """,
 )
 _OWED_RECORD: Final = """
-    SELECT d.id, d.event_id, d.webhook_id, CASE WHEN d.token IS NULL THEN 'pending' ELSE 'sending' END, d.due_at,
-        d.created_at, e.kind, e.subject
-    FROM delivery d JOIN event e ON e.id = d.event_id WHERE {where}
+    SELECT d.id, d.event_id, d.webhook_id,
+        CASE WHEN COALESCE(b.token, d.token) IS NULL THEN 'pending' ELSE 'sending' END, COALESCE(b.due_at, d.due_at),
+        d.created_at, e.kind, e.subject, d.batch_id
+    FROM delivery d JOIN event e ON e.id = d.event_id LEFT JOIN delivery b ON b.id = d.batch_id WHERE {where}
 """
 _SETTLED_RECORD: Final = """
-    SELECT d.id, d.event_id, d.webhook_id, d.status, NULL, d.created_at, e.kind, e.subject
+    SELECT d.id, d.event_id, d.webhook_id, d.status, NULL, d.created_at, e.kind, e.subject, d.batch_id
     FROM settled_delivery d JOIN event e ON e.id = d.event_id WHERE {where}
 """
 DELIVERIES: Final = "{records} ORDER BY 1 DESC LIMIT :limit"
-ATTEMPTS: Final = f"SELECT {ATTEMPT_COLUMNS} FROM attempt WHERE delivery_id = :id ORDER BY number"
+ATTEMPTS: Final = f"SELECT {ATTEMPT_COLUMNS} FROM attempt WHERE delivery_id IN (:id, :batch_id) ORDER BY number"
 
 
 class SqlOutbox:
     """`ports.storage.Outbox`. `room` and `lease` are those of the store's listener, for deliveries born claimed."""
 
     def __init__(
-        self, session: Session, webhooks: SqlWebhooks, *, room: Callable[[WebhookId], int], lease: timedelta
+        self,
+        session: Session,
+        webhooks: SqlWebhooks,
+        batches: SqlBatches,
+        *,
+        room: Callable[[WebhookId], int],
+        lease: timedelta,
     ) -> None:
         self._session = session
         self._webhooks = webhooks
+        self._batches = batches
         self._room = room
         self._lease = lease
 
@@ -184,6 +209,8 @@ class SqlOutbox:
     # What is owed
 
     def owe(self, event: Event, webhook: Webhook, *, due_at: datetime, give_up_at: datetime | None) -> DeliveryId:
+        if webhook.batched:
+            return self._batches.owe(event, webhook, due_at=due_at, give_up_at=give_up_at)
         session, doings = self._session, self._session.doings
         owed_id, claim = delivery_id(event.id, webhook.id), None
         if due_at <= session.now and doings.claimed_of[webhook.id] < self._room(webhook.id):
@@ -220,7 +247,7 @@ class SqlOutbox:
         token = self._session.token()
         claims: list[Claim] = []
         for webhook in self._by_turns():
-            share = min(room(webhook.id), limit - len(claims))
+            share = min(room(webhook.id), limit - len(claims), MAX_HELD if webhook.batched else limit)
             if share > 0:
                 claims += self._claim_for(webhook, share, lease, token)
         if claims:
@@ -248,7 +275,9 @@ class SqlOutbox:
             if verdict.due_at is None:
                 token, created_at = held.get(claim.delivery_id, (None, 0))
                 still_ours = claim.token == token
-                if still_ours:
+                if still_ours and claim.batch_size is not None:
+                    self._batches.settle(claim, verdict.state)
+                elif still_ours:
                     session.insert(KEEP_SETTLED, _settled_row(claim, verdict.state, created_at, session.now))
             else:
                 still_ours = self._postpone(claim, verdict.due_at)
@@ -279,11 +308,17 @@ class SqlOutbox:
 
     def replay(self, delivery_id: DeliveryId) -> None:
         now = {"id": delivery_id, "now": micros(self._session.now)}
+        self._batches.keep_attempts(delivery_id)
         if self._session.run(OWE_AGAIN, now):
             self._session.run(FORGET_SETTLED, {"id": delivery_id})
+            self._batches.put_alone(delivery_id)
         else:
             self._session.run(HURRY, now)
+            self._batches.forget_held()
         self._session.doings.owed = True
+
+    def close_batches(self, webhook_id: WebhookId, due_at: datetime) -> None:
+        self._batches.close_all(webhook_id, due_at)
 
     def forget_before(self, instant: datetime, *, limit: int) -> int:
         parameters = {"bound": ulid(instant, 0), "limit": limit}
@@ -307,7 +342,7 @@ class SqlOutbox:
         kinds = [_OWED_RECORD, _SETTLED_RECORD]
         if wanted.status in (State.PENDING, State.SENDING):
             kinds = [_OWED_RECORD]
-            where.add("d.token IS NULL" if wanted.status is State.PENDING else "d.token IS NOT NULL")
+            where.add(f"COALESCE(b.token, d.token) IS {'' if wanted.status is State.PENDING else 'NOT '}NULL")
         elif wanted.status is not None:
             kinds = [_SETTLED_RECORD]
             where.add(f"d.status = '{wanted.status.value}'")  # a literal, so that the partial index of the dead serves
@@ -318,7 +353,8 @@ class SqlOutbox:
         return self._session.rows(DELIVERIES.format(records=records), {**where.parameters, "limit": limit})
 
     def _with_attempts(self, record: Row) -> Delivery:
-        attempts = self._session.rows(ATTEMPTS, {"id": record[0]})
+        id_, *_, batch_id = record
+        attempts = self._session.rows(ATTEMPTS, {"id": id_, "batch_id": batch_id})
         return delivery_of(record, tuple(attempt_of(row) for row in attempts))
 
     def _by_turns(self) -> list[Webhook]:
@@ -331,9 +367,13 @@ class SqlOutbox:
         now = micros(self._session.now)
         rows = self._session.rows(DUE, {"webhook_id": webhook.id, "now": now, "limit": share})
         claims, useless = [], []
-        for owed_id, attempt, failures, give_up_at, old_token, _, *event in rows:
+        for owed_id, attempt, failures, useful_until, old_token, _, *told in rows:
             if old_token is not None:
                 self._keep_cut_short("id = :id", {"id": owed_id}, lease)
+            if told[0] is None:
+                event, size, give_up_at = self._batches.take(owed_id)
+            else:
+                event, size, give_up_at = _event(told), None, useful_until
             if give_up_at is not None and give_up_at <= now:
                 useless.append(owed_id)
                 continue
@@ -345,8 +385,9 @@ class SqlOutbox:
                     lease_until=self._session.now + lease,
                     token=token,
                     give_up_at=instant_or_none(give_up_at),
-                    event=_event(event),
+                    event=event,
                     webhook=webhook,
+                    batch_size=size,
                 )
             )
         if useless:
@@ -376,8 +417,10 @@ class SqlOutbox:
     def _give_up(self, state: State, where: str, parameters: dict[str, Any]) -> int:
         """Settle without another attempt. Returns how many."""
         more = {"status": state.value, "now": micros(self._session.now)}
-        self._session.run(GIVE_UP.format(where=where), {**parameters, **more})
-        return self._session.run(FORGET_OWED.format(where=where), parameters)
+        given_up = self._session.run(GIVE_UP.format(where=where), {**parameters, **more})
+        self._session.run(FORGET_OWED.format(where=where), parameters)
+        self._batches.forget_held()
+        return given_up
 
 
 def _event(row: Sequence[Any]) -> Event:

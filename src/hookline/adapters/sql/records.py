@@ -54,7 +54,7 @@ def attempt_of(row: Row) -> Attempt:
 
 def delivery_of(record: Row, attempts: tuple[Attempt, ...]) -> Delivery:
     """The delivery in a row of the record."""
-    id_, event_id, webhook_id, status, due_at, created_at, kind, subject = record
+    id_, event_id, webhook_id, status, due_at, created_at, kind, subject, batch_id = record
     state = State(status)
     return Delivery(
         id=DeliveryId(id_),
@@ -65,5 +65,6 @@ def delivery_of(record: Row, attempts: tuple[Attempt, ...]) -> Delivery:
         status=state,
         next_attempt_at=instant_or_none(due_at) if state is State.PENDING else None,
         created_at=instant(created_at),
+        batch_id=batch_id,
         attempts=attempts,
     )

@@ -114,7 +114,7 @@ class SqliteStore:
                 if self._read_only:
                     self._connection.rollback()
                 else:
-                    self._roll_back()  # the function may have changed webhooks, and they may be held
+                    self._roll_back()  # what the function changed may be held
 
     def write_group(self, calls: Sequence[Call]) -> tuple[list[Answered], Doings]:
         """Run many functions inside one commit; each that raises undoes only its own part."""
@@ -151,7 +151,7 @@ class SqliteStore:
         [(version,)] = self._connection.execute("PRAGMA data_version")
         if version != self._seen_version:  # another connection wrote since
             self._seen_version = version
-            self._tx.webhooks.forget_held()
+            self._tx.forget_held()
         self._session.begin()
 
     def _run(self, call: Call) -> Answered:
@@ -163,12 +163,12 @@ class SqliteStore:
             if _is_below_sql(refusal) or isinstance(refusal, GroupBroken):
                 raise
             self._session.undo_part()
-            self._tx.webhooks.forget_held()
+            self._tx.forget_held()
             return Answered(error=refusal)
         return Answered(result=result)
 
     def _roll_back(self) -> None:
-        self._tx.webhooks.forget_held()
+        self._tx.forget_held()
         if self._connection.in_transaction:  # SQLite itself rolls back on some errors
             self._connection.rollback()
 

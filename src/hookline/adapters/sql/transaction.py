@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from hookline.adapters.sql.batches import SqlBatches
 from hookline.adapters.sql.calendar import SqlCalendar
 from hookline.adapters.sql.keys import SqlAnswers, SqlKeys
 from hookline.adapters.sql.outbox import SqlOutbox
@@ -25,9 +26,15 @@ class SqlTransaction:
         self.calendar = SqlCalendar(session)
         self.phone = SqlPhone(session)
         self.webhooks = SqlWebhooks(session)
-        self.outbox = SqlOutbox(session, self.webhooks, room=room, lease=lease)
+        self._batches = SqlBatches(session, self.ulid)
+        self.outbox = SqlOutbox(session, self.webhooks, self._batches, room=room, lease=lease)
         self.keys = SqlKeys(session)
         self.answers = SqlAnswers(session)
+
+    def forget_held(self) -> None:
+        """Read from the database again: somebody changed it, or what was held was rolled back."""
+        self.webhooks.forget_held()
+        self._batches.forget_held()
 
     @property
     def now(self) -> datetime:

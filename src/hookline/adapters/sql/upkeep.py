@@ -18,7 +18,8 @@ from hookline.errors import Invalid, Unavailable
 #: Pages copied between two words of progress: 4 MiB.
 _STEP_PAGES: Final = 1024
 #: An instant until which a delivery is leased counts too: once it is over, the delivery is owed again.
-OWED: Final = "SELECT COUNT(*), MIN(due_at) FROM delivery"
+#: A batch is a row whose event is itself: what goes in it is counted, it is not.
+OWED: Final = "SELECT COUNT(NULLIF(id, event_id)), MIN(due_at) FROM delivery"
 DEAD: Final = "SELECT COUNT(*) FROM settled_delivery WHERE status = 'dead' AND webhook_id IN (SELECT id FROM webhook)"
 NEWEST_EVENT: Final = "SELECT MAX(created_at) FROM event WHERE position = (SELECT MAX(position) FROM event)"
 DISABLED: Final = "SELECT id, disabled_reason FROM webhook WHERE NOT is_active ORDER BY id"
