@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hookline.domain.batches import MAX_HELD
 from hookline.domain.deliveries import Claim
 from hookline.domain.events import Event, EventKind
 from hookline.domain.ids import DeliveryId, EventId, MeetingId, WebhookId
@@ -161,6 +163,21 @@ def test_however_full_the_others_are_each_lane_takes_what_it_can_send_at_the_sam
         lanes.drop(each)
         told += lanes.has_room_again()
     assert told == 1
+
+
+def test_a_lane_with_batches_holds_fewer_since_each_is_large() -> None:
+    lanes = Lanes()
+    held = [replace(claim(1, number), batch_size=500) for number in range(MAX_HELD)]
+    for each in held:
+        lanes.take(each)
+    assert lanes.room(WebhookId(1)) == 0
+    told = []
+    for number, each in enumerate(held, 1):
+        lanes.drop(each)
+        if lanes.has_room_again():
+            told.append(number)
+    assert told == [MAX_HELD // 2]
+    assert lanes.room(WebhookId(1)) == CAPACITY
 
 
 def test_closed_lanes_have_no_room_and_give_up_what_waits() -> None:

@@ -94,14 +94,14 @@ class Lanes:
         return bool(freed)
 
     def _is_half_free(self, webhook_id: WebhookId) -> bool:
-        held = self._held_of(webhook_id)
-        return held <= CONCURRENCY // 2 or (held <= CAPACITY // 2 and self._held <= TOTAL_CAPACITY // 2)
+        held, capacity = self._held_of(webhook_id)
+        return held <= CONCURRENCY // 2 or (held <= capacity // 2 and self._held <= TOTAL_CAPACITY // 2)
 
     def _room(self, webhook_id: WebhookId) -> int:
-        lane = self._lanes.get(webhook_id)
-        held, capacity = (lane.held, lane.capacity) if lane else (0, CAPACITY)
+        held, capacity = self._held_of(webhook_id)
         return min(capacity - held, max(TOTAL_CAPACITY - self._held, CONCURRENCY - held))
 
-    def _held_of(self, webhook_id: WebhookId) -> int:
+    def _held_of(self, webhook_id: WebhookId) -> tuple[int, int]:
+        """How many claims its lane holds, and how many it may hold."""
         lane = self._lanes.get(webhook_id)
-        return lane.held if lane else 0
+        return (lane.held, lane.capacity) if lane else (0, CAPACITY)
