@@ -121,6 +121,15 @@ def test_every_field_comes_back_as_it_was_sent(client: Brevo) -> None:
     assert webhook.created_at == webhook.modified_at
 
 
+def test_a_webhook_with_batches_comes_back_as_one(client: Brevo) -> None:
+    id_ = made(client, batched=True)
+    assert client.webhooks.get_webhook(webhook_id=id_).batched is True
+    client.webhooks.update_webhook(webhook_id=id_, description="CRM")
+    assert client.webhooks.get_webhook(webhook_id=id_).batched is True
+    client.webhooks.update_webhook(webhook_id=id_, batched=False)
+    assert client.webhooks.get_webhook(webhook_id=id_).batched is False
+
+
 def test_webhooks_are_listed_by_creation(client: Brevo) -> None:
     assert client.webhooks.get_webhooks().webhooks == []
     ids = [made(client) for _ in range(3)]

@@ -1,6 +1,7 @@
 """The feed of events and the record of deliveries through the door."""
 
 import base64
+from datetime import timedelta
 from typing import Any, Final
 
 import pytest
@@ -120,6 +121,30 @@ def test_a_delivery_that_arrived_is_on_record_with_its_attempt(door: Door) -> No
     headers = {name.lower(): value for name, value in attempt["responseHeaders"].items()}
     assert headers["x-thing"] == "a, b"
     assert attempt["durationMs"] >= 0
+
+
+def test_what_gathers_says_in_which_batch_it_goes_and_when_and_a_retry_hurries_all_of_it(door: Door) -> None:
+    with door.subscriber() as subscriber:
+        door.post("/v3/webhooks", {**WEBHOOK, "url": subscriber.url, "batched": True})
+        door.post("/v3/calls/batch", {"calls": [CALL] * 2})
+        one, other = door.get("/v3/deliveries?status=pending")["deliveries"]
+        assert one["batchId"] == other["batchId"]
+        assert one["batchId"].startswith("batch_")
+        waits = parse_instant(one["nextAttemptAt"], "") - parse_instant(other["createdAt"], "")
+        assert waits == timedelta(minutes=5)
+        assert door.ask("GET", f"/v3/deliveries/{one['batchId']}").status_code == 404
+        door.post(f"/v3/deliveries/{other['id']}/retry")
+        settled = [door.settled(each["id"]) for each in (one, other)]
+    [received] = subscriber.received
+    assert (received.header("webhook-id"), received.header("hookline-batch-size")) == (one["batchId"], "2")
+    assert [each["status"] for each in settled] == ["delivered"] * 2
+    assert settled[0]["attempts"] == settled[1]["attempts"] != []
+
+
+def test_what_goes_by_itself_is_in_no_batch(door: Door) -> None:
+    door.post("/v3/webhooks", WEBHOOK)
+    door.post("/v3/calls", CALL)
+    assert only_delivery(door)["batchId"] is None
 
 
 def test_a_failure_waits_for_its_next_attempt(door: Door) -> None:

@@ -16,6 +16,7 @@ from hookline.api.schemas import event_schema
 from hookline.domain.events import PAYLOADS, SAMPLES, EventKind, plain
 from tests.api.description import document, event_validator, validator
 from tests.api.door import CALL, MEETING, NOWHERE, WEBHOOK, Door
+from tests.fakes import Received
 
 KINDS: Final = list(EventKind)
 
@@ -209,12 +210,20 @@ def test_a_withheld_number_fits_the_schema() -> None:
     event_validator("callFinished").validate({**plain(SAMPLES[EventKind.CALL_FINISHED]), "phone_number": ""})
 
 
+def ours(received: Received) -> set[str]:
+    """The names of the headers that are Hookline's own."""
+    names = {name.lower() for name, _ in received.headers}
+    return {name for name in names if name.startswith(("webhook-", "hookline-"))}
+
+
 def test_the_four_events_are_described_as_webhooks() -> None:
     webhooks = document()["webhooks"]
     assert set(webhooks) == {kind.value for kind in EventKind}
     for kind in EventKind:
         content = webhooks[kind.value]["post"]["requestBody"]["content"]["application/json"]
-        assert content["schema"]["$ref"].endswith(f"/{PAYLOADS[kind].__name__}")
+        one, many = content["schema"]["oneOf"]
+        assert one["$ref"].endswith(f"/{PAYLOADS[kind].__name__}")
+        assert (many["type"], many["items"], many["maxItems"]) == ("array", one, 500)
         assert content["example"] == plain(SAMPLES[kind])
 
 
@@ -228,7 +237,21 @@ def test_a_delivery_carries_the_headers_of_the_description_and_a_body_of_its_sch
         door.settled(sent["deliveryId"])
     [received] = subscriber.received
     event_validator(kind).validate(json.loads(received.body))
-    carried = {name.lower() for name, _ in received.headers}
-    ours = {name for name in carried if name.startswith(("webhook-", "hookline-"))}
     described = document()["webhooks"][kind.value]["post"]["parameters"]
-    assert ours == {each["name"] for each in described} == set(DELIVERY_HEADERS)
+    assert {each["name"] for each in described} == set(DELIVERY_HEADERS)
+    assert ours(received) == set(DELIVERY_HEADERS) - {"hookline-batch-size"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_batch_carries_what_the_description_says_of_batches(door: Door, kind: EventKind) -> None:
+    with door.subscriber() as subscriber:
+        door.post("/v3/webhooks", {"url": subscriber.url, "events": ["callFinished"], "batched": True})
+        sent = door.post("/v3/webhooks/1/test", {"event": kind.value})
+        door.settled(sent["deliveryId"])
+    [received] = subscriber.received
+    [body] = json.loads(received.body)
+    event_validator(kind).validate(body)
+    described = document()["webhooks"][kind.value]["post"]["parameters"]
+    required = {each["name"] for each in described if each["required"]}
+    absent = {each["name"] for each in described if "Absent from batches" in each["description"]}
+    assert ours(received) == set(DELIVERY_HEADERS) - absent == required | {"hookline-batch-size", "hookline-test"}

@@ -237,9 +237,24 @@ def test_a_filter_must_be_on_what_one_of_the_events_has(door: Door) -> None:
     assert answer.json()["fields"][0]["field"] == "filter.type"
 
 
+def test_a_webhook_may_get_batches_and_stop_to(door: Door) -> None:
+    id_ = door.post("/v3/webhooks", {**WEBHOOK, "batched": True})["id"]
+    assert door.get(f"/v3/webhooks/{id_}")["batched"] is True
+    door.ask("PUT", f"/v3/webhooks/{id_}", {"description": "x", "batched": None})
+    assert door.get(f"/v3/webhooks/{id_}")["batched"] is True
+    door.ask("PUT", f"/v3/webhooks/{id_}", {"batched": False})
+    assert door.get(f"/v3/webhooks/{id_}")["batched"] is False
+
+
+@pytest.mark.parametrize("value", ["true", 1, []])
+def test_batched_is_true_or_false(door: Door, value: Any) -> None:
+    answer = door.ask("POST", "/v3/webhooks", {**WEBHOOK, "batched": value})
+    assert (answer.status_code, answer.json()["fields"][0]["field"]) == (400, "batched")
+
+
 @pytest.mark.parametrize(
     ("setting", "value"),
-    [("batched", True), ("ordered", True), ("rateLimitPerSecond", 5)],
+    [("ordered", True), ("rateLimitPerSecond", 5)],
 )
 def test_what_this_version_does_not_offer_is_refused_by_name(door: Door, setting: str, value: Any) -> None:
     door.post("/v3/webhooks", WEBHOOK)

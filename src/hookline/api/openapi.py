@@ -24,6 +24,7 @@ from hookline.api.schemas import (
     parameter_schemas,
     payload_schemas,
 )
+from hookline.domain.batches import MAX_EVENTS
 from hookline.domain.events import FIRED_WHEN, PAYLOADS, SAMPLES, EventKind, canonical_bytes, plain
 from hookline.domain.ids import EventId
 from hookline.domain.signatures import sign
@@ -111,7 +112,10 @@ _REFUSAL_HEADERS: Final = {
 
 #: What every delivery carries beside its body: name -> what it is, and an example.
 DELIVERY_HEADERS: Final = {
-    "webhook-id": ("Id of the event: the same for every webhook, attempt and replay.", _SAMPLE_EVENT),
+    "webhook-id": (
+        "Id of the event: the same for every webhook, attempt and replay; of a batch, its own in every attempt.",
+        _SAMPLE_EVENT,
+    ),
     "webhook-timestamp": ("Seconds since 1970 of this attempt.", str(_SAMPLE_TIMESTAMP)),
     "webhook-signature": (
         "Standard Webhooks: `v1,` and the base64 HMAC-SHA256 of `id.timestamp.body`; several while it is rotated.",
@@ -119,17 +123,25 @@ DELIVERY_HEADERS: Final = {
     ),
     "hookline-event": ("Name of the event.", None),
     "hookline-subject": (
-        "Id of the meeting or call: ties what happened to one of them together.",
+        "Id of the meeting or call: ties what happened to one of them together. Absent from batches.",
         "mtg_01k2j3q4r5s6t7v8w9x0y1z2a3",
     ),
-    "hookline-sequence": ("1, 2, 3 ... of the events of this subject: shows order and gaps.", "1"),
+    "hookline-sequence": ("1, 2, 3 ... of the events of this subject: shows order and gaps. Absent from batches.", "1"),
     "hookline-occurred-at": (
-        "When it happened; of `meetingStarted`, the scheduled start.",
+        "When it happened; of `meetingStarted`, the scheduled start. Absent from batches.",
         "2025-06-10T07:09:01.696Z",
     ),
     "hookline-attempt": ("1 is the first.", "1"),
     "hookline-test": ("`true`, and only there on test sends.", "true"),
+    "hookline-batch-size": ("How many events are in the list; only there on batches.", None),
 }
+_NOT_ALWAYS: Final = (
+    "hookline-subject", "hookline-sequence", "hookline-occurred-at", "hookline-test", "hookline-batch-size",
+)  # fmt: skip
+
+_IN_BATCHES: Final = (
+    "What a webhook gets that is `batched`: bodies of this event, in the order in which they were kept."
+)
 
 _IDEMPOTENCY_KEY: Final = {
     "name": "Idempotency-Key",
@@ -280,7 +292,9 @@ def _refusals(route: Route) -> list[int]:
 
 
 def _delivery(kind: EventKind) -> Schema:
-    payload = {"schema": {"$ref": f"#/components/schemas/{PAYLOADS[kind].__name__}"}, "example": plain(SAMPLES[kind])}
+    one = {"$ref": f"#/components/schemas/{PAYLOADS[kind].__name__}"}
+    many = {"type": "array", "items": one, "minItems": 1, "maxItems": MAX_EVENTS, "description": _IN_BATCHES}
+    payload = {"schema": {"oneOf": [one, many]}, "example": plain(SAMPLES[kind])}
     return {
         "operationId": f"receive_{kind.value}",
         "summary": FIRED_WHEN[kind],
@@ -306,10 +320,10 @@ def _delivery_header(name: str, kind: EventKind) -> Schema:
     return {
         "name": name,
         "in": "header",
-        "required": name != "hookline-test",
+        "required": name not in _NOT_ALWAYS,
         "description": description,
         "schema": {"type": "string"},
-        "example": example,
+        **({} if example is None else {"example": example}),
     }
 
 

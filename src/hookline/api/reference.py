@@ -6,11 +6,12 @@ What a field looks like: `reference_fields.py`. How HTML is made and framed: `ma
 import json
 import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from hookline.api.markup import Html, code_block, coloured_json, join, json_block, link, page, prose, tag
 from hookline.api.reference_fields import Schemas, fields_of, has_fields, parameter, resolved
+from hookline.domain.batches import MAX_EVENTS
 
 Document = Mapping[str, Any]
 Operation = Mapping[str, Any]
@@ -199,7 +200,7 @@ def _receiving(document: Document) -> Html:
             tag("dl", *(parameter(each, schemas, sent_by_us=True) for each in first["parameters"]), class_="fields"),
             tag(
                 "div",
-                code_block("\n".join(f"{each['name']}: {each['example']}" for each in first["parameters"]), "Headers"),
+                code_block("\n".join(_headers(first["parameters"])), "Headers"),
                 code_block(_VERIFY, "Check it in Python"),
             ),
             class_="columns",
@@ -208,13 +209,21 @@ def _receiving(document: Document) -> Html:
     )
 
 
+def _headers(parameters: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """The headers of a delivery; those of a batch, which never stand beside the others, have no example."""
+    return (f"{each['name']}: {each['example']}" for each in parameters if "example" in each)
+
+
 def _payloads(document: Document, schemas: Schemas) -> Html:
     return tag(
         "section",
         tag("h2", "What you receive"),
         tag(
             "p",
-            "The four events. Every key is always there: an absent text or list is empty, and no price is 0.",
+            prose(
+                "The four events. Every key is always there: an absent text or list is empty, and no price is 0. A "
+                f"webhook that is `batched` gets a list of up to {MAX_EVENTS} of one event."
+            ),
         ),
         *(_event(kind, described["post"], schemas) for kind, described in document["webhooks"].items()),
         id="payloads",
@@ -223,12 +232,13 @@ def _payloads(document: Document, schemas: Schemas) -> Html:
 
 def _event(kind: str, described: Operation, schemas: Schemas) -> Html:
     content = described["requestBody"]["content"]["application/json"]
+    one, _ = content["schema"]["oneOf"]
     return tag(
         "article",
         tag("h3", link(f"#{kind}", _badge("event"), tag("code", kind))),
         tag(
             "div",
-            tag("div", tag("p", described["summary"]), fields_of(content["schema"], schemas, sent_by_us=True)),
+            tag("div", tag("p", described["summary"]), fields_of(one, schemas, sent_by_us=True)),
             json_block(content["example"], "Body"),
             class_="columns",
         ),
