@@ -10,7 +10,10 @@ import pytest
 from hookline.adapters.sql import upkeep
 from hookline.adapters.sql.sqlite import SqliteStore
 from hookline.errors import Invalid, Unavailable
+from hookline.services.calls import report_calls
+from hookline.services.webhooks import create_webhook
 from tests.fakes import ManualClock
+from tests.values import LIMITS, call_payload, wanted
 
 PAGES = 5000
 
@@ -55,6 +58,20 @@ def test_a_copy_ends_although_others_commit_at_its_every_step_and_holds_what_the
     assert left == sorted(left, reverse=True)
     assert weight(tmp_path / "copy.db") == PAGES
     assert weight(database) == PAGES + len(left)
+
+
+def test_what_is_owed_is_counted_by_events_whether_they_go_in_batches_or_not(
+    tmp_path: Path, clock: ManualClock, dice: random.Random
+) -> None:
+    path = tmp_path / "hookline.db"
+    with closing(SqliteStore(path, clock, dice)) as store:
+        for batched in (True, False):
+            store.write(create_webhook, wanted(batched=batched), LIMITS)
+        clock.advance(seconds=60)
+        store.write(report_calls, [call_payload()] * 3)
+        backlog = upkeep.look_into(path).backlog
+    assert backlog is not None
+    assert (backlog.owed, backlog.oldest_due_at) == (6, clock.now())
 
 
 def test_of_a_copy_that_was_interrupted_nothing_is_left(database: Path, tmp_path: Path) -> None:

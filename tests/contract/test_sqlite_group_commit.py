@@ -128,6 +128,56 @@ def test_a_delivery_that_was_undone_is_born_in_nobodys_claims(store: SqliteStore
     assert not claimed(store)
 
 
+def owe_many(tx: Transaction, count: int) -> None:
+    for _ in range(count):
+        owe(tx)
+
+
+def owe_many_and_fail(tx: Transaction, count: int) -> NoReturn:
+    owe_many(tx, count)
+    raise Refused
+
+
+def sizes(store: SqliteStore) -> list[int]:
+    """How many events each batch holds that is due, and that the batch says as many."""
+    found = [(claim.batch_size, claim.event.body.count(b"{")) for claim in claimed(store)]
+    assert all(said == held for said, held in found)
+    return [held for _, held in found]
+
+
+def test_what_was_undone_counts_in_no_batch_however_the_parts_of_commits_fall(
+    store: SqliteStore, clock: ManualClock
+) -> None:
+    added(store, batched=True)
+    first = [call(owe_many, 300), call(owe_many_and_fail, 199), call(key, "a"), call(owe_many, 199)]
+    store.write_group([*first, call(key_and_fail, "x"), call(owe_many_and_fail, 499)])
+    assert sizes(store) == []
+    store.write_group([call(owe_many_and_fail, 7), call(owe_many, 502), call(owe_many_and_fail, 498)])
+    assert sizes(store) == [500, 500]
+    clock.advance(seconds=300)
+    assert 1 in sizes(store)
+
+
+def test_batches_are_whole_when_somebody_else_broke_a_rule(store: SqliteStore, clock: ManualClock) -> None:
+    added(store, batched=True)
+    store.write(key, "taken")
+    store.write_group([call(owe_many, 499), call(key, "taken"), call(owe_many, 2)])
+    assert sizes(store) == [500]
+    clock.advance(seconds=300)
+    assert 1 in sizes(store)
+
+
+def test_a_commit_in_which_nothing_is_asked_writes_what_gathers_with_what_others_insert(store: SqliteStore) -> None:
+    added(store, batched=True)
+    store.write(owe)
+    statements: list[str] = []
+    store.connection.set_trace_callback(statements.append)
+    store.write_group([call(owe_many, 64), call(owe_many, 64)])
+    store.connection.set_trace_callback(None)
+    assert sum("INSERT" in each for each in statements) == 4  # two for events, two for deliveries
+    assert not any("SAVEPOINT" in each or "UPDATE" in each for each in statements)
+
+
 def test_a_whole_commit_that_was_undone_told_nobody_anything(store: SqliteStore) -> None:
     added(store)
     _, doings = store.write_group([call(owe_and_fail)])

@@ -12,7 +12,7 @@ from hookline.domain.events import SAMPLES, EventKind, canonical_bytes
 from hookline.domain.networks import AllowedNetworks
 from hookline.domain.webhooks import Header
 from hookline.errors import Invalid, NotFound
-from hookline.services.calls import report_call
+from hookline.services.calls import report_call, report_calls
 from hookline.services.deliveries import read_delivery
 from hookline.services.webhooks import (
     BY_HAND,
@@ -154,6 +154,28 @@ def test_what_is_pending_follows_the_new_values(store: SqliteStore) -> None:
     store.write(update_webhook, made.id, {"url": "https://elsewhere.example/"}, LIMITS)
     [claim] = claim_all(store)
     assert claim.webhook.target.host == "elsewhere.example"
+
+
+def test_what_gathers_goes_at_once_when_batches_end_and_in_time_when_something_else_changes(
+    store: SqliteStore,
+) -> None:
+    made = new_webhook(store, batched=True)
+    store.write(report_calls, [call_payload()] * 2)
+    store.write(update_webhook, made.id, {"description": "x"}, LIMITS)
+    assert not claim_all(store)
+    store.write(update_webhook, made.id, {"batched": False}, LIMITS)
+    store.write(report_call, call_payload())
+    assert sorted(claim.batch_size or 0 for claim in claim_all(store)) == [0, 2]
+
+
+def test_what_gathers_for_a_host_that_rests_goes_when_it_has_rested(store: SqliteStore, clock: ManualClock) -> None:
+    made = new_webhook(store, batched=True)
+    store.write(lambda tx: tx.outbox.rest([made.id], MONDAY + HOUR))
+    store.write(report_call, call_payload())
+    store.write(update_webhook, made.id, {"batched": False}, LIMITS)
+    assert not claim_all(store)
+    clock.set_wall(MONDAY + HOUR)
+    assert [claim.batch_size for claim in claim_all(store)] == [1]
 
 
 def test_a_rest_ends_with_the_url_that_it_was_for(store: SqliteStore) -> None:
