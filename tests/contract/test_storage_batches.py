@@ -275,12 +275,15 @@ def test_two_stores_on_one_database_fill_the_same_batch(place: Place) -> None:
     assert numbers(claim) == list(range(MAX_EVENTS))
 
 
-def test_a_batch_that_another_store_claimed_takes_nothing_more(place: Place, clock: ManualClock) -> None:
-    one, other = place.open(), place.open()
+@pytest.mark.parametrize("who", [0, 1])
+def test_a_batch_that_was_claimed_takes_nothing_more_whoever_claimed_it(
+    place: Place, clock: ManualClock, who: int
+) -> None:
+    stores = one, _ = place.open(), place.open()
     to = added(one, batched=True)
     gathered(one, to, b"1")
     clock.set_wall(CLOSES)
-    [claim] = claimed(other)
+    [claim] = claimed(stores[who])
     clock.set_wall(CLOSES - MICROSECOND)  # somebody sets the clock back
     gathered(one, to, b"2")
     clock.set_wall(claim.lease_until)
@@ -433,8 +436,8 @@ def test_what_is_pending_in_batches_is_withdrawn_and_what_is_being_sent_goes_on(
     sending, claim = one_batch(store, batched, clock)
     pending = gathered(store, batched, b"3", b"4") + gathered(store, batched, b"5", kind=CALLED)
     assert store.write(lambda tx: tx.outbox.withdraw(batched.id)) == 3
-    assert states(store, *sending, *pending) == [State.SENDING] * 2 + [State.WITHDRAWN] * 3
     later = gathered(store, batched, b"6")
+    assert states(store, *sending, *pending) == [State.SENDING] * 2 + [State.WITHDRAWN] * 3
     assert batch_of(store, later[0]) not in {batch_of(store, each) for each in pending}
     assert not settled(store, (accepted(claim), DELIVERED))
     assert states(store, *sending) == [State.DELIVERED] * 2
