@@ -243,6 +243,12 @@ def test_batches_that_are_closed_by_hand_are_due_then(store: Store, batched: Web
     assert [(claim.webhook.id, numbers(claim)) for claim in claimed(store)] == [(batched.id, [1]), (batched.id, [2])]
 
 
+def test_batches_that_are_closed_by_hand_are_due_no_later_than_they_were(store: Store, batched: Webhook) -> None:
+    gathered(store, batched, b"1")
+    store.write(lambda tx: tx.outbox.close_batches(batched.id, CLOSES + HOUR))
+    assert next_due_at(store) == CLOSES
+
+
 # Whoever writes
 
 
