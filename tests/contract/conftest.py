@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from hookline.domain.webhooks import Webhook
+from tests.contract.owing import added
 from tests.contract.stores import STORES, Place, Store
 from tests.fakes import ManualClock
 
@@ -22,3 +24,9 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock, di
 def store(place: Place) -> Store:
     """A store with nobody who listens: nothing is born claimed."""
     return place.open()
+
+
+@pytest.fixture
+def batched(store: Store) -> Webhook:
+    """A webhook that gets batches."""
+    return added(store, batched=True)
