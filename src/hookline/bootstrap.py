@@ -29,6 +29,8 @@ from hookline.api.whole_answers import WholeAnswers
 from hookline.engine.chores import Chores
 from hookline.engine.dispatcher import Dispatcher
 from hookline.engine.lanes import CONCURRENCY
+from hookline.engine.notifier import Notifier
+from hookline.engine.processes import Processes
 from hookline.engine.scheduler import Scheduler
 from hookline.engine.supervisor import Supervisor
 from hookline.errors import Unavailable
@@ -70,12 +72,16 @@ class Engine:
     def __init__(self, database: SqliteDatabase, sender: HttpSender, clock: SystemClock, keep_for: timedelta) -> None:
         self._dispatcher = Dispatcher(database, sender, clock)
         self._scheduler = Scheduler(database, clock)
+        self._processes = Processes(database, clock)
+        self._notifier = Notifier(database, sender, clock)
         self._supervisor = Supervisor(
             clock,
             {
                 "claims": self._dispatcher.claim_forever,
                 "outcomes": self._dispatcher.settle_forever,
                 "timers": self._scheduler.fire_forever,
+                "processes": self._processes.step_forever,
+                "notices": self._notifier.tell_forever,
                 "chores": Chores(database, clock, keep_for).tidy_forever,
             },
         )
@@ -88,10 +94,12 @@ class Engine:
         """See `ports.storage.Listener.committed`."""
         self._dispatcher.committed(news)
         self._scheduler.committed(news)
+        self._processes.committed(news)
+        self._notifier.committed(news)
 
     async def stop(self) -> None:
         """Begin nothing new, and let what is being sent end."""
-        await self._supervisor.stop("claims", "timers", "chores")
+        await self._supervisor.stop("claims", "timers", "processes", "notices", "chores")
         await self._dispatcher.stop()
         await self._supervisor.stop()
 
@@ -158,13 +166,19 @@ async def running(settings: Settings) -> AsyncIterator[tuple[Site, Engine]]:
         database = SqliteDatabase(settings.database, clock, dice)
         guard = AddressGuard(settings.allowed_networks)
         sender = HttpSender(clock, guard, connections_per_origin=CONNECTIONS_PER_HOST)
-        engine = Engine(database, sender, clock, timedelta(days=settings.retention_days))
+        keep_for = timedelta(days=settings.retention_days)
+        engine = Engine(database, sender, clock, keep_for)
         database.listen(engine)
         database.start()
         try:
             await database.write(deliveries.recover)
             engine.start()
-            limits = Limits(max_webhooks=settings.max_webhooks, allowed_networks=settings.allowed_networks)
+            limits = Limits(
+                max_webhooks=settings.max_webhooks,
+                allowed_networks=settings.allowed_networks,
+                keep_for=keep_for,
+                public_url=settings.public_url,
+            )
             access = Access(database, clock, settings.api_key)
             site = Site(Api(database, access, limits), database, engine.failing, settings.public_url)
             yield site, engine

@@ -27,7 +27,7 @@ from tests.fakes import Subscriber, replying
 T = TypeVar("T")
 
 ADMIN: Final = "admin-key-of-the-tests"
-LISTS: Final = ("meetings", "calls", "events", "deliveries", "webhooks")
+LISTS: Final = ("meetings", "calls", "events", "deliveries", "webhooks", "processes")
 
 MEETING: Final[dict[str, Any]] = {
     "account_email": "anna@example.com",
@@ -119,9 +119,9 @@ class Door:
         return answer.json()
 
     def kept(self) -> dict[str, Any]:
-        """Everything that can be listed; of deliveries their ids alone, since they are attempted meanwhile."""
+        """Everything that can be listed; of what goes on meanwhile, deliveries and processes, the ids alone."""
         found = {name: self.get(f"/v3/{name}")[name] for name in LISTS}
-        return found | {"deliveries": [delivery["id"] for delivery in found["deliveries"]]}
+        return found | {name: [each["id"] for each in found[name]] for name in ("deliveries", "processes")}
 
     def settled(self, delivery_id: str) -> Any:
         """The delivery, once nothing more will happen to it."""

@@ -5,7 +5,7 @@ from typing import Any, Final
 import pytest
 
 from hookline.api.app import BASE, ROUTES
-from tests.api.door import CALL, MEETING, WEBHOOK, Door
+from tests.api.door import CALL, MEETING, NOWHERE, WEBHOOK, Door
 
 KEY: Final = {"Idempotency-Key": "order-4711"}
 #: Every POST with a body that it accepts. `{...}` is made before.
@@ -19,6 +19,8 @@ POSTS: Final[list[tuple[str, Any]]] = [
     ("/webhooks", WEBHOOK),
     ("/webhooks/{webhook}/test", {"event": "callFinished"}),
     ("/webhooks/{webhook}/secret/rotate", {"overlapHours": 1}),
+    ("/webhooks/{webhook}/replay", {"since": "2020-01-01T00:00:00Z", "only": "all"}),
+    ("/webhooks/export", {"event": "allEvents", "notifyURL": NOWHERE, "type": "transactional"}),
     ("/deliveries/{delivery}/retry", {}),
 ]
 

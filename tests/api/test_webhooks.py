@@ -268,9 +268,6 @@ def test_what_this_version_does_not_offer_is_refused_by_name(door: Door, setting
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("POST", "/v3/webhooks/1/replay"),
-        ("POST", "/v3/webhooks/export"),
-        ("GET", "/v3/processes/1"),
         ("GET", "/v3/users"),
         ("POST", "/v3/users"),
         ("POST", "/v3/phone-lines"),

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from hookline.api.calls import CallBatch
 from hookline.api.meetings import Cancellation, MeetingBatch, MeetingEdit, Move
+from hookline.api.processes import ExportBody, ReplayBody
 from hookline.api.webhooks import NewWebhookBody, Rotation, TestSend, WebhookBody
 from hookline.domain.events import SAMPLES, CallPayload, EventKind, MeetingPayload, plain
 
@@ -21,6 +22,8 @@ BODIES: Final[Mapping[Any, Any]] = {
     WebhookBody: {"events": ["meetingBooked"], "retryPolicy": {"scheduleSeconds": [5, 60, 600]}},
     TestSend: {"event": "meetingBooked"},
     Rotation: {"overlapHours": 24},
+    ReplayBody: {"since": "2025-06-10T06:00:00Z", "until": "2025-06-10T09:30:00Z", "only": "failed"},
+    ExportBody: {"event": "allEvents", "notifyURL": "https://example.com/exported", "type": "transactional", "days": 7},
     MeetingPayload: _MEETING,
     MeetingBatch: {"meetings": [_MEETING]},
     MeetingEdit: {"meeting_location": "https://meet.example.com/john", "meeting_notes": "Ring twice."},

@@ -30,6 +30,7 @@ from hookline.domain.ids import EventId
 from hookline.domain.signatures import sign
 
 _JSON: Final = "application/json"
+_TEXT: Final = {"type": "string"}
 _SAMPLE_SECRET: Final = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # noqa: S105  of nobody
 _SAMPLE_EVENT: Final = EventId("evt_01k2j3q4r5s6t7v8w9x0y1z2a3")
 _SAMPLE_TIMESTAMP: Final = 1749539341
@@ -49,12 +50,14 @@ TOPICS: Final = {
     "calls": "What was talked: a finished call is announced when it is reported.",
     "events": "What happened, with the very body that was sent: a feed for receivers that were down.",
     "deliveries": "What came of it: every attempt with its answer, and one more when you ask for it.",
+    "processes": "Long work: how far a replay or an export is.",
     "server": "Whether it is well, and this description.",
 }
 
 
 _SINGULAR: Final = {
     "webhooks": "webhook", "meetings": "meeting", "calls": "call", "events": "event", "deliveries": "delivery",
+    "processes": "process",
 }  # fmt: skip
 
 
@@ -160,6 +163,13 @@ _SERVER: Final = (
     ),
     ("/openapi.json", "describe", "This description, for programs.", _JSON, {200: "OpenAPI 3.1."}),
     ("/docs", "reference", "This description, for people.", "text/html", {200: "A page without scripts."}),
+    (
+        BASE + "/exports/{token}.csv",
+        "read_file",
+        "The file of an export. The link is the key to it, and is good for 7 days at most.",
+        "text/csv",
+        {200: "RFC 4180, with a head.", 404: "There is no such file, not yet or no more."},
+    ),
 )
 
 
@@ -201,7 +211,8 @@ def _schemas(routes: Iterable[Route]) -> dict[str, Schema]:
     """Every component, by name."""
     routes = list(routes)
     queries = [parameter_schemas(route.query)[1] for route in routes]
-    together = answer_schemas([*(route.gives for route in routes if route.gives is not None), Refusal])
+    gives = [each for route in routes for each in (route.gives, route.also and route.also[1]) if each is not None]
+    together = answer_schemas([*gives, Refusal])
     for more in (
         *queries,
         body_schemas([route.takes for route in routes if route.takes is not None]),
@@ -233,7 +244,7 @@ def _operation(route: Route, schemas: Schema) -> Schema:
     if route.takes is not None:
         content = {"schema": body_reference(route.takes), "example": BODIES[route.takes]}
         operation["requestBody"] = {"required": _needs_body(route), "content": {_JSON: content}}
-    operation["responses"] = {str(route.status): _success(route, schemas)} | {
+    operation["responses"] = _successes(route, schemas) | {
         str(status): {"$ref": f"#/components/responses/{REFUSALS[status].name}"} for status in _refusals(route)
     }
     return operation
@@ -268,10 +279,15 @@ def _is_struct(shape: Any) -> bool:
     return isinstance(shape, type) and issubclass(shape, msgspec.Struct)
 
 
-def _success(route: Route, schemas: Schema) -> Schema:
-    if route.gives is None:
+def _successes(route: Route, schemas: Schema) -> Schema:
+    answers = [(route.status, route.gives), *([route.also] if route.also else [])]
+    return {str(status): _success(route, gives, schemas) for status, gives in answers}
+
+
+def _success(route: Route, gives: Any, schemas: Schema) -> Schema:
+    if gives is None:
         return {"description": "Done."}
-    reference = answer_reference(route.gives)
+    reference = answer_reference(gives)
     return {
         "description": "Here it is." if route.method == "GET" else "Done.",
         "content": {_JSON: {"schema": reference, "example": example_of(reference, schemas)}},
@@ -357,6 +373,10 @@ def _server_paths() -> Schema:
                 "tags": ["server"],
                 "summary": summary,
                 "security": [],
+                "parameters": [
+                    {"name": name, "in": "path", "required": True, "description": "From the link.", "schema": _TEXT}
+                    for name in re.findall(r"{(\w+)}", path)
+                ],
                 "responses": {
                     str(status): {"description": meaning, "content": {content: {}}}
                     for status, meaning in answers.items()

@@ -80,6 +80,7 @@ class Route:
     status: int  # of success
     takes: Any = None  # shape of the body
     gives: Any = None  # shape of the answer
+    also: tuple[int, Any] | None = None  # another status of success, and the shape of its answer
     query: Mapping[str, Any] = field(default_factory=dict)  # name -> annotated type of its value
 
 

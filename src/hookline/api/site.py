@@ -1,27 +1,38 @@
 """Everything that one server answers: the API below /v3, its description, and whether the server is well."""
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from hookline.api.app import BASE, Api, Receive, Scope, Send
 from hookline.api.markup import CONTENT_SECURITY_POLICY
 from hookline.api.openapi import openapi_document
 from hookline.api.reference import reference_page, welcome_page
-from hookline.errors import HooklineError
+from hookline.domain.processes import Process
+from hookline.errors import HooklineError, NotFound
 from hookline.ports.storage import Database
+from hookline.services import exports
 from hookline.services.timers import next_timer_at
 
 _BELOW: Final = BASE + "/"
+#: Below /v3, and without a key: the link is the key.
+_FILES: Final = BASE + "/exports/"
 _PAGE_HEADERS: Final = {
     "content-security-policy": CONTENT_SECURITY_POLICY,
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
+}
+_FILE_HEADERS: Final = {
+    "cache-control": "private, no-store",
+    "content-type": "text/csv; charset=utf-8; header=present",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+    "x-robots-tag": "noindex",
 }
 
 
@@ -43,14 +54,16 @@ class Site:
                 Route("/readyz", self._is_ready),
                 Route("/openapi.json", self._describe),
                 Route("/docs", self._reference),
+                Route(_FILES + "{token}.csv", self._file),
             ],
-            exception_handlers={HTTPException: _refuse},
+            exception_handlers={HTTPException: _refuse, HooklineError: _refuse_file},
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         below = scope["type"] == "http" and scope["path"].startswith(_BELOW)
-        await (self._api if below else self._rest)(scope, receive, send)
+        is_api = below and not scope["path"].startswith(_FILES)
+        await (self._api if is_api else self._rest)(scope, receive, send)
 
     async def _is_up(self, _: Request) -> Response:
         return JSONResponse({"status": "up"})
@@ -72,6 +85,29 @@ class Site:
 
     async def _welcome(self, _: Request) -> Response:
         return HTMLResponse(self._welcoming, headers=_PAGE_HEADERS)
+
+    async def _file(self, request: Request) -> Response:
+        process, size = await self._database.read(exports.file_of, request.path_params["token"])
+        headers = {
+            **_FILE_HEADERS,
+            "content-disposition": f'attachment; filename="hookline-export-{process.id}.csv"',
+            "content-length": str(size),
+        }
+        return StreamingResponse(self._pieces(process), headers=headers)
+
+    async def _pieces(self, process: Process) -> AsyncIterator[bytes]:
+        """The file, of which one piece at a time is in memory."""
+        number = 0
+        while (piece := await self._database.read(exports.read_part, process, number)) is not None:
+            yield piece
+            number += 1
+
+
+async def _refuse_file(_: Request, problem: Exception) -> Response:
+    """A file that is not there, or a store that cannot tell."""
+    assert isinstance(problem, HooklineError)
+    status = 404 if isinstance(problem, NotFound) else 503
+    return JSONResponse({"code": problem.code, "message": problem.message}, status)
 
 
 async def _refuse(request: Request, problem: Exception) -> Response:

@@ -14,6 +14,7 @@ DeliveryId = NewType("DeliveryId", str)  # dlv_...
 BatchId = NewType("BatchId", DeliveryId)  # batch_...: owed as a delivery is
 WebhookId = NewType("WebhookId", int)  # a small integer, as in Brevo's API
 KeyId = NewType("KeyId", str)  # key_...
+ProcessId = NewType("ProcessId", int)  # a small integer, as in Brevo's API
 
 #: What events are about: a meeting or a call.
 SubjectId = MeetingId | CallId

@@ -10,6 +10,8 @@ from hookline.services import idempotency, retention
 EVERY: Final = timedelta(hours=1)
 #: Rows of a table in one step.
 STEP: Final = 500
+#: Pieces of files in one step: they are far larger than rows.
+PIECES: Final = 20
 
 
 class Chores:
@@ -27,5 +29,9 @@ class Chores:
             while await self._database.write(idempotency.forget_old_answers, STEP):
                 continue
             while await self._database.write(retention.forget_old_events, self._keep_for, STEP):
+                continue
+            while await self._database.write(retention.forget_old_files, PIECES):
+                continue
+            while await self._database.write(retention.forget_old_processes, self._keep_for, STEP):
                 continue
             await self._clock.sleep_until(self._clock.now() + EVERY)

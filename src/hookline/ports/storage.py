@@ -18,6 +18,7 @@ from hookline.domain.ids import DeliveryId, EventId, KeyId, MeetingId, WebhookId
 from hookline.domain.keys import ApiKey
 from hookline.domain.meetings import Meeting, MeetingStatus
 from hookline.domain.webhooks import Webhook
+from hookline.ports.processes import History, Processes
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -303,6 +304,14 @@ class Transaction(Protocol):
     def answers(self) -> Answers:
         """Answers of idempotent requests."""
 
+    @property
+    def processes(self) -> Processes:
+        """Long work."""
+
+    @property
+    def history(self) -> History:
+        """The walk through what was kept."""
+
     def ulid(self) -> str:
         """26 characters that sort after all that this store gave before in this process."""
 
@@ -321,10 +330,11 @@ class News:
     webhooks: AbstractSet[WebhookId] = frozenset()  # were changed, removed or put to rest: claims hold old values
     owed: bool = False  # something is owed that was not, or is due earlier
     timers: bool = False  # a timer was set or moved
+    processes: bool = False  # a process was begun, or somebody is to be told of its file
 
     def __bool__(self) -> bool:
         """Whether there is any news."""
-        return bool(self.claims or self.webhooks or self.owed or self.timers)
+        return bool(self.claims or self.webhooks or self.owed or self.timers or self.processes)
 
 
 class Listener(Protocol):

@@ -11,3 +11,13 @@ def forget_old_events(tx: Transaction, keep_for: timedelta, limit: int) -> int:
     What is still owed stays, however old.
     """
     return tx.outbox.forget_before(tx.now - keep_for, limit=limit)
+
+
+def forget_old_files(tx: Transaction, limit: int) -> int:
+    """Forget up to `limit` pieces of exported files whose time is over. Returns how many."""
+    return tx.processes.forget_expired(limit=limit)
+
+
+def forget_old_processes(tx: Transaction, keep_for: timedelta, limit: int) -> int:
+    """Forget up to `limit` processes begun longer than `keep_for` ago that have ended. Returns how many."""
+    return tx.processes.forget_before(tx.now - keep_for, limit=limit)

@@ -23,10 +23,12 @@ BY_HAND: Final = "Disabled by hand."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What this installation allows."""
+    """What this installation allows, how long it keeps what happened, and how others reach it."""
 
     max_webhooks: int
     allowed_networks: AllowedNetworks
+    keep_for: timedelta = timedelta(days=30)
+    public_url: str = "http://127.0.0.1:8000"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

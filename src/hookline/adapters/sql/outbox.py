@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from hookline.adapters.sql.batches import FORGET_OLD_ATTEMPTS, SqlBatches
 from hookline.adapters.sql.paging import Where, page_of
-from hookline.adapters.sql.records import ATTEMPT_COLUMNS, CUT_SHORT, attempt_of, attempt_row, delivery_of
+from hookline.adapters.sql.records import ATTEMPT_COLUMNS, CUT_SHORT, attempt_of, attempt_row, delivery_of, event_of
 from hookline.adapters.sql.session import (
     Insert,
     Row,
@@ -26,7 +26,7 @@ from hookline.adapters.sql.webhooks import SqlWebhooks
 from hookline.domain.batches import MAX_HELD
 from hookline.domain.deliveries import Claim, Delivery, Outcome, State, Verdict
 from hookline.domain.events import Event, EventKind
-from hookline.domain.ids import DeliveryId, EventId, MeetingId, WebhookId, delivery_id, ulid
+from hookline.domain.ids import DeliveryId, EventId, WebhookId, delivery_id, ulid
 from hookline.domain.webhooks import Webhook
 from hookline.ports.storage import DeliveryFilter, Page
 
@@ -173,7 +173,7 @@ class SqlOutbox:
 
     # Events
 
-    def add_event(self, event: Event) -> None:
+    def addevent_of(self, event: Event) -> None:
         self._session.insert(
             ADD_EVENT,
             (
@@ -190,7 +190,7 @@ class SqlOutbox:
 
     def event(self, event_id: str) -> Event | None:
         row = first(self._session.rows(EVENT, {"id": event_id}))
-        return None if row is None else _event(row)
+        return None if row is None else event_of(row)
 
     def events(
         self, *, kind: EventKind | None, subject: str | None, after: EventId | None, limit: int, cursor: str | None
@@ -204,7 +204,7 @@ class SqlOutbox:
         if cursor is not None:
             where.add("e.position > :cursor", cursor=int(cursor))
         rows = self._session.rows(EVENTS.format(where=where.sql), {**where.parameters, "limit": limit + 1})
-        return page_of(rows, limit, lambda row: _event(row[1:]))
+        return page_of(rows, limit, lambda row: event_of(row[1:]))
 
     # What is owed
 
@@ -373,7 +373,7 @@ class SqlOutbox:
             if told[0] is None:
                 event, size, give_up_at = self._batches.take(owed_id)
             else:
-                event, size, give_up_at = _event(told), None, useful_until
+                event, size, give_up_at = event_of(told), None, useful_until
             if give_up_at is not None and give_up_at <= now:
                 useless.append(owed_id)
                 continue
@@ -421,20 +421,6 @@ class SqlOutbox:
         self._session.run(FORGET_OWED.format(where=where), parameters)
         self._batches.forget_held()
         return given_up
-
-
-def _event(row: Sequence[Any]) -> Event:
-    id_, kind, subject, sequence, occurred_at, created_at, body, is_test = row
-    return Event(
-        id=EventId(id_),
-        kind=EventKind(kind),
-        subject=MeetingId(subject),
-        sequence=sequence,
-        occurred_at=instant(occurred_at),
-        created_at=instant(created_at),
-        body=body,
-        is_test=bool(is_test),
-    )
 
 
 def _settled_row(claim: Claim, state: State, created_at: int, now: datetime) -> Row:

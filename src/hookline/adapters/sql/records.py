@@ -1,13 +1,14 @@
-"""How deliveries and attempts read in the record: rows to values and back."""
+"""How events, deliveries and attempts read in the record: rows to values and back."""
 
 import json
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from hookline.adapters.sql.session import Row, instant, instant_or_none, micros, to_json
 from hookline.domain.deliveries import Attempt, Delivery, State
-from hookline.domain.events import EventKind
+from hookline.domain.events import Event, EventKind
 from hookline.domain.ids import DeliveryId, EventId, MeetingId, WebhookId
 
 ATTEMPT_COLUMNS: Final = "number, started_at, duration_us, status, error, response_headers, response_body"
@@ -67,4 +68,19 @@ def delivery_of(record: Row, attempts: tuple[Attempt, ...]) -> Delivery:
         created_at=instant(created_at),
         batch_id=batch_id,
         attempts=attempts,
+    )
+
+
+def event_of(row: Sequence[Any]) -> Event:
+    """The event in a row."""
+    id_, kind, subject, sequence, occurred_at, created_at, body, is_test = row
+    return Event(
+        id=EventId(id_),
+        kind=EventKind(kind),
+        subject=MeetingId(subject),
+        sequence=sequence,
+        occurred_at=instant(occurred_at),
+        created_at=instant(created_at),
+        body=body,
+        is_test=bool(is_test),
     )

@@ -57,6 +57,7 @@ class Doings:
     webhooks: set[WebhookId] = field(default_factory=set)  # changed, removed or put to rest
     owed: bool = False
     timers: bool = False
+    processes: bool = False
 
     def born_claimed(self, claim: Claim) -> None:
         """A delivery was born with this claim on it."""
@@ -70,14 +71,15 @@ class Doings:
         self.webhooks |= more.webhooks
         self.owed |= more.owed
         self.timers |= more.timers
+        self.processes |= more.processes
 
-    def mark(self) -> tuple[int, bool, bool]:
+    def mark(self) -> tuple[int, bool, bool, bool]:
         """Where it stands, to be cut back to."""
-        return len(self.claims), self.owed, self.timers
+        return len(self.claims), self.owed, self.timers, self.processes
 
-    def cut_back(self, mark: tuple[int, bool, bool]) -> None:
+    def cut_back(self, mark: tuple[int, bool, bool, bool]) -> None:
         """Forget what was done since `mark`. Webhooks stay: to look at one that did not change does no harm."""
-        count, self.owed, self.timers = mark
+        count, self.owed, self.timers, self.processes = mark
         for claim in self.claims[count:]:
             self.claimed_of[claim.webhook.id] -= 1
         del self.claims[count:]

@@ -6,9 +6,11 @@ from datetime import datetime, timedelta
 
 from hookline.adapters.sql.batches import SqlBatches
 from hookline.adapters.sql.calendar import SqlCalendar
+from hookline.adapters.sql.history import SqlHistory
 from hookline.adapters.sql.keys import SqlAnswers, SqlKeys
 from hookline.adapters.sql.outbox import SqlOutbox
 from hookline.adapters.sql.phone import SqlPhone
+from hookline.adapters.sql.processes import SqlProcesses
 from hookline.adapters.sql.session import Session
 from hookline.adapters.sql.webhooks import SqlWebhooks
 from hookline.domain.ids import RANDOM_BITS, WebhookId, spell, ulid_number
@@ -30,6 +32,8 @@ class SqlTransaction:
         self.outbox = SqlOutbox(session, self.webhooks, self._batches, room=room, lease=lease)
         self.keys = SqlKeys(session)
         self.answers = SqlAnswers(session)
+        self.processes = SqlProcesses(session)
+        self.history = SqlHistory(session)
 
     def forget_held(self) -> None:
         """Read from the database again: somebody changed it, or what was held was rolled back."""

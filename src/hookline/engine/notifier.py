@@ -1,0 +1,69 @@
+"""The notifier: tells the `notifyURL` of an export where its file lies, and tries again when it does not answer."""
+
+import json
+import logging
+
+from hookline.domain.processes import Export, Process
+from hookline.domain.webhooks import DEFAULT_TIMEOUT_SECONDS, parse_url
+from hookline.engine.bell import Bell
+from hookline.engine.requests import USER_AGENT
+from hookline.ports.clock import Clock
+from hookline.ports.sender import Post, Sender
+from hookline.ports.storage import Database, News
+from hookline.services import exports
+
+_log = logging.getLogger("hookline.processes")
+
+
+class Notifier:
+    """Sends notices, one after the other. Run `tell_forever`; hear the store's news through `committed`."""
+
+    def __init__(self, database: Database, sender: Sender, clock: Clock) -> None:
+        self._database = database
+        self._sender = sender
+        self._clock = clock
+        self._finished = Bell(clock)
+
+    def committed(self, news: News) -> None:
+        """Look again when a file is finished."""
+        if news.processes:
+            self._finished.ring()
+
+    async def tell_forever(self) -> None:
+        """Send the notice that is due first, then sleep until one is."""
+        while True:
+            process = await self._database.read(exports.next_notice)
+            due_at = None if process is None else process.notice.due_at
+            if process is not None and due_at is not None and due_at <= self._clock.now():
+                await self._tell(process.id)
+            else:
+                await self._finished.wait(until=due_at)
+
+    async def _tell(self, process_id: int) -> None:
+        told = await self._database.write(exports.begin_notice, process_id)
+        if told is None or not isinstance(told.asked, Export):
+            return
+        answer = await self._sender.send(notice_of(told, told.asked))
+        await self._database.write(exports.settle_notice, told, answer.status, answer.error)
+        _log.info(
+            "notice.settled id=%d attempt=%d status=%s error=%r",
+            told.id,
+            told.notice.attempt,
+            answer.status,
+            answer.error,
+        )
+
+
+def notice_of(process: Process, export: Export) -> Post:
+    """The POST that tells of a file. Nobody's secret is known here, so it is not signed."""
+    target = parse_url(export.notify_url)
+    credentials = () if target.basic is None else (("Authorization", target.basic),)
+    return Post(
+        scheme=target.scheme,
+        host=target.host,
+        port=target.port,
+        target=target.path,
+        headers=(("Content-Type", "application/json"), ("User-Agent", USER_AGENT), *credentials),
+        body=json.dumps(exports.notice_body(process)).encode(),
+        timeout_seconds=DEFAULT_TIMEOUT_SECONDS,
+    )
