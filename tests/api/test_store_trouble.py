@@ -8,8 +8,10 @@ from typing import Any, Final
 import pytest
 
 from hookline.api.app import BASE, ROUTES
+from hookline.api.examples import BODIES
+from hookline.api.processes import ExportBody, ReplayBody
 from hookline.ports.storage import Transaction
-from tests.api.door import CALL, MEETING, WEBHOOK, Door
+from tests.api.door import CALL, MEETING, NOWHERE, WEBHOOK, Door
 
 #: Too much for what is left of a page, whatever is there already.
 MANY_CALLS: Final = {"calls": [{**CALL, "phone_line_name": "x" * 400}] * 300}
@@ -92,12 +94,13 @@ def test_while_the_database_is_locked_nothing_is_kept_and_then_everything_works_
 def test_a_database_that_lost_its_tables_makes_every_route_unavailable_and_none_fail(door: Door) -> None:
     meeting = door.post("/v3/meetings", MEETING)["id"]
     door.post("/v3/webhooks", WEBHOOK)
-    tables = ("meeting", "call", "event", "delivery", "settled_delivery", "webhook", "answer")
+    tables = ("meeting", "call", "event", "delivery", "settled_delivery", "webhook", "answer", "process")
     bodies: dict[str, Any] = {
         "/meetings": MEETING, "/meetings/batch": {"meetings": [MEETING]}, "/calls": CALL,
         "/calls/batch": {"calls": [CALL]},
         "/meetings/{id}/reschedule": {"meeting_start_timestamp": "2032-01-01T00:00:00Z"}, "/webhooks": WEBHOOK,
-        "/webhooks/{id}/test": {"event": "callFinished"},
+        "/webhooks/{id}/test": {"event": "callFinished"}, "/webhooks/{id}/replay": BODIES[ReplayBody],
+        "/webhooks/export": {**BODIES[ExportBody], "notifyURL": NOWHERE},
     }  # fmt: skip
     with closing(sqlite3.connect(door.settings.database, isolation_level=None)) as other:
         for table in tables:

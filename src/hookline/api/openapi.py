@@ -378,7 +378,7 @@ def _server_paths() -> Schema:
                     for name in re.findall(r"{(\w+)}", path)
                 ],
                 "responses": {
-                    str(status): {"description": meaning, "content": {content: {}}}
+                    str(status): {"description": meaning, "content": {content if status < 400 else _JSON: {}}}
                     for status, meaning in answers.items()
                 },
             }

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+import typer
+
 from hookline.cli.failed import Failed
+from hookline.settings import Settings
 
 _TIMEOUT_SECONDS: Final = 30
 
@@ -38,6 +41,23 @@ class Told:
         told = self.value if isinstance(self.value, dict) else {}
         message = told.get("message") or f"The server answered {self.status}."
         raise Failed(str(message), hint=str(told.get("hint", "")))
+
+
+def admin_key(given: str | None, settings: Settings) -> str:
+    """The key to ask with: the one that was given, else that of the settings.
+
+    Raises:
+        Failed: there is none.
+    """
+    key = given or settings.api_key
+    if key is None:
+        raise Failed(
+            "An admin key is needed.",
+            hint="Set HOOKLINE_API_KEY or give --api-key; `hookline keys create --name N --scope admin` makes one.",
+        )
+    if not (key.isascii() and key.isprintable()):
+        raise typer.BadParameter("expected visible ASCII characters.", param_hint="--api-key")
+    return key
 
 
 def ask(base_url: str, key: str | None, method: str, path: str, body: Any = None) -> Told:
