@@ -26,6 +26,9 @@ def main(url: str, key: str) -> dict[str, Any]:
     listed = {sort: api.get_webhooks(type="transactional", sort=sort) for sort in ("asc", "desc")}
     updated = api.update_webhook(made.id, brevo_python.UpdateWebhook(url="http://127.0.0.1:9/new"))
     after = api.get_webhook(made.id)
+    wanted = {"event": "allEvents", "notifyURL": "http://127.0.0.1:9/told", "type": "transactional", "days": 7}
+    exported = api.export_webhooks_history(wanted).process_id
+    process = brevo_python.ProcessApi(api.api_client).get_process(exported)
     return {
         "ids": [made.id, other.id],
         "read": read.to_dict(),
@@ -37,6 +40,8 @@ def main(url: str, key: str) -> dict[str, Any]:
             refusal(lambda: api.create_webhook({"url": "http://127.0.0.1:9/", "events": ["delivered"]})),
         ],
         "deleted": [api.delete_webhook(other.id), refusal(lambda: api.delete_webhook(other.id))],
+        "exported": exported,
+        "process": [process.id, process.name],
         "missing": refusal(lambda: api.get_webhook(other.id)),
     }
 

@@ -184,13 +184,31 @@ def test_what_is_deleted_is_not_found(client: Brevo, wire: Wire) -> None:
         assert refused.value.body["code"] == "document_not_found"
 
 
-def test_what_this_version_lacks_is_refused(client: Brevo, wire: Wire) -> None:
-    with pytest.raises(ApiError) as refused:
+def test_history_is_exported_and_the_process_can_be_followed(client: Brevo, wire: Wire) -> None:
+    begun = client.webhooks.export_webhooks_history(event="allEvents", notify_url=NOWHERE, type="transactional", days=7)
+    assert isinstance(begun.process_id, int)
+    assert wire.statuses == [202]
+    process = client.process.get_process(process_id=begun.process_id)
+    while process.status != "completed":
+        assert process.status in {"queued", "in_process"}
+        process = client.process.get_process(process_id=begun.process_id)
+    assert (process.id, process.name) == (begun.process_id, "export")
+    assert re.search(r"/v3/exports/[0-9a-f]{48}\.csv$", str(process.export_url))
+    listed = client.process.get_processes(limit=10, offset=0, sort="desc")
+    assert listed.count >= 1
+    assert listed.processes[0].id == begun.process_id
+
+
+def test_history_of_days_and_of_dates_at_once_is_a_bad_request(client: Brevo, wire: Wire) -> None:
+    with pytest.raises(BadRequestError):
         client.webhooks.export_webhooks_history(
-            event="allEvents", notify_url="https://example.com/", type="transactional", days=7
+            event="allEvents", notify_url=NOWHERE, type="transactional", days=7, start_date="2026-01-01"
         )
-    assert refused.value.status_code in {404, 405}
-    assert len(wire.statuses) == 1
+    with pytest.raises(BadRequestError):
+        client.webhooks.export_webhooks_history(event="delivered", notify_url=NOWHERE, type="transactional")
+    assert wire.statuses == [400, 400]
+    with pytest.raises(NotFoundError):
+        client.process.get_process(process_id=10**9)
 
 
 @pytest.mark.parametrize("key", ["wrong", ""])
@@ -265,3 +283,5 @@ def test_programs_for_the_old_sdk_go_on_working(url: str) -> None:
     assert came["refused"] == [[400, "missing_parameter"], [400, "invalid_parameter"]]
     assert came["deleted"] == [None, [404, "document_not_found"]]
     assert came["missing"] == [404, "document_not_found"]
+    assert isinstance(came["exported"], int)
+    assert came["process"] == [came["exported"], "export"]

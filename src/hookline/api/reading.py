@@ -177,7 +177,8 @@ def _choices(shape: Any, field: str) -> list[str]:
     for key in re.split(r"[.\[]", field):
         keys = _keys(shape)
         shape = keys[key] if keys and key in keys else _item_shape(shape)
-    return [choice.value for choice in shape]
+    options = [each for each in (shape, *get_args(shape)) if isinstance(each, type) and issubclass(each, StrEnum)]
+    return [choice.value for option in options for choice in option]
 
 
 def _in_words(types: str) -> str:
