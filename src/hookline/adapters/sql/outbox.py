@@ -173,7 +173,7 @@ class SqlOutbox:
 
     # Events
 
-    def addevent_of(self, event: Event) -> None:
+    def add_event(self, event: Event) -> None:
         self._session.insert(
             ADD_EVENT,
             (
