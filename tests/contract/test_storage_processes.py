@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from hookline.domain.batches import MAX_BYTES
 from hookline.domain.deliveries import LEASE, State
 from hookline.domain.events import EventKind
 from hookline.domain.exports import Recorded
@@ -15,7 +16,8 @@ from hookline.domain.ids import CallId, DeliveryId, MeetingId, WebhookId, delive
 from hookline.domain.processes import Export, File, Notice, Only, Process, Replay, Span, begun
 from hookline.ports.storage import Transaction
 from hookline.services.publishing import make_event
-from tests.contract.owing import DEAD, DELIVERED, added, again_at, claimed, new_event, owed, settled
+from tests.contract.gathering import CALLED, CLOSES, gathered, numbers
+from tests.contract.owing import DEAD, DELIVERED, added, again_at, claimed, delivery, new_event, owed, settled
 from tests.contract.stores import Store
 from tests.fakes import MONDAY, ManualClock
 from tests.values import DAY, HOUR, MICROSECOND, accepted, refused
@@ -315,3 +317,66 @@ def test_a_test_send_is_in_no_walk(store: Store) -> None:
     assert store.read(lambda tx: tx.history.count_events(span())) == 0
     assert store.read(lambda tx: tx.history.count_undelivered(span(), webhook.id)) == 0
     assert store.read(lambda tx: tx.history.count_recorded(span(), None)) == 0
+
+
+# Batches
+
+
+def test_what_is_replayed_together_goes_in_one_batch_of_each_kind(store: Store, clock: ManualClock) -> None:
+    webhook = added(store, batched=True)
+    booked = gathered(store, webhook, b"0", b"1", b"2")
+    called = gathered(store, webhook, b"3", b"4", kind=CALLED)
+    clock.set_wall(CLOSES)
+    settled(store, *((refused(claim), DEAD) for claim in claimed(store)))
+    ids = [booked[2], booked[0], *called, booked[1]]
+    store.write(lambda tx: tx.outbox.replay_together(ids))
+    again = claimed(store)
+    assert sorted(numbers(claim) for claim in again) == [[0, 1, 2], [3, 4]]
+    assert [(claim.attempt, claim.failures) for claim in again] == [(2, 0)] * 2
+    settled(store, *((accepted(claim), DELIVERED) for claim in again))
+    for each in ids:
+        assert [attempt.number for attempt in delivery(store, each).attempts] == [1, 2]
+        assert delivery(store, each).status is State.DELIVERED
+
+
+def test_what_does_not_fit_goes_in_a_second_batch(store: Store, clock: ManualClock) -> None:
+    webhook = added(store, batched=True)
+    ids = gathered(store, webhook, *[b'"%s"' % (b"x" * (MAX_BYTES // 2 - 10))] * 3)
+    clock.set_wall(CLOSES)
+    settled(store, *((refused(claim), DEAD) for claim in claimed(store)))
+    store.write(lambda tx: tx.outbox.replay_together(ids))
+    assert sorted(claim.batch_size or 0 for claim in claimed(store)) == [1, 2]
+
+
+def test_what_goes_in_a_batch_stands_where_its_batch_does(store: Store, clock: ManualClock) -> None:
+    webhook = added(store, batched=True)
+    ids = gathered(store, webhook, b"0", b"1")
+    wanted = span()
+
+    def undelivered() -> Sequence[DeliveryId]:
+        found: Sequence[DeliveryId] = store.read(
+            lambda tx: tx.history.undelivered(wanted, webhook.id, after="", limit=9)
+        )
+        return found
+
+    def recorded() -> list[tuple[State, list[int]]]:
+        found = store.read(lambda tx: tx.history.recorded(wanted, None, after="", newest_first=False, limit=9))
+        return [(each.status, [attempt.number for attempt in each.attempts]) for each in found]
+
+    def states() -> set[State]:
+        return set(store.read(lambda tx: tx.history.states(ids)).values())
+
+    assert (undelivered(), states(), recorded()) == ([], {State.PENDING}, [(State.PENDING, [])] * 2)
+    clock.set_wall(CLOSES)
+    [claim] = claimed(store)
+    assert (undelivered(), states(), recorded()) == ([], {State.SENDING}, [(State.SENDING, [])] * 2)
+    settled(store, (refused(claim), again_at(CLOSES + HOUR)))
+    assert (undelivered(), states(), recorded()) == (ids, {State.PENDING}, [(State.PENDING, [1])] * 2)
+    clock.set_wall(CLOSES + HOUR)
+    [claim] = claimed(store)
+    settled(store, (refused(claim), DEAD))
+    assert (undelivered(), states(), recorded()) == (ids, {State.DEAD}, [(State.DEAD, [1, 2])] * 2)
+    store.write(lambda tx: tx.outbox.replay_together(ids))
+    [claim] = claimed(store)
+    settled(store, (accepted(claim), DELIVERED))
+    assert (undelivered(), states(), recorded()) == ([], {State.DELIVERED}, [(State.DELIVERED, [1, 2, 3])] * 2)

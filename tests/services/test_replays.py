@@ -321,6 +321,33 @@ def test_a_filter_that_lets_nothing_pass_is_walked_in_steps_that_let_others_in_b
     assert ended(store, clock, after, PACE).status is ProcessStatus.COMPLETED
 
 
+# Batches
+
+
+@pytest.mark.parametrize("only", list(Only))
+def test_a_webhook_that_gets_batches_gets_what_is_replayed_in_batches(
+    store: SqliteStore, clock: ManualClock, only: Only
+) -> None:
+    webhook = new_webhook(store, retry_policy=ONCE, batched=True)
+    calls(store, 5)
+    clock.advance(seconds=300)
+    settle(store, *(refused(claim) for claim in claim_all(store)))
+    process = ended(store, clock, begun(store, webhook, only), PACE)
+    assert (process.total, process.done) == (5, 5)
+    [claim] = claim_all(store)
+    assert (claim.batch_size, claim.attempt) == (5, 2)
+
+
+def test_what_was_never_owed_gathers_with_what_happens(store: SqliteStore, clock: ManualClock) -> None:
+    calls(store, 3)
+    clock.advance(seconds=1)
+    webhook = new_webhook(store, batched=True)
+    ended(store, clock, begun(store, webhook, Only.ALL), PACE)
+    calls(store)
+    clock.advance(seconds=300)
+    assert [claim.batch_size for claim in claim_all(store)] == [4]
+
+
 # Around it
 
 

@@ -231,6 +231,11 @@ class Outbox(Protocol):
         own, if its webhook gets batches now.
         """
 
+    def replay_together(self, delivery_ids: Sequence[DeliveryId]) -> None:
+        """`replay` each, in this order; of those that were settled and go in batches, those of one kind go in one, in
+        the order in which the events were kept, as far as they fit.
+        """
+
     def forget_before(self, instant: datetime, *, limit: int) -> int:
         """Forget events, deliveries and attempts made before `instant`, up to `limit` of each; nothing that is owed.
 

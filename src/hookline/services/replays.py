@@ -108,8 +108,7 @@ def _replay_undelivered(
 ) -> tuple[str, int, bool]:
     """Where the walk has come to, how many deliveries are due by that, and whether it is over."""
     found = tx.history.undelivered(replay.span, webhook.id, after=process.cursor, limit=limit)
-    for each in found:
-        tx.outbox.replay(each)
+    tx.outbox.replay_together(found)
     return (found[-1] if found else process.cursor), len(found), len(found) < limit
 
 
@@ -132,9 +131,8 @@ def _owe_again(tx: Transaction, events: Sequence[Event], webhook: Webhook) -> in
     ids = [delivery_id(event.id, webhook.id) for event in events]
     states = tx.history.states(ids)
     for event, owed_id in zip(events, ids, strict=True):
-        state = states.get(owed_id)
-        if state is None:
+        if owed_id not in states:
             owe(tx, event, webhook)
-        elif state is not State.SENDING:
-            tx.outbox.replay(owed_id)
-    return len(events) - sum(state is State.SENDING for state in states.values())
+    kept = [owed_id for owed_id in ids if states.get(owed_id, State.SENDING) is not State.SENDING]
+    tx.outbox.replay_together(kept)
+    return len(events) - len(states) + len(kept)

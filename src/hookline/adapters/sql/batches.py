@@ -7,12 +7,12 @@ they are never due by themselves, and become what it becomes. Its attempts are k
 Each event asks for the open batch of its kind, so open batches are held in memory for as long as nobody changed them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
 from hookline.adapters.sql.records import ATTEMPT_COLUMNS
-from hookline.adapters.sql.session import Insert, Session, first, instant, micros, micros_or_none
+from hookline.adapters.sql.session import Insert, Row, Session, first, instant, micros, micros_or_none, to_json
 from hookline.domain.batches import GATHERING, Gathering, batch_body, new_gathering
 from hookline.domain.deliveries import Claim, State
 from hookline.domain.events import Event, EventKind
@@ -57,12 +57,20 @@ COPY_ATTEMPTS: Final = f"""
     WHERE delivery_id = (SELECT batch_id FROM settled_delivery WHERE id = :id)
     ON CONFLICT (delivery_id, number) DO NOTHING
 """
-BATCH_OF_ONE: Final = """
-    INSERT INTO delivery (id, event_id, webhook_id, due_at, attempt, failures, created_at)
-    SELECT :batch_id, :batch_id, webhook_id, due_at, attempt, failures, :now
-    FROM delivery WHERE id = :id AND webhook_id IN (SELECT id FROM webhook WHERE batched = 1)
+TO_BE_BATCHED: Final = """
+    SELECT d.id, d.webhook_id, e.kind, e.is_test, e.body FROM delivery d JOIN event e ON e.id = d.event_id
+    WHERE d.id IN (SELECT value FROM json_each(:ids)) AND d.webhook_id IN (SELECT id FROM webhook WHERE batched = 1)
+    ORDER BY e.position
 """
-INTO_BATCH: Final = "UPDATE delivery SET due_at = NULL, batch_id = :batch_id WHERE id = :id"
+#: Its attempts are numbered on from those of all that are in it.
+BATCH_OF: Final = """
+    INSERT INTO delivery (id, event_id, webhook_id, due_at, attempt, failures, created_at)
+    SELECT :batch_id, :batch_id, MIN(webhook_id), MIN(due_at), MAX(attempt), 0, :now
+    FROM delivery WHERE id IN (SELECT value FROM json_each(:ids))
+"""
+INTO_BATCH: Final = """
+    UPDATE delivery SET due_at = NULL, batch_id = :batch_id WHERE id IN (SELECT value FROM json_each(:ids))
+"""
 FORGET_OLD_ATTEMPTS: Final = """
     DELETE FROM attempt WHERE (delivery_id, number) IN (
         SELECT delivery_id, number FROM attempt
@@ -133,11 +141,28 @@ class SqlBatches:
         """Have a settled delivery keep the attempts of its batch as its own, since it is going to leave it."""
         self._session.run(COPY_ATTEMPTS, {"id": settled_id})
 
-    def put_alone(self, owed_id: DeliveryId) -> None:
-        """Put what is owed by itself into a batch of its own, if its webhook gets batches."""
-        batch = {"id": owed_id, "batch_id": self._new_id()}
-        if self._session.run(BATCH_OF_ONE, {**batch, "now": micros(self._session.now)}):
+    def put_together(self, owed_ids: Sequence[DeliveryId]) -> None:
+        """Put what is owed by itself, to webhooks that get batches, into batches: those of one kind in one, as far as
+        they fit. A test goes alone.
+        """
+        rows = self._session.rows(TO_BE_BATCHED, {"ids": to_json(owed_ids)})
+        for batch_id, members in self._parted(rows).items():
+            batch = {"batch_id": batch_id, "ids": to_json(members)}
+            self._session.run(BATCH_OF, {**batch, "now": micros(self._session.now)})
             self._session.run(INTO_BATCH, batch)
+
+    def _parted(self, rows: Iterable[Row]) -> Mapping[BatchId, Sequence[str]]:
+        """Which of `TO_BE_BATCHED` go in which batch."""
+        members: dict[BatchId, list[str]] = {}
+        open_ones: dict[tuple[int, str], Gathering] = {}
+        for owed_id, webhook_id, kind, is_test, body in rows:
+            gathering = None if is_test else open_ones.get((webhook_id, kind))
+            if gathering is None or not gathering.has_place_for(body):
+                gathering = new_gathering(self._new_id(), self._session.now)
+            members.setdefault(gathering.id, []).append(owed_id)
+            if not is_test:
+                open_ones[webhook_id, kind] = gathering.joined_by(body)
+        return members
 
     def _joined(self, event: Event, webhook_id: WebhookId, due_at: datetime) -> Gathering:
         """The batch that this event goes in, with it."""

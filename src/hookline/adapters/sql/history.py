@@ -6,7 +6,7 @@ walk looks for them.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -31,20 +31,24 @@ EVENTS: Final = f"""
     ORDER BY e.id LIMIT :limit
 """
 COUNT_EVENTS: Final = f"SELECT COUNT(*) {_EVENTS}"
-_JOINED: Final = f"""
-    JOIN event e ON e.id = d.event_id WHERE d.id > :low AND d.id < :high AND {_IN_SPAN}
-"""
+_EVENT: Final = "JOIN event e ON e.id = d.event_id"
+_WHERE: Final = f"WHERE d.id > :low AND d.id < :high AND {_IN_SPAN}"
+# What goes in a batch is sent, and fails, as the batch does, whose attempts are kept once.
+_BATCH: Final = "LEFT JOIN delivery b ON b.id = d.batch_id"
+_STATE: Final = "CASE WHEN COALESCE(b.token, d.token) IS NULL THEN 'pending' ELSE 'sending' END"
 # `status <> 'delivered'` as in the partial index settled_delivery_undelivered, so that it serves.
 _UNDELIVERED: Final = f"""
-    SELECT d.id FROM settled_delivery d {_JOINED} AND d.webhook_id = :webhook_id AND d.status <> 'delivered'
+    SELECT d.id FROM settled_delivery d {_EVENT}
+    {_WHERE} AND d.webhook_id = :webhook_id AND d.status <> 'delivered'
     UNION ALL
-    SELECT d.id FROM delivery d {_JOINED} AND d.webhook_id = :webhook_id AND d.token IS NULL AND d.failures > 0
+    SELECT d.id FROM delivery d {_EVENT} {_BATCH}
+    {_WHERE} AND d.webhook_id = :webhook_id AND COALESCE(b.token, d.token) IS NULL
+        AND COALESCE(b.failures, d.failures) > 0
 """
 UNDELIVERED: Final = f"{_UNDELIVERED} ORDER BY 1 LIMIT :limit"
 COUNT_UNDELIVERED: Final = f"SELECT COUNT(*) FROM ({_UNDELIVERED}) AS undelivered"
-STATES: Final = """
-    SELECT id, CASE WHEN token IS NULL THEN 'pending' ELSE 'sending' END FROM delivery
-    WHERE id IN (SELECT value FROM json_each(:ids))
+STATES: Final = f"""
+    SELECT d.id, {_STATE} FROM delivery d {_BATCH} WHERE d.id IN (SELECT value FROM json_each(:ids))
     UNION ALL
     SELECT id, status FROM settled_delivery WHERE id IN (SELECT value FROM json_each(:ids))
 """
@@ -56,12 +60,11 @@ IN_FRONT: Final = """
 """
 _OF_WEBHOOK: Final = "(:webhook_id IS NULL OR d.webhook_id = :webhook_id)"
 _RECORDED: Final = f"""
-    SELECT d.id, d.event_id, d.webhook_id, CASE WHEN d.token IS NULL THEN 'pending' ELSE 'sending' END, d.created_at,
-        e.kind, e.subject, e.sequence
-    FROM delivery d {_JOINED} AND {_OF_WEBHOOK}
+    SELECT d.id, d.event_id, d.webhook_id, {_STATE}, d.created_at, e.kind, e.subject, e.sequence, d.batch_id
+    FROM delivery d {_EVENT} {_BATCH} {_WHERE} AND {_OF_WEBHOOK}
     UNION ALL
-    SELECT d.id, d.event_id, d.webhook_id, d.status, d.created_at, e.kind, e.subject, e.sequence
-    FROM settled_delivery d {_JOINED} AND {_OF_WEBHOOK}
+    SELECT d.id, d.event_id, d.webhook_id, d.status, d.created_at, e.kind, e.subject, e.sequence, d.batch_id
+    FROM settled_delivery d {_EVENT} {_WHERE} AND {_OF_WEBHOOK}
 """
 RECORDED_OLDEST_FIRST: Final = f"{_RECORDED} ORDER BY 1 LIMIT :limit"
 RECORDED_NEWEST_FIRST: Final = f"{_RECORDED} ORDER BY 1 DESC LIMIT :limit"
@@ -107,16 +110,17 @@ class SqlHistory:
         bounds = _bounds(span, "dlv_", **{"high" if newest_first else "low": after})
         statement = RECORDED_NEWEST_FIRST if newest_first else RECORDED_OLDEST_FIRST
         rows = self._session.rows(statement, {**bounds, "webhook_id": webhook_id, "limit": limit})
-        attempts = self._attempts_of([row[0] for row in rows])
-        return [_recorded(row, tuple(attempts[row[0]])) for row in rows]
+        attempts = self._attempts_of({holder for id_, *_, batch_id in rows for holder in (id_, batch_id) if holder})
+        return [_recorded(row, (*attempts.get(row[0], ()), *attempts.get(row[-1], ()))) for row in rows]
 
     def count_recorded(self, span: Span, webhook_id: WebhookId | None) -> int:
         return self._count(COUNT_RECORDED, {**_bounds(span, "dlv_"), "webhook_id": webhook_id})
 
-    def _attempts_of(self, delivery_ids: Sequence[str]) -> Mapping[str, list[Attempt]]:
+    def _attempts_of(self, holders: Collection[str]) -> Mapping[str, list[Attempt]]:
+        """The attempts of deliveries and batches."""
         attempts: dict[str, list[Attempt]] = defaultdict(list)
         for id_, number, started_at, duration_us, status, error in self._session.rows(
-            ATTEMPTS_OF, {"ids": to_json(delivery_ids)}
+            ATTEMPTS_OF, {"ids": to_json(list(holders))}
         ):
             attempts[id_].append(
                 Attempt(
@@ -146,7 +150,7 @@ def _bounds(span: Span, prefix: str, *, low: str = "", high: str = "") -> dict[s
 
 
 def _recorded(row: Row, attempts: tuple[Attempt, ...]) -> Recorded:
-    id_, event_id, webhook_id, status, created_at, kind, subject, sequence = row
+    id_, event_id, webhook_id, status, created_at, kind, subject, sequence, _ = row
     return Recorded(
         id=DeliveryId(id_),
         event_id=EventId(event_id),
@@ -156,5 +160,5 @@ def _recorded(row: Row, attempts: tuple[Attempt, ...]) -> Recorded:
         sequence=sequence,
         status=State(status),
         created_at=instant(created_at),
-        attempts=attempts,
+        attempts=tuple(sorted(attempts, key=lambda attempt: attempt.number)),
     )

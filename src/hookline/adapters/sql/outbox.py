@@ -307,14 +307,10 @@ class SqlOutbox:
         return self._give_up(State.WITHDRAWN, _PENDING_OF, {"webhook_id": webhook_id})
 
     def replay(self, delivery_id: DeliveryId) -> None:
-        now = {"id": delivery_id, "now": micros(self._session.now)}
-        self._batches.keep_attempts(delivery_id)
-        if self._session.run(OWE_AGAIN, now):
-            self._session.run(FORGET_SETTLED, {"id": delivery_id})
-            self._batches.put_alone(delivery_id)
-        else:
-            self._session.run(HURRY, now)
-            self._batches.forget_held()
+        self.replay_together([delivery_id])
+
+    def replay_together(self, delivery_ids: Sequence[DeliveryId]) -> None:
+        self._batches.put_together([each for each in delivery_ids if self._replay(each)])
         self._session.doings.owed = True
 
     def close_batches(self, webhook_id: WebhookId, due_at: datetime) -> None:
@@ -407,6 +403,18 @@ class SqlOutbox:
         ids = to_json([claim.delivery_id for claim in claims])
         gone = self._session.rows(SETTLED, {"ids": ids, "proofs": proofs})
         return {owed_id: (token, created_at) for owed_id, token, created_at in gone}
+
+    def _replay(self, delivery_id: DeliveryId) -> bool:
+        """Owe a settled delivery again, or hurry one that waits. Returns whether it was settled."""
+        now = {"id": delivery_id, "now": micros(self._session.now)}
+        self._batches.keep_attempts(delivery_id)
+        was_settled = bool(self._session.run(OWE_AGAIN, now))
+        if was_settled:
+            self._session.run(FORGET_SETTLED, {"id": delivery_id})
+        else:
+            self._session.run(HURRY, now)
+            self._batches.forget_held()
+        return was_settled
 
     def _postpone(self, claim: Claim, due_at: datetime) -> bool:
         """Give a delivery back until `due_at`, if it is still ours."""
