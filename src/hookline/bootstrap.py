@@ -26,6 +26,7 @@ from hookline.api.access import Access
 from hookline.api.app import Api
 from hookline.api.site import Site
 from hookline.api.whole_answers import WholeAnswers
+from hookline.engine import notices
 from hookline.engine.chores import Chores
 from hookline.engine.dispatcher import Dispatcher
 from hookline.engine.lanes import CONCURRENCY
@@ -88,6 +89,7 @@ class Engine:
         """See `ports.storage.Listener.committed`."""
         self._dispatcher.committed(news)
         self._scheduler.committed(news)
+        notices.tell(news)
 
     async def stop(self) -> None:
         """Begin nothing new, and let what is being sent end."""

@@ -205,6 +205,28 @@ def test_410_disables_the_webhook(door: Door) -> None:
     webhook = door.get("/v3/webhooks/1")
     assert webhook["isActive"] is False
     assert "410" in webhook["disabledReason"]
+    [notice] = door.get("/v3/notices", scope="read")["notices"]
+    assert (notice["webhookId"], notice["kind"]) == (1, "webhook_disabled")
+    assert notice["message"] == webhook["disabledReason"]
+
+
+def test_a_webhook_shows_since_when_it_fails_and_notices_come_in_pages(door: Door) -> None:
+    assert door.get("/v3/notices") == {"notices": [], "next": None}
+    with door.subscriber(410) as gone, door.subscriber(500) as failing:
+        for url in (gone.url, gone.url, gone.url, failing.url):
+            door.post("/v3/webhooks", {"url": url, "events": ["callFinished"], "retryPolicy": AT_ONCE})
+        door.post("/v3/calls", CALL)
+        for each in door.get("/v3/deliveries")["deliveries"]:
+            attempt = door.settled(each["id"])["attempts"][0]
+    failing_since = door.get("/v3/webhooks/4")["failingSince"]
+    assert failing_since in {each["attempts"][0]["startedAt"] for each in door.get("/v3/deliveries")["deliveries"]}
+    assert attempt["number"] == 1
+    page = door.get("/v3/notices?limit=2")
+    rest = door.get(f"/v3/notices?limit=2&cursor={page['next']}")
+    listed = [*page["notices"], *rest["notices"]]
+    assert [each["id"] for each in listed] == sorted((each["id"] for each in listed), reverse=True)
+    assert sorted(each["webhookId"] for each in listed) == [1, 2, 3]
+    assert rest["next"] is None
 
 
 def test_deliveries_are_found_by_what_is_asked_for(door: Door) -> None:

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from hookline.api import calls, deliveries, meetings, webhooks
+from hookline.api import calls, deliveries, meetings, notices, webhooks
 from hookline.api.access import Access
 from hookline.api.reading import Query
 from hookline.api.routes import Asked, Reply, Route, Work
@@ -34,7 +34,13 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-ROUTES: Final[tuple[Route, ...]] = (*calls.ROUTES, *meetings.ROUTES, *webhooks.ROUTES, *deliveries.ROUTES)
+ROUTES: Final[tuple[Route, ...]] = (
+    *calls.ROUTES,
+    *meetings.ROUTES,
+    *webhooks.ROUTES,
+    *deliveries.ROUTES,
+    *notices.ROUTES,
+)
 BASE: Final = "/v3"
 MAX_BODY: Final = 1024 * 1024
 MAX_IDEMPOTENCY_KEY: Final = 255

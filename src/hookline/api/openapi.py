@@ -49,6 +49,7 @@ TOPICS: Final = {
     "calls": "What was talked: a finished call is announced when it is reported.",
     "events": "What happened, with the very body that was sent: a feed for receivers that were down.",
     "deliveries": "What came of it: every attempt with its answer, and one more when you ask for it.",
+    "notices": "What the owners of webhooks have to be told: one fails for days, or was disabled.",
     "server": "Whether it is well, and this description.",
 }
 

@@ -93,6 +93,11 @@ class Attempt:
         return self.status is not None and 200 <= self.status < 300 and not self.error
 
     @property
+    def in_words(self) -> str:
+        """What came of it, as part of a sentence: why there was no answer that counts, or its status."""
+        return f'"{self.error.rstrip(".")}"' if self.error else f"status {self.status}"
+
+    @property
     def retry_after(self) -> str | None:
         """The value of `Retry-After`, if the receiver sent one."""
         return next((value for name, value in self.response_headers if name.lower() == "retry-after"), None)

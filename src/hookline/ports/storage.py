@@ -14,9 +14,11 @@ from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 from hookline.domain.calls import Call
 from hookline.domain.deliveries import Claim, Delivery, Outcome, State, Verdict
 from hookline.domain.events import CallType, Event, EventKind
+from hookline.domain.failing import Streak
 from hookline.domain.ids import DeliveryId, EventId, KeyId, MeetingId, WebhookId
 from hookline.domain.keys import ApiKey
 from hookline.domain.meetings import Meeting, MeetingStatus
+from hookline.domain.notices import Notice
 from hookline.domain.webhooks import Webhook
 
 T = TypeVar("T")
@@ -152,6 +154,12 @@ class Webhooks(Protocol):
     def save(self, webhook: Webhook) -> None:
         """Keep a webhook that was changed."""
 
+    def note_streak(self, webhook_id: WebhookId, streak: Streak) -> None:
+        """Remember since when a webhook has been failing, or that it no longer is.
+
+        Nothing that is sent to it changes by that: claims on it stay good, and it does not count as modified.
+        """
+
     def remove(self, webhook_id: WebhookId) -> None:
         """Forget a webhook. Its deliveries remain."""
 
@@ -272,6 +280,16 @@ class Answers(Protocol):
         """Forget up to `limit` answers that were made before `instant`. Returns how many."""
 
 
+class Notices(Protocol):
+    """What owners have to be told."""
+
+    def add(self, notice: Notice) -> None:
+        """Keep a notice. The listener of the store hears of it as soon as it is committed."""
+
+    def notices(self, *, limit: int, cursor: str | None) -> Page[Notice]:
+        """The latest first."""
+
+
 class Transaction(Protocol):
     """All that a service may touch."""
 
@@ -303,6 +321,10 @@ class Transaction(Protocol):
     def answers(self) -> Answers:
         """Answers of idempotent requests."""
 
+    @property
+    def notices(self) -> Notices:
+        """What owners have to be told."""
+
     def ulid(self) -> str:
         """26 characters that sort after all that this store gave before in this process."""
 
@@ -321,10 +343,11 @@ class News:
     webhooks: AbstractSet[WebhookId] = frozenset()  # were changed, removed or put to rest: claims hold old values
     owed: bool = False  # something is owed that was not, or is due earlier
     timers: bool = False  # a timer was set or moved
+    notices: Sequence[Notice] = ()  # were made
 
     def __bool__(self) -> bool:
         """Whether there is any news."""
-        return bool(self.claims or self.webhooks or self.owed or self.timers)
+        return bool(self.claims or self.webhooks or self.owed or self.timers or self.notices)
 
 
 class Listener(Protocol):

@@ -9,6 +9,7 @@ from hookline.domain.ids import EventId, WebhookId
 from hookline.domain.webhooks import Webhook
 from hookline.errors import Invalid, NotFound
 from hookline.ports.storage import DeliveryFilter, Page, Transaction
+from hookline.services.failing import follow_failures
 from hookline.services.webhooks import disable_webhook, require_active
 
 
@@ -32,6 +33,7 @@ def settle(tx: Transaction, outcomes: Sequence[Outcome]) -> list[tuple[Outcome, 
     for outcome, verdict in verdicts:
         if not outcome.attempt.is_success:
             _act_on(tx, outcome, verdict)
+    follow_failures(tx, outcomes)
     return verdicts
 
 

@@ -129,7 +129,13 @@ class SqliteDatabase:
         return group
 
     def _tell(self, group: list[_Waiting], answers: list[Answered], doings: Doings) -> None:
-        news = News(claims=doings.claims, webhooks=doings.webhooks, owed=doings.owed, timers=doings.timers)
+        news = News(
+            claims=doings.claims,
+            webhooks=doings.webhooks,
+            owed=doings.owed,
+            timers=doings.timers,
+            notices=doings.notices,
+        )
         try:
             if self._listener is not None and news:
                 self._listener.committed(news)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from hookline.adapters.sql.batches import SqlBatches
 from hookline.adapters.sql.calendar import SqlCalendar
 from hookline.adapters.sql.keys import SqlAnswers, SqlKeys
+from hookline.adapters.sql.notices import SqlNotices
 from hookline.adapters.sql.outbox import SqlOutbox
 from hookline.adapters.sql.phone import SqlPhone
 from hookline.adapters.sql.session import Session
@@ -30,6 +31,7 @@ class SqlTransaction:
         self.outbox = SqlOutbox(session, self.webhooks, self._batches, room=room, lease=lease)
         self.keys = SqlKeys(session)
         self.answers = SqlAnswers(session)
+        self.notices = SqlNotices(session)
 
     def forget_held(self) -> None:
         """Read from the database again: somebody changed it, or what was held was rolled back."""

@@ -20,6 +20,7 @@ from hookline.adapters.sql.session import (
 )
 from hookline.domain.backoff import NAMED, RetryPolicy, own_policy
 from hookline.domain.events import EventKind
+from hookline.domain.failing import Streak
 from hookline.domain.ids import WebhookId
 from hookline.domain.webhooks import Header, Secret, Webhook
 
@@ -47,6 +48,7 @@ SAVE_WEBHOOK: Final = """
 """
 REMOVE_WEBHOOK: Final = "DELETE FROM webhook WHERE id = :id"
 ALL_WEBHOOKS: Final = f"SELECT {_COLUMNS} FROM webhook ORDER BY id"
+NOTE_STREAK: Final = "UPDATE webhook SET failing_since = :failing_since, warned_at = :warned_at WHERE id = :id"
 REST_WEBHOOK: Final = "UPDATE webhook SET rests_until = :until WHERE id = :id"
 
 
@@ -84,6 +86,17 @@ class SqlWebhooks:
         self._session.run(REST_WEBHOOK, {"id": webhook_id, "until": micros(until)})
         self._session.doings.webhooks.add(webhook_id)
         self.forget_held()
+
+    def note_streak(self, webhook_id: WebhookId, streak: Streak) -> None:
+        since, warned_at = streak.failing_since, streak.warned_at
+        self._session.run(
+            NOTE_STREAK,
+            {"id": webhook_id, "failing_since": micros_or_none(since), "warned_at": micros_or_none(warned_at)},
+        )
+        held = self._all()  # the others are as they were: nothing need be read again
+        if webhook_id in held:
+            held[webhook_id] = replace(held[webhook_id], failing_since=since, warned_at=warned_at)
+        self._wanting.clear()
 
     def webhook(self, webhook_id: int) -> Webhook | None:
         return self._all().get(webhook_id)
