@@ -92,7 +92,17 @@ def test_while_the_database_is_locked_nothing_is_kept_and_then_everything_works_
 def test_a_database_that_lost_its_tables_makes_every_route_unavailable_and_none_fail(door: Door) -> None:
     meeting = door.post("/v3/meetings", MEETING)["id"]
     door.post("/v3/webhooks", WEBHOOK)
-    tables = ("meeting", "call", "event", "delivery", "settled_delivery", "webhook", "answer", "notice")
+    tables = (
+        "meeting",
+        "call",
+        "event",
+        "delivery",
+        "settled_delivery",
+        "webhook",
+        "answer",
+        "notice",
+        "webhook_history",
+    )
     bodies: dict[str, Any] = {
         "/meetings": MEETING, "/meetings/batch": {"meetings": [MEETING]}, "/calls": CALL,
         "/calls/batch": {"calls": [CALL]},

@@ -14,6 +14,8 @@ from hookline.domain.webhooks import Webhook
 #: A claim lasts this long: time to wait for a free connection, and the longest time limit of a webhook.
 LEASE: Final = timedelta(seconds=120)
 _GONE: Final = 410
+#: Why a delivery is given up that nobody could use any more when its turn came.
+USELESS: Final = "the meeting had been over for 24 h"
 
 
 class State(StrEnum):
@@ -118,6 +120,7 @@ class Verdict:
     signal: Signal
     due_at: datetime | None = None
     disable_because: str = ""
+    reason: str = ""  # why it ends without success: what follows "because"
 
     @property
     def state(self) -> State:
@@ -131,14 +134,21 @@ def judge(outcome: Outcome, policy: RetryPolicy, *, now: datetime, jitter: float
     if attempt.is_success:
         return Verdict(signal=Signal.ACCEPTED)
     if attempt.status == _GONE:
-        return Verdict(signal=Signal.EXHAUSTED, disable_because="The receiver answered 410 Gone.")
+        gone = "the receiver answered 410 Gone"
+        return Verdict(signal=Signal.EXHAUSTED, disable_because=f"T{gone[1:]}.", reason=gone)
+    if not policy.retries(attempt.status):
+        return _exhausted(f"its policy does not retry a {attempt.status}")
     wait = wait_before_retry(policy, claim.failures + 1, jitter=jitter)
-    if wait is None or not policy.retries(attempt.status):
-        return Verdict(signal=Signal.EXHAUSTED)
+    if wait is None:
+        return _exhausted(f"attempt {attempt.number} was the last")
     due_at = now + timedelta(seconds=max(wait, asked_wait(attempt.status, attempt.retry_after, now)))
     if claim.give_up_at is not None and due_at >= claim.give_up_at:
-        return Verdict(signal=Signal.EXHAUSTED)
+        return _exhausted("by the next attempt the meeting would have been over for 24 h")
     return Verdict(signal=Signal.FAILED, due_at=due_at)
+
+
+def _exhausted(reason: str) -> Verdict:
+    return Verdict(signal=Signal.EXHAUSTED, reason=reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,6 +20,7 @@ from hookline.domain.keys import ApiKey
 from hookline.domain.meetings import Meeting, MeetingStatus
 from hookline.domain.notices import Notice
 from hookline.domain.webhooks import Webhook
+from hookline.domain.why import Fate, WebhookThen
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -229,7 +230,7 @@ class Outbox(Protocol):
     def rest(self, webhook_ids: Sequence[WebhookId], until: datetime) -> None:
         """Let nothing pending for these webhooks be due before `until`."""
 
-    def withdraw(self, webhook_id: WebhookId) -> int:
+    def withdraw(self, webhook_id: WebhookId, *, because: str) -> int:
         """Settle as withdrawn all that is pending for this webhook. What is being sent goes on. Returns how many."""
 
     def replay(self, delivery_id: DeliveryId) -> None:
@@ -280,6 +281,21 @@ class Answers(Protocol):
         """Forget up to `limit` answers that were made before `instant`. Returns how many."""
 
 
+class History(Protocol):
+    """What explains afterwards why an event was sent to whom. Webhooks keep their part of it themselves."""
+
+    def webhooks_at(self, event: Event) -> Sequence[WebhookThen]:
+        """Every webhook that there was since the oldest event still kept, by creation, each as publishing found it when
+        this event was kept: with the changes of that transaction that came before, and without those that came after.
+        """
+
+    def fates(self, event_id: EventId) -> Mapping[WebhookId, Fate]:
+        """What became so far of each delivery of this event."""
+
+    def forget(self, limit: int) -> int:
+        """Forget up to `limit` changes of webhooks that explain no event which is still kept. Returns how many."""
+
+
 class Notices(Protocol):
     """What owners have to be told."""
 
@@ -320,6 +336,10 @@ class Transaction(Protocol):
     @property
     def answers(self) -> Answers:
         """Answers of idempotent requests."""
+
+    @property
+    def history(self) -> History:
+        """What explains why an event was sent to whom."""
 
     @property
     def notices(self) -> Notices:

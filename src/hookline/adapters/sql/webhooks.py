@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
+from hookline.adapters.sql.history import WebhookChanges
 from hookline.adapters.sql.session import (
     Insert,
     Row,
@@ -57,6 +58,7 @@ class SqlWebhooks:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._changes = WebhookChanges(session)
         self._held: dict[int, Webhook] | None = None
         self._wanting: dict[EventKind, list[Webhook]] = {}
 
@@ -69,14 +71,20 @@ class SqlWebhooks:
         values = _parameters(webhook)
         new_id = self._session.insert_returning_id(ADD_WEBHOOK, tuple(values[name] for name in ADD_WEBHOOK.columns))
         self.forget_held()
-        return replace(webhook, id=WebhookId(new_id))
+        added = replace(webhook, id=WebhookId(new_id))
+        self._changes.keep(None, added)
+        return added
 
     def save(self, webhook: Webhook) -> None:
+        self._changes.keep(self.webhook(webhook.id), webhook)
         self._session.run(SAVE_WEBHOOK, {**_parameters(webhook), "id": webhook.id})
         self._session.doings.webhooks.add(webhook.id)
         self.forget_held()
 
     def remove(self, webhook_id: WebhookId) -> None:
+        before = self.webhook(webhook_id)
+        if before is not None:
+            self._changes.keep(before, None)
         self._session.run(REMOVE_WEBHOOK, {"id": webhook_id})
         self._session.doings.webhooks.add(webhook_id)
         self.forget_held()
