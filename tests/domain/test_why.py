@@ -97,10 +97,11 @@ def test_one_that_waits_for_others_says_for_which() -> None:
     assert why(fate(State.PENDING, due_at=None, latest=None, waits_for=1)) == (
         "Waits for sequence 1 of this subject, since the webhook is ordered."
     )
-    assert why(fate(State.PENDING, due_at=None, latest=None, is_batched=True, batch_due_at=MONDAY)) == (
-        "Gathers in a batch until 2026-01-05 09:00:00 UTC."
+    in_batch = fate(State.PENDING, attempt=0, latest=None, due_at=MONDAY + 2 * HOUR, is_batched=True)
+    assert why(in_batch) == "Gathers in a batch until 2026-01-05 11:00:00 UTC."
+    assert why(replace(in_batch, attempt=1, latest=attempt(1))) == (
+        "Waits until 2026-01-05 11:00:00 UTC, because attempt 1 got status 503."
     )
-    assert why(fate(State.PENDING, due_at=None, latest=None, is_batched=True)) == "Gathers in a batch."
     assert why(fate(State.PENDING, due_at=None)) == "Waits for the one before it. Attempt 1 got status 503."
 
 

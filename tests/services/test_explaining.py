@@ -160,9 +160,11 @@ def test_what_waits_in_a_line_or_a_batch_says_for_what(store: SqliteStore) -> No
     store.connection.execute(line, (1, 7, first))
     store.connection.execute(line, (2, None, second))
     assert only(store)[1] == "Waits for sequence 1 of this subject, since the webhook is ordered."
-    store.connection.execute("UPDATE delivery SET line = NULL, batch_id = 'bat_a', due_at = NULL")
-    assert only(store)[1] == "Gathers in a batch."
-    store.connection.execute("UPDATE delivery SET due_at = 1767609000000000 WHERE id = ?", (first,))
+    store.connection.execute("UPDATE delivery SET line = NULL, batch_id = 'batch_a', due_at = NULL")
+    store.connection.execute(
+        "INSERT INTO delivery (id, event_id, webhook_id, due_at, attempt, failures, created_at)"
+        " VALUES ('batch_a', 'batch_a', 1, 1767609000000000, 0, 0, 0)"
+    )
     assert only(store)[1] == "Gathers in a batch until 2026-01-05 10:30:00 UTC."
 
 

@@ -64,7 +64,6 @@ class Fate:
     due_at: datetime | None = None  # while it is sent: until when its lease lasts
     waits_for: int | None = None  # the sequence of the first before it in its line
     is_batched: bool = False
-    batch_due_at: datetime | None = None
     settled_at: datetime | None = None
     reason: str = ""
 
@@ -150,6 +149,8 @@ def _pending(fate: Fate, rests_until: datetime | None, now: datetime) -> str:
         return f"{_held_back(fate)}.{_last(fate)}"
     if fate.due_at <= now:
         return f"Due since {_at(fate.due_at)}: it is its turn when there is room.{_last(fate)}"
+    if fate.is_batched and not fate.attempt:
+        return f"Gathers in a batch until {_at(fate.due_at)}."
     until = f"Waits until {_at(fate.due_at)}"
     if rests_until is not None and now < rests_until and fate.due_at <= rests_until:
         return f"{until}: its host does not answer, and rests until then.{_last(fate)}"
@@ -159,8 +160,6 @@ def _pending(fate: Fate, rests_until: datetime | None, now: datetime) -> str:
 
 
 def _held_back(fate: Fate) -> str:
-    if fate.is_batched:
-        return f"Gathers in a batch{f' until {_at(fate.batch_due_at)}' if fate.batch_due_at else ''}"
     if fate.waits_for is not None:
         return f"Waits for sequence {fate.waits_for} of this subject, since the webhook is ordered"
     return "Waits for the one before it"

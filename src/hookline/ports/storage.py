@@ -281,7 +281,7 @@ class Answers(Protocol):
         """Forget up to `limit` answers that were made before `instant`. Returns how many."""
 
 
-class History(Protocol):
+class Past(Protocol):
     """What explains afterwards why an event was sent to whom. Webhooks keep their part of it themselves."""
 
     def webhooks_at(self, event: Event) -> Sequence[WebhookThen]:
@@ -338,7 +338,7 @@ class Transaction(Protocol):
         """Answers of idempotent requests."""
 
     @property
-    def history(self) -> History:
+    def past(self) -> Past:
         """What explains why an event was sent to whom."""
 
     @property

@@ -16,8 +16,8 @@ def explain_event(tx: Transaction, event_id: str) -> tuple[Event, list[Explanati
         NotFound: no such event, or it is older than events are kept.
     """
     event = read_event(tx, event_id)
-    fates = tx.history.fates(event.id)
-    webhooks = {then.webhook_id: then for then in tx.history.webhooks_at(event)}
+    fates = tx.past.fates(event.id)
+    webhooks = {then.webhook_id: then for then in tx.past.webhooks_at(event)}
     for webhook_id in fates.keys() - webhooks.keys():  # deleted before changes were kept
         webhooks[webhook_id] = WebhookThen(webhook_id=webhook_id, made_at=event.created_at, standing=None)
     return event, [

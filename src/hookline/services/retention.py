@@ -11,4 +11,4 @@ def forget_old_events(tx: Transaction, keep_for: timedelta, limit: int) -> int:
 
     What is still owed stays, however old.
     """
-    return tx.outbox.forget_before(tx.now - keep_for, limit=limit) + tx.history.forget(limit)
+    return tx.outbox.forget_before(tx.now - keep_for, limit=limit) + tx.past.forget(limit)

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 
 from hookline.adapters.sql.batches import SqlBatches
 from hookline.adapters.sql.calendar import SqlCalendar
-from hookline.adapters.sql.history import SqlHistory
 from hookline.adapters.sql.keys import SqlAnswers, SqlKeys
 from hookline.adapters.sql.notices import SqlNotices
 from hookline.adapters.sql.outbox import SqlOutbox
+from hookline.adapters.sql.past import SqlPast
 from hookline.adapters.sql.phone import SqlPhone
 from hookline.adapters.sql.session import Session
 from hookline.adapters.sql.webhooks import SqlWebhooks
@@ -32,7 +32,7 @@ class SqlTransaction:
         self.outbox = SqlOutbox(session, self.webhooks, self._batches, room=room, lease=lease)
         self.keys = SqlKeys(session)
         self.answers = SqlAnswers(session)
-        self.history = SqlHistory(session)
+        self.past = SqlPast(session)
         self.notices = SqlNotices(session)
 
     def forget_held(self) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
-from hookline.adapters.sql.history import WebhookChanges
+from hookline.adapters.sql.past import WebhookChanges
 from hookline.adapters.sql.session import (
     Insert,
     Row,

@@ -5,6 +5,7 @@ when all of it fell on one microsecond, or the clock was set back.
 """
 
 import json
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Final
 
@@ -42,20 +43,25 @@ OLDEST_EVENT: Final = "SELECT MIN(position) FROM event"
 LATEST_EVENT_EVER: Final = "SELECT COALESCE(MAX(after_event), 0) + 1 FROM webhook_history"
 #: The deliveries of an event are a range of the primary key, since their ids begin with its own.
 _OF_EVENT: Final = "{column} > :first AND {column} < :behind"
+#: What goes in a batch is due, sent and attempted with it, under the batch's id.
 OWED_FATES: Final = f"""
-    SELECT d.id, d.webhook_id, d.token, d.due_at, d.attempt,
-        (SELECT MIN(b.sequence) FROM delivery b
-            WHERE b.webhook_id = d.webhook_id AND b.line = d.line AND b.sequence < d.sequence),
-        d.batch_id, (SELECT MIN(b.due_at) FROM delivery b WHERE b.batch_id = d.batch_id)
-    FROM delivery d WHERE {_OF_EVENT.format(column="d.id")}
+    SELECT d.id, d.batch_id, d.webhook_id, COALESCE(b.token, d.token), COALESCE(b.due_at, d.due_at),
+        COALESCE(b.attempt, d.attempt),
+        (SELECT MIN(e.sequence) FROM delivery e
+            WHERE e.webhook_id = d.webhook_id AND e.line = d.line AND e.sequence < d.sequence)
+    FROM delivery d LEFT JOIN delivery b ON b.id = d.batch_id WHERE {_OF_EVENT.format(column="d.id")}
 """
 SETTLED_FATES: Final = f"""
-    SELECT id, webhook_id, status, attempt, settled_at, reason FROM settled_delivery
+    SELECT id, batch_id, webhook_id, status, attempt, settled_at, reason FROM settled_delivery
     WHERE {_OF_EVENT.format(column="id")}
 """
+_ATTEMPT: Final = "delivery_id, number, started_at, duration_us, status, error"
 ATTEMPTS_OF_EVENT: Final = f"""
-    SELECT delivery_id, number, started_at, duration_us, status, error FROM attempt
-    WHERE {_OF_EVENT.format(column="delivery_id")} ORDER BY delivery_id, number
+    SELECT {_ATTEMPT} FROM attempt WHERE {_OF_EVENT.format(column="delivery_id")} ORDER BY delivery_id, number
+"""
+ATTEMPTS_OF_BATCHES: Final = f"""
+    SELECT {_ATTEMPT} FROM attempt WHERE delivery_id IN (SELECT value FROM json_each(:ids))
+    ORDER BY delivery_id, number
 """
 
 
@@ -85,8 +91,8 @@ class WebhookChanges:
         )
 
 
-class SqlHistory:
-    """`ports.storage.History`."""
+class SqlPast:
+    """`ports.storage.Past`."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -97,10 +103,14 @@ class SqlHistory:
     def fates(self, event_id: EventId) -> dict[WebhookId, Fate]:
         ulid = event_id.removeprefix("evt_")
         bounds = {"first": f"dlv_{ulid}_", "behind": f"dlv_{ulid}`"}  # ` is the character after _
-        latest = {row[0]: _attempt(row) for row in self._session.rows(ATTEMPTS_OF_EVENT, bounds)}
-        settled = [_settled(row, latest.get(row[0])) for row in self._session.rows(SETTLED_FATES, bounds)]
-        owed = [_owed(row, latest.get(row[0])) for row in self._session.rows(OWED_FATES, bounds)]
-        return {fate.webhook_id: fate for fate in (*settled, *owed)}
+        settled, owed = (self._session.rows(sql, bounds) for sql in (SETTLED_FATES, OWED_FATES))
+        attempts = list(self._session.rows(ATTEMPTS_OF_EVENT, bounds))
+        batches = {batch_id for _, batch_id, *_ in (*settled, *owed) if batch_id is not None}
+        if batches:
+            attempts += self._session.rows(ATTEMPTS_OF_BATCHES, {"ids": to_json(sorted(batches))})
+        latest = {row[0]: _attempt(row) for row in attempts}
+        fates = [_settled(row, latest) for row in settled] + [_owed(row, latest) for row in owed]
+        return {fate.webhook_id: fate for fate in fates}
 
     def forget(self, limit: int) -> int:
         [(oldest,)] = self._session.rows(OLDEST_EVENT)
@@ -146,29 +156,32 @@ def _attempt(row: Row) -> Attempt:
     )
 
 
-def _settled(row: Row, latest: Attempt | None) -> Fate:
-    id_, webhook_id, status, attempt, settled_at, reason = row
+def _latest(delivery_id: str, batch_id: str | None, latest: Mapping[str, Attempt]) -> Attempt | None:
+    return latest.get(delivery_id) or (latest.get(batch_id) if batch_id else None)
+
+
+def _settled(row: Row, latest: Mapping[str, Attempt]) -> Fate:
+    id_, batch_id, webhook_id, status, attempt, settled_at, reason = row
     return Fate(
         delivery_id=DeliveryId(id_),
         webhook_id=WebhookId(webhook_id),
         state=State(status),
         attempt=attempt,
-        latest=latest,
+        latest=_latest(id_, batch_id, latest),
         settled_at=instant(settled_at),
         reason=reason,
     )
 
 
-def _owed(row: Row, latest: Attempt | None) -> Fate:
-    id_, webhook_id, token, due_at, attempt, waits_for, batch_id, batch_due_at = row
+def _owed(row: Row, latest: Mapping[str, Attempt]) -> Fate:
+    id_, batch_id, webhook_id, token, due_at, attempt, waits_for = row
     return Fate(
         delivery_id=DeliveryId(id_),
         webhook_id=WebhookId(webhook_id),
         state=State.PENDING if token is None else State.SENDING,
         attempt=attempt,
-        latest=latest,
+        latest=_latest(id_, batch_id, latest),
         due_at=instant_or_none(due_at),
         waits_for=waits_for,
         is_batched=batch_id is not None,
-        batch_due_at=instant_or_none(batch_due_at),
     )
