@@ -119,9 +119,14 @@ class Door:
         return answer.json()
 
     def kept(self) -> dict[str, Any]:
-        """Everything that can be listed; of deliveries their ids alone, since they are attempted meanwhile."""
+        """Everything that can be listed; of deliveries their ids alone, since they are attempted meanwhile, and of
+        webhooks not whether they fail.
+        """
         found = {name: self.get(f"/v3/{name}")[name] for name in LISTS}
-        return found | {"deliveries": [delivery["id"] for delivery in found["deliveries"]]}
+        return found | {
+            "deliveries": [delivery["id"] for delivery in found["deliveries"]],
+            "webhooks": [{**webhook, "failingSince": None} for webhook in found["webhooks"]],
+        }
 
     def settled(self, delivery_id: str) -> Any:
         """The delivery, once nothing more will happen to it."""

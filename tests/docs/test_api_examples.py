@@ -66,7 +66,7 @@ def test_every_example_gives_what_the_page_says(door: Door) -> None:
     names: dict[str, str] = {RECEIVER: f"http://127.0.0.1:{receiver.port}/hookline"}
     try:
         for example in sorted(examples(), key=lambda example: example.method == "DELETE"):
-            if "deliveries" in example.path or "events" in example.path:
+            if example.method == "DELETE" or "deliveries" in example.path or "events" in example.path:
                 settle(door)
             answer = door.ask(example.method, known(example.path, names), known(example.body, names).encode() or None)
             assert answer.status_code == example.status, f"{example.method} {example.path}: {answer.text}"
@@ -117,6 +117,10 @@ def agree(told: Any, got: Any, names: dict[str, str], where: str) -> None:
 
 def test_every_route_has_one_example() -> None:
     asked = [(example.method, example.path.removeprefix("/v3").partition("?")[0]) for example in examples()]
+    asked = [
+        (method, re.sub(r"(?<=/participants/).+", "{email}", re.sub(r"(?<=/contacts/).+", "{phoneNumber}", path)))
+        for method, path in asked
+    ]
     shapes = [
         (method, re.sub(r"(?<=/)(?:\d+|(?:evt|mtg|call|dlv)_[0-9a-z_]+)", "{id}", path)) for method, path in asked
     ]

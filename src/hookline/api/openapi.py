@@ -50,6 +50,8 @@ TOPICS: Final = {
     "events": "What happened, with the very body that was sent: a feed for receivers that were down.",
     "deliveries": "What came of it: every attempt with its answer, and one more when you ask for it.",
     "notices": "What the owners of webhooks have to be told: one fails for days, or was disabled.",
+    "participants": "Who comes to meetings, to be erased.",
+    "contacts": "Who is talked to, to be erased.",
     "server": "Whether it is well, and this description.",
 }
 
@@ -57,6 +59,11 @@ TOPICS: Final = {
 _SINGULAR: Final = {
     "webhooks": "webhook", "meetings": "meeting", "calls": "call", "events": "event", "deliveries": "delivery",
 }  # fmt: skip
+
+_PARAMETER_MEANS: Final = {
+    "email": "Mail address of the participant, in any case.",
+    "phoneNumber": "The contact's number with its country code.",
+}
 
 
 class RefusedField(msgspec.Struct):
@@ -246,7 +253,7 @@ def _parameters(route: Route) -> list[Schema]:
             "name": name,
             "in": "path",
             "required": True,
-            "description": f"Id of the {_SINGULAR[_topic(route)]}.",
+            "description": _PARAMETER_MEANS.get(name) or f"Id of the {_SINGULAR[_topic(route)]}.",
             "schema": {"type": "string"},
         }
         for name in re.findall(r"{(\w+)}", route.path)

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+import typer
+
 from hookline.cli.failed import Failed
+from hookline.settings import Settings
 
 _TIMEOUT_SECONDS: Final = 30
 
@@ -40,14 +43,39 @@ class Told:
         raise Failed(str(message), hint=str(told.get("hint", "")))
 
 
-def ask(base_url: str, key: str | None, method: str, path: str, body: Any = None) -> Told:
+def admin_key(given: str | None, settings: Settings) -> str:
+    """The key to ask with: the one that was given, else that of the settings.
+
+    Raises:
+        Failed: there is none.
+    """
+    key = given or settings.api_key
+    if key is None:
+        raise Failed(
+            "An admin key is needed.",
+            hint="Set HOOKLINE_API_KEY or give --api-key; `hookline keys create --name N --scope admin` makes one.",
+        )
+    if not (key.isascii() and key.isprintable()):
+        raise typer.BadParameter("expected visible ASCII characters.", param_hint="--api-key")
+    return key
+
+
+def ask(
+    base_url: str,
+    key: str | None,
+    method: str,
+    path: str,
+    body: Any = None,
+    *,
+    timeout_seconds: float = _TIMEOUT_SECONDS,
+) -> Told:
     """One request to the server at `base_url`.
 
     Raises:
         NoServer: nobody answers there, or somebody who speaks no JSON.
     """
     where = urlsplit(base_url)
-    connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=_TIMEOUT_SECONDS)
+    connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=timeout_seconds)
     headers = {"Content-Type": "application/json", **({"api-key": key} if key else {})}
     try:
         connection.request(method, path, None if body is None else json.dumps(body), headers)

@@ -13,7 +13,7 @@ import msgspec
 import typer
 
 from hookline import bootstrap
-from hookline.cli.asking import ask
+from hookline.cli.asking import admin_key, ask
 from hookline.cli.failed import Failed
 from hookline.domain.events import EventKind
 from hookline.domain.ids import RANDOM_BITS, ulid
@@ -70,7 +70,7 @@ def trigger(
     elif secret is not None:
         raise typer.BadParameter("a webhook has a secret of its own; --secret goes with --to.", param_hint="--secret")
     else:
-        fine = asyncio.run(_to_all(settings, _key(api_key, settings), event, as_json=json))
+        fine = asyncio.run(_to_all(settings, admin_key(api_key, settings), event, as_json=json))
     if not fine:
         raise typer.Exit(1)
 
@@ -95,18 +95,6 @@ def _usable(secret: str | None) -> str | None:
     except Invalid as refusal:
         raise typer.BadParameter(refusal.message.removeprefix("secret: "), param_hint="--secret") from None
     return secret
-
-
-def _key(given: str | None, settings: Settings) -> str:
-    key = given or settings.api_key
-    if key is None:
-        raise Failed(
-            "An admin key is needed.",
-            hint="Set HOOKLINE_API_KEY or give --api-key; `hookline keys create --name N --scope admin` makes one.",
-        )
-    if not (key.isascii() and key.isprintable()):
-        raise typer.BadParameter("expected visible ASCII characters.", param_hint="--api-key")
-    return key
 
 
 async def _to_one(settings: Settings, event: EventKind, url: str, secret: str | None, *, as_json: bool) -> bool:

@@ -49,8 +49,8 @@ MOVES: Final[Mapping[tuple[State, Signal], State]] = {
     (State.SENDING, Signal.ACCEPTED): State.DELIVERED,
     (State.SENDING, Signal.FAILED): State.PENDING,  # with a later due_at
     (State.SENDING, Signal.EXHAUSTED): State.DEAD,
-    (State.SENDING, Signal.WITHDRAWN): State.WITHDRAWN,  # its webhook went while a failing attempt was under way
-    (State.PENDING, Signal.WITHDRAWN): State.WITHDRAWN,  # its webhook was deleted or disabled
+    (State.SENDING, Signal.WITHDRAWN): State.WITHDRAWN,  # its webhook went while an attempt failed; or it was erased
+    (State.PENDING, Signal.WITHDRAWN): State.WITHDRAWN,  # its webhook was deleted or disabled; or it was erased
     (State.PENDING, Signal.EXHAUSTED): State.DEAD,  # of no use to anybody any more
     (State.PENDING, Signal.REPLAYED): State.PENDING,  # due now
     (State.DELIVERED, Signal.REPLAYED): State.PENDING,

@@ -15,7 +15,7 @@ from hookline.domain.calls import Call
 from hookline.domain.deliveries import Claim, Delivery, Outcome, State, Verdict
 from hookline.domain.events import CallType, Event, EventKind
 from hookline.domain.failing import Streak
-from hookline.domain.ids import DeliveryId, EventId, KeyId, MeetingId, WebhookId
+from hookline.domain.ids import CallId, DeliveryId, EventId, KeyId, MeetingId, SubjectId, WebhookId
 from hookline.domain.keys import ApiKey
 from hookline.domain.meetings import Meeting, MeetingStatus
 from hookline.domain.notices import Notice
@@ -296,6 +296,43 @@ class Past(Protocol):
         """Forget up to `limit` changes of webhooks that explain no event which is still kept. Returns how many."""
 
 
+class Erasure(Protocol):
+    """Taking somebody out of what was kept. Ids, kinds, times and statuses stay as they are."""
+
+    def meetings_with(self, participant: str, limit: int) -> Sequence[Meeting]:
+        """Up to `limit` of the meetings to which somebody with this address comes, in whatever case it is written."""
+
+    def calls_with(self, phone_number: str, limit: int) -> Sequence[Call]:
+        """Up to `limit` of the calls with this contact."""
+
+    def rewrite_meeting(
+        self, meeting_id: MeetingId, *, body: bytes, booked_body: bytes, participant: str, becomes: str
+    ) -> None:
+        """Keep other bodies of a meeting, forget why it was cancelled, and find it by the address `becomes` from now on
+        where it was found by that of `participant`.
+        """
+
+    def rewrite_call(self, call_id: CallId, body: bytes) -> None:
+        """Keep another body of a call, whose number is withheld from now on."""
+
+    def bodies_of(self, subject: SubjectId) -> Mapping[EventId, bytes]:
+        """The bodies of all events of a meeting or a call."""
+
+    def rewrite_event(self, event_id: EventId, body: bytes) -> None:
+        """Keep another body of an event, which no attempt that begins from now on sends as it was."""
+
+    def withdraw(self, event_id: EventId, *, because: str) -> int:
+        """Settle as withdrawn all that is owed of an event, also what is being sent: its claims are lost, and given
+        back unless their attempt has begun. Returns how many.
+        """
+
+    def empty_answers(self, event_id: EventId) -> int:
+        """Empty what receivers answered to an event: headers and body of all its attempts. Returns of how many."""
+
+    def empty_late_answers(self, claims: Sequence[Claim]) -> None:
+        """Do the same to attempts that were under way when their deliveries were withdrawn since they were erased."""
+
+
 class Notices(Protocol):
     """What owners have to be told."""
 
@@ -340,6 +377,10 @@ class Transaction(Protocol):
     @property
     def past(self) -> Past:
         """What explains why an event was sent to whom."""
+
+    @property
+    def erasure(self) -> Erasure:
+        """Taking somebody out of all that."""
 
     @property
     def notices(self) -> Notices:

@@ -29,7 +29,9 @@ def settle(tx: Transaction, outcomes: Sequence[Outcome]) -> list[tuple[Outcome, 
     The webhook is looked at as it is now: one that was deleted or disabled meanwhile gets no retry.
     """
     verdicts = [(outcome, _verdict(tx, outcome)) for outcome in outcomes]
-    tx.outbox.settle(verdicts)
+    lost = tx.outbox.settle(verdicts)
+    if lost:
+        tx.erasure.empty_late_answers(lost)
     for outcome, verdict in verdicts:
         if not outcome.attempt.is_success:
             _act_on(tx, outcome, verdict)

@@ -310,6 +310,10 @@ class SqlOutbox:
     def withdraw(self, webhook_id: WebhookId, *, because: str) -> int:
         return self._give_up(State.WITHDRAWN, because, _PENDING_OF, {"webhook_id": webhook_id})
 
+    def withdraw_these(self, delivery_ids: Sequence[DeliveryId], *, because: str) -> None:
+        """Settle these as withdrawn, and those that are being sent too: their claims are lost."""
+        self._give_up(State.WITHDRAWN, because, _THESE, {"ids": to_json(delivery_ids)})
+
     def replay(self, delivery_id: DeliveryId) -> None:
         now = {"id": delivery_id, "now": micros(self._session.now)}
         self._batches.keep_attempts(delivery_id)

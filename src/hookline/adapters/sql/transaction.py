@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from hookline.adapters.sql.batches import SqlBatches
 from hookline.adapters.sql.calendar import SqlCalendar
+from hookline.adapters.sql.erasure import SqlErasure
 from hookline.adapters.sql.keys import SqlAnswers, SqlKeys
 from hookline.adapters.sql.notices import SqlNotices
 from hookline.adapters.sql.outbox import SqlOutbox
@@ -33,6 +34,7 @@ class SqlTransaction:
         self.keys = SqlKeys(session)
         self.answers = SqlAnswers(session)
         self.past = SqlPast(session)
+        self.erasure = SqlErasure(session, self.calendar, self.phone, self.outbox)
         self.notices = SqlNotices(session)
 
     def forget_held(self) -> None:
