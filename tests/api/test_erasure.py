@@ -1,10 +1,15 @@
 """Erasing a person through the door."""
 
+import asyncio
+from collections.abc import Callable
 from typing import Any, Final
 
 import pytest
 
-from hookline.api.erasure import STEP
+from hookline.api.app import Api
+from hookline.api.erasure import STEP, _all_of
+from hookline.domain.erasure import Erased
+from hookline.errors import Unavailable
 from tests.api.door import CALL, MEETING, WEBHOOK, Door
 
 NOTHING: Final = {"meetings": 0, "calls": 0, "events": 0, "withdrawn": 0, "answers": 0}
@@ -77,3 +82,26 @@ def test_without_anybody_there_is_nothing(shared_door: Door, path: str) -> None:
 @pytest.mark.parametrize("scope", ["read", "ingest"])
 def test_only_an_admin_may(shared_door: Door, scope: str) -> None:
     assert shared_door.ask("DELETE", "/v3/participants/ada@example.com", scope=scope).status_code == 403
+
+
+class Failing:
+    """A store that does one step, and cannot answer from then on."""
+
+    def __init__(self, steps: int) -> None:
+        self._left = steps
+
+    async def write(self, step: Callable[..., Any], done: Erased) -> Erased:
+        if not self._left:
+            raise Unavailable("The disk is full.")
+        self._left -= 1
+        return done + Erased(meetings=1)
+
+
+@pytest.mark.parametrize(("steps", "said"), [(0, "Nothing was kept"), (2, "A part was done and stays so")])
+def test_a_store_that_fails_on_the_way_says_whether_anything_was_done(steps: int, said: str) -> None:
+    store: Any = Failing(steps)
+    nobody: Any = None
+    api = Api(store, nobody, nobody)
+    with pytest.raises(Unavailable) as refusal:
+        asyncio.run(api._step_by_step(_all_of(lambda tx: None)))
+    assert said in refusal.value.hint

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -27,7 +28,7 @@ from hookline.services.explaining import explain_event
 from hookline.services.timers import fire_due
 from tests.fakes import MONDAY, ManualClock
 from tests.services.reading import claim_all, delivery, events, new_webhook, owed, payload, settle
-from tests.values import DAY, HOUR, accepted, call_payload, details, refused
+from tests.values import DAY, HOUR, accepted, call_payload, details, outcome, refused
 
 ADA = Participant(EMAIL="Ada@Example.com", FIRSTNAME="Ada", LASTNAME="Lovelace")
 BO = Participant(EMAIL="bo@example.com", FIRSTNAME="Bo")
@@ -246,18 +247,51 @@ def test_a_filter_on_what_was_erased_is_explained_as_far_as_that_goes(store: Sql
     assert "erased since" in explanation.why
 
 
-def test_of_a_batch_the_erased_part_goes_and_one_that_is_empty_goes_whole(store: SqliteStore) -> None:
-    new_webhook(store)
+def test_of_a_batch_the_erased_part_goes_and_the_rest_is_sent(store: SqliteStore, clock: ManualClock) -> None:
+    new_webhook(store, batched=True)
     store.write(book_meeting, with_ada())
     store.write(book_meeting, details(event_participants=(BO,)))
-    batch = "INSERT INTO delivery (id, event_id, webhook_id, due_at, attempt, failures, created_at) VALUES "
-    store.connection.execute(batch + "('batch_a', 'batch_a', 1, 0, 0, 0, 0)")
-    store.connection.execute("UPDATE delivery SET batch_id = 'batch_a', due_at = NULL WHERE id <> 'batch_a'")
     assert erase(store) == [Erased(meetings=1, events=1, withdrawn=1)]
-    left = [id_ for (id_,) in store.connection.execute("SELECT id FROM delivery ORDER BY id")]
-    assert left == ["batch_a", owed(store)[1].id]
-    assert erase(store, "bo@example.com")[0].withdrawn == 1
+    store.write(book_meeting, details(event_participants=(BO,), meeting_name="Later"))
+    clock.set_wall(MONDAY + HOUR)
+    [batch] = claim_all(store)
+    assert [each["meeting_name"] for each in json.loads(batch.event.body)] == ["First talk", "Later"]
+    settle(store, accepted(batch))
+    assert [each.status for each in owed(store)] == [State.WITHDRAWN, State.DELIVERED, State.DELIVERED]
+
+
+def test_a_batch_that_is_empty_goes_whole_and_the_next_event_opens_another(
+    store: SqliteStore, clock: ManualClock
+) -> None:
+    new_webhook(store, batched=True)
+    store.write(book_meeting, with_ada())
+    erase(store)
     assert store.connection.execute("SELECT COUNT(*) FROM delivery").fetchone() == (0,)
+    store.write(book_meeting, details())
+    clock.set_wall(MONDAY + HOUR)
+    [batch] = claim_all(store)
+    assert batch.batch_size == 1
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_the_answer_to_a_batch_that_was_under_way_is_not_kept_and_those_after_it_are(
+    store: SqliteStore, clock: ManualClock, status: int
+) -> None:
+    new_webhook(store, batched=True)
+    store.write(book_meeting, with_ada())
+    store.write(book_meeting, details(event_participants=(BO,)))
+    clock.set_wall(MONDAY + HOUR)
+    [batch] = claim_all(store)
+    erase(store)
+    answered = outcome(batch, status)
+    settle(store, replace(answered, attempt=replace(answered.attempt, started_at=MONDAY + HOUR)))
+    assert [attempt.response_body for each in owed(store) for attempt in each.attempts] == [b"", b""]
+    if status == 500:
+        clock.set_wall(MONDAY + 2 * HOUR)
+        [again] = claim_all(store)
+        assert b"ada" not in again.event.body.lower()
+        settle(store, accepted(again))
+        assert owed(store)[1].attempts[1].response_body == b"answer 200"
 
 
 def test_what_is_erased_is_overwritten_in_the_file(store: SqliteStore) -> None:

@@ -151,7 +151,7 @@ def test_one_that_is_sent_again_by_hand_tells_what_became_of_that(store: SqliteS
     assert only(store)[1].startswith("Delivered with attempt 2")
 
 
-def test_what_waits_in_a_line_or_a_batch_says_for_what(store: SqliteStore) -> None:
+def test_what_waits_in_a_line_says_for_what(store: SqliteStore) -> None:
     made = new_webhook(store)
     for _ in range(2):
         store.write(report_call, call_payload())
@@ -160,12 +160,22 @@ def test_what_waits_in_a_line_or_a_batch_says_for_what(store: SqliteStore) -> No
     store.connection.execute(line, (1, 7, first))
     store.connection.execute(line, (2, None, second))
     assert only(store)[1] == "Waits for sequence 1 of this subject, since the webhook is ordered."
-    store.connection.execute("UPDATE delivery SET line = NULL, batch_id = 'batch_a', due_at = NULL")
-    store.connection.execute(
-        "INSERT INTO delivery (id, event_id, webhook_id, due_at, attempt, failures, created_at)"
-        " VALUES ('batch_a', 'batch_a', 1, 1767609000000000, 0, 0, 0)"
-    )
-    assert only(store)[1] == "Gathers in a batch until 2026-01-05 10:30:00 UTC."
+
+
+def test_what_goes_in_a_batch_is_told_what_becomes_of_the_batch(store: SqliteStore, clock: ManualClock) -> None:
+    new_webhook(store, batched=True, retry_policy=own_policy((3600,), retry_4xx=True))
+    store.write(report_call, call_payload())
+    assert only(store) == ("pending", "Gathers in a batch until 2026-01-05 09:05:00 UTC.")
+    clock.set_wall(MONDAY + HOUR)
+    [batch] = claim_all(store)
+    assert only(store)[0] == "sending"
+    settle(store, refused(batch, 503))
+    assert only(store) == ("pending", "Waits until 2026-01-05 11:00:00 UTC, because attempt 1 got status 503.")
+    clock.set_wall(MONDAY + 2 * HOUR)
+    settle(store, *(refused(each, 500) for each in claim_all(store)))
+    assert only(store) == (
+        "dead", "Given up at 2026-01-05 11:00:00 UTC because attempt 2 was the last. Attempt 2 got status 500."
+    )  # fmt: skip
 
 
 def test_a_test_is_told_as_one(store: SqliteStore) -> None:

@@ -330,7 +330,9 @@ class Erasure(Protocol):
         """Empty what receivers answered to an event: headers and body of all its attempts. Returns of how many."""
 
     def empty_late_answers(self, claims: Sequence[Claim]) -> None:
-        """Do the same to attempts that were under way when their deliveries were withdrawn since they were erased."""
+        """Do the same to those attempts of these claims that were under way while what they carried, or a part of it,
+        was erased.
+        """
 
 
 class Notices(Protocol):

@@ -30,8 +30,9 @@ def settle(tx: Transaction, outcomes: Sequence[Outcome]) -> list[tuple[Outcome, 
     """
     verdicts = [(outcome, _verdict(tx, outcome)) for outcome in outcomes]
     lost = tx.outbox.settle(verdicts)
-    if lost:
-        tx.erasure.empty_late_answers(lost)
+    late = [*lost, *(outcome.claim for outcome in outcomes if outcome.claim.batch_size is not None)]
+    if late:
+        tx.erasure.empty_late_answers(late)
     for outcome, verdict in verdicts:
         if not outcome.attempt.is_success:
             _act_on(tx, outcome, verdict)

@@ -39,10 +39,17 @@ EMPTY_ANSWERS_OF_BATCHES: Final = f"""
     {_EMPTY} delivery_id IN (
         SELECT batch_id FROM settled_delivery WHERE id > :first AND id < :behind AND batch_id IS NOT NULL)
 """
-EMPTY_LATE_ANSWERS: Final = f"""
-    {_EMPTY} delivery_id IN (
-        SELECT id FROM settled_delivery WHERE id IN (SELECT value FROM json_each(:ids)) AND reason = :erased)
-"""
+_THESE: Final = "delivery_id IN (SELECT value FROM json_each(:ids))"
+#: The reason is a literal, so that the partial index of what was erased from batches serves.
+EMPTY_LATE_ANSWERS: Final = (
+    f"{_EMPTY} {_THESE} AND delivery_id IN (SELECT id FROM settled_delivery WHERE reason = '{BECAUSE_ERASED}')",
+    f"""
+    {_EMPTY} {_THESE} AND EXISTS (
+        SELECT 1 FROM settled_delivery s
+        WHERE s.batch_id = attempt.delivery_id AND s.batch_id IS NOT NULL AND s.reason = '{BECAUSE_ERASED}'
+            AND s.settled_at >= attempt.started_at)
+    """,
+)
 
 
 class SqlErasure:
@@ -95,7 +102,8 @@ class SqlErasure:
 
     def empty_late_answers(self, claims: Sequence[Claim]) -> None:
         ids = to_json([claim.delivery_id for claim in claims])
-        self._session.run(EMPTY_LATE_ANSWERS, {"ids": ids, "erased": BECAUSE_ERASED, "nothing": b""})
+        for sql in EMPTY_LATE_ANSWERS:
+            self._session.run(sql, {"ids": ids, "nothing": b""})
 
 
 def _deliveries_of(event_id: EventId) -> dict[str, str]:

@@ -27,3 +27,7 @@ INSERT INTO webhook_history (webhook_id, after_event, since, events, filter, is_
     SELECT id, (SELECT COALESCE(MAX(position), 0) FROM event WHERE event.created_at < webhook.created_at), created_at,
         events, filter, is_active, disabled_reason, 0
     FROM webhook ORDER BY id;
+
+-- What was erased from batches, whose attempts may still be under way then.
+CREATE INDEX settled_delivery_erased ON settled_delivery (batch_id)
+    WHERE reason = 'the person in it was erased' AND batch_id IS NOT NULL;
