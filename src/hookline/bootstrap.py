@@ -26,6 +26,7 @@ from hookline.api.access import Access
 from hookline.api.app import Api
 from hookline.api.site import Site
 from hookline.api.whole_answers import WholeAnswers
+from hookline.engine import notices
 from hookline.engine.chores import Chores
 from hookline.engine.dispatcher import Dispatcher
 from hookline.engine.lanes import CONCURRENCY
@@ -81,7 +82,7 @@ class Engine:
                 "outcomes": self._dispatcher.settle_forever,
                 "timers": self._scheduler.fire_forever,
                 "processes": self._processes.step_forever,
-                "notices": self._notifier.tell_forever,
+                "notifications": self._notifier.tell_forever,
                 "chores": Chores(database, clock, keep_for).tidy_forever,
             },
         )
@@ -96,10 +97,11 @@ class Engine:
         self._scheduler.committed(news)
         self._processes.committed(news)
         self._notifier.committed(news)
+        notices.tell(news)
 
     async def stop(self) -> None:
         """Begin nothing new, and let what is being sent end."""
-        await self._supervisor.stop("claims", "timers", "processes", "notices", "chores")
+        await self._supervisor.stop("claims", "timers", "processes", "notifications", "chores")
         await self._dispatcher.stop()
         await self._supervisor.stop()
 

@@ -119,9 +119,12 @@ class Door:
         return answer.json()
 
     def kept(self) -> dict[str, Any]:
-        """Everything that can be listed; of what goes on meanwhile, deliveries and processes, the ids alone."""
+        """Everything that can be listed; of what goes on meanwhile, deliveries and processes, the ids alone, and of
+        webhooks not whether they fail.
+        """
         found = {name: self.get(f"/v3/{name}")[name] for name in LISTS}
-        return found | {name: [each["id"] for each in found[name]] for name in ("deliveries", "processes")}
+        ids = {name: [each["id"] for each in found[name]] for name in ("deliveries", "processes")}
+        return found | ids | {"webhooks": [{**webhook, "failingSince": None} for webhook in found["webhooks"]]}
 
     def settled(self, delivery_id: str) -> Any:
         """The delivery, once nothing more will happen to it."""

@@ -56,7 +56,7 @@ def test_an_event_is_read_by_its_id(door: Door) -> None:
     door.post("/v3/calls", CALL)
     [event] = door.get("/v3/events")["events"]
     assert set(event) == {"id", "event", "subject", "sequence", "occurredAt", "createdAt", "payload"}
-    assert door.get(f"/v3/events/{event['id']}") == event
+    assert door.get(f"/v3/events/{event['id']}") == {**event, "webhooks": []}
     assert door.ask("GET", "/v3/events/evt_01k2j3q4r5s6t7v8w9x0y1z2a3").status_code == 404
 
 
@@ -205,6 +205,52 @@ def test_410_disables_the_webhook(door: Door) -> None:
     webhook = door.get("/v3/webhooks/1")
     assert webhook["isActive"] is False
     assert "410" in webhook["disabledReason"]
+    [notice] = door.get("/v3/notices", scope="read")["notices"]
+    assert (notice["webhookId"], notice["kind"]) == (1, "webhook_disabled")
+    assert notice["message"] == webhook["disabledReason"]
+
+
+def test_an_event_tells_for_every_webhook_why(door: Door) -> None:
+    with door.subscriber(204) as subscriber:
+        door.post("/v3/webhooks", {"url": subscriber.url, "events": ["callFinished"]})
+        door.post("/v3/webhooks", {"url": NOWHERE, "events": ["meetingBooked"]})
+        door.post("/v3/webhooks", {"url": NOWHERE, "events": ["callFinished"], "filter": {"type": ["missed"]}})
+        door.post("/v3/calls", CALL)
+        id_ = door.settled(only_delivery(door)["id"])["id"]
+    door.post("/v3/webhooks", {"url": NOWHERE, "events": ["callFinished"]})
+    door.ask("DELETE", "/v3/webhooks/2")
+    [event] = door.get("/v3/events")["events"]
+    told = door.get(f"/v3/events/{event['id']}", scope="read")["webhooks"]
+    assert [(each["webhookId"], each["deliveryId"], each["outcome"]) for each in told] == [
+        (1, id_, "delivered"),
+        (2, None, "not_owed"),
+        (3, None, "not_owed"),
+        (4, None, "not_owed"),
+    ]
+    delivered, not_subscribed, filtered, made_later = (each["why"] for each in told)
+    assert delivered.endswith("status 204.")
+    assert not_subscribed == "Not subscribed to callFinished at that time, but to meetingBooked."
+    assert filtered == 'Filtered: `type` was "answered", wanted "missed".'
+    assert "after this event" in made_later
+
+
+def test_a_webhook_shows_since_when_it_fails_and_notices_come_in_pages(door: Door) -> None:
+    assert door.get("/v3/notices") == {"notices": [], "next": None}
+    with door.subscriber(410) as gone, door.subscriber(500) as failing:
+        for url in (gone.url, gone.url, gone.url, failing.url):
+            door.post("/v3/webhooks", {"url": url, "events": ["callFinished"], "retryPolicy": AT_ONCE})
+        door.post("/v3/calls", CALL)
+        for each in door.get("/v3/deliveries")["deliveries"]:
+            attempt = door.settled(each["id"])["attempts"][0]
+    failing_since = door.get("/v3/webhooks/4")["failingSince"]
+    assert failing_since in {each["attempts"][0]["startedAt"] for each in door.get("/v3/deliveries")["deliveries"]}
+    assert attempt["number"] == 1
+    page = door.get("/v3/notices?limit=2")
+    rest = door.get(f"/v3/notices?limit=2&cursor={page['next']}")
+    listed = [*page["notices"], *rest["notices"]]
+    assert [each["id"] for each in listed] == sorted((each["id"] for each in listed), reverse=True)
+    assert sorted(each["webhookId"] for each in listed) == [1, 2, 3]
+    assert rest["next"] is None
 
 
 def test_deliveries_are_found_by_what_is_asked_for(door: Door) -> None:

@@ -94,7 +94,10 @@ def test_while_the_database_is_locked_nothing_is_kept_and_then_everything_works_
 def test_a_database_that_lost_its_tables_makes_every_route_unavailable_and_none_fail(door: Door) -> None:
     meeting = door.post("/v3/meetings", MEETING)["id"]
     door.post("/v3/webhooks", WEBHOOK)
-    tables = ("meeting", "call", "event", "delivery", "settled_delivery", "webhook", "answer", "process")
+    tables = (
+        *("meeting", "call", "event", "delivery", "settled_delivery", "webhook", "answer", "notice"),
+        *("webhook_history", "process"),
+    )
     bodies: dict[str, Any] = {
         "/meetings": MEETING, "/meetings/batch": {"meetings": [MEETING]}, "/calls": CALL,
         "/calls/batch": {"calls": [CALL]},
@@ -107,6 +110,7 @@ def test_a_database_that_lost_its_tables_makes_every_route_unavailable_and_none_
             other.execute(f"ALTER TABLE {table} RENAME TO lost_{table}")
         for route in ROUTES:
             path = BASE + route.path.replace("{id}", meeting if "meetings" in route.path else "1")
+            path = path.replace("{email}", "bo@example.com").replace("{phoneNumber}", "+14002007868")
             assert_unavailable(door, route.method, path, bodies.get(route.path, {}))
         for table in tables:
             other.execute(f"ALTER TABLE lost_{table} RENAME TO {table}")

@@ -37,6 +37,7 @@ def test_a_webhook_is_shown_with_every_key(door: Door) -> None:
         "headers": [],
         "isActive": True,
         "disabledReason": None,
+        "failingSince": None,
         "retryPolicy": "standard",
         "timeoutSeconds": 15,
         "rateLimitPerSecond": None,

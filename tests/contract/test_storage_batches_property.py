@@ -122,7 +122,9 @@ class World:
 
     def withdraw(self) -> None:
         pending = {each.id for each in self.record() if each.status is State.PENDING}
-        assert self.stores[0].write(lambda tx: tx.outbox.withdraw(self.webhook.id)) == len(pending)
+        assert self.stores[0].write(lambda tx: tx.outbox.withdraw(self.webhook.id, because="it is over")) == len(
+            pending
+        )
         for each in pending:
             self.kept[each].withdrawn = True
 

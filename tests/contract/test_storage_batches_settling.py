@@ -147,7 +147,7 @@ def test_what_is_pending_in_batches_is_withdrawn_and_what_is_being_sent_goes_on(
 ) -> None:
     sending, claim = one_batch(store, batched, clock)
     pending = gathered(store, batched, b"3", b"4") + gathered(store, batched, b"5", kind=CALLED)
-    assert store.write(lambda tx: tx.outbox.withdraw(batched.id)) == 3
+    assert store.write(lambda tx: tx.outbox.withdraw(batched.id, because="it is over")) == 3
     later = gathered(store, batched, b"6")
     assert states(store, *sending, *pending) == [State.SENDING] * 2 + [State.WITHDRAWN] * 3
     assert batch_of(store, later[0]) not in {batch_of(store, each) for each in pending}
@@ -201,7 +201,7 @@ def test_what_was_withdrawn_after_an_attempt_counts_on_from_it(
 ) -> None:
     (one, _), claim = one_batch(store, batched, clock)
     settled(store, (refused(claim), again_at(MONDAY + HOUR)))
-    store.write(lambda tx: tx.outbox.withdraw(batched.id))
+    store.write(lambda tx: tx.outbox.withdraw(batched.id, because="it is over"))
     store.write(lambda tx: tx.outbox.replay(one))
     [again] = claimed(store)
     settled(store, (accepted(again), DELIVERED))

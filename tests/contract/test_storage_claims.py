@@ -337,13 +337,13 @@ def test_withdrawing_settles_what_is_pending_and_lets_go_on_what_is_being_sent(s
     elsewhere = owed(store, other)
     left = [name for name in (done, pending, later) if name != to_settle.delivery_id]
 
-    assert store.write(lambda tx: tx.outbox.withdraw(to.id)) == 2
+    assert store.write(lambda tx: tx.outbox.withdraw(to.id, because="it is over")) == 2
     assert states(store, *left) == [State.WITHDRAWN] * 2
     assert states(store, sending, to_settle.delivery_id, elsewhere) == [State.SENDING, State.DEAD, State.PENDING]
     assert ids(claimed(store)) == [elsewhere]
     assert not settled(store, (accepted(claim), DELIVERED))
     assert states(store, sending) == [State.DELIVERED]
-    assert store.write(lambda tx: tx.outbox.withdraw(to.id)) == 0
+    assert store.write(lambda tx: tx.outbox.withdraw(to.id, because="it is over")) == 0
 
 
 def test_a_withdrawn_delivery_keeps_its_attempts(store: Store) -> None:
@@ -351,7 +351,7 @@ def test_a_withdrawn_delivery_keeps_its_attempts(store: Store) -> None:
     owed_id = owed(store, to)
     [claim] = claimed(store)
     settled(store, (refused(claim), again_at(MONDAY + HOUR)))
-    store.write(lambda tx: tx.outbox.withdraw(to.id))
+    store.write(lambda tx: tx.outbox.withdraw(to.id, because="it is over"))
     kept = delivery(store, owed_id)
     assert (kept.status, kept.next_attempt_at) == (State.WITHDRAWN, None)
     assert [attempt.status for attempt in kept.attempts] == [500]

@@ -157,7 +157,8 @@ class World:
             for what in self.owed.values()
             if what.webhook == self.webhooks[webhook].id and what.state is State.PENDING
         ]
-        assert self.store.write(lambda tx: tx.outbox.withdraw(self.webhooks[webhook].id)) == len(gone)
+        webhook_id = self.webhooks[webhook].id
+        assert self.store.write(lambda tx: tx.outbox.withdraw(webhook_id, because="it is over")) == len(gone)
         for what in gone:
             what.leave(State.WITHDRAWN, self.clock.now())
 

@@ -13,7 +13,7 @@ from hookline.domain.deliveries import LEASE, State
 from hookline.domain.events import EventKind
 from hookline.domain.exports import Recorded
 from hookline.domain.ids import CallId, DeliveryId, MeetingId, WebhookId, delivery_id
-from hookline.domain.processes import Export, File, Notice, Only, Process, Replay, Span, begun
+from hookline.domain.processes import Export, File, Notification, Only, Process, Replay, Span, begun
 from hookline.ports.storage import Transaction
 from hookline.services.publishing import make_event
 from tests.contract.gathering import CALLED, CLOSES, gathered, numbers
@@ -71,7 +71,7 @@ def test_a_process_comes_back_as_it_was_kept(store: Store) -> None:
         store,
         EXPORT,
         file=file(),
-        notice=Notice(attempt=2, due_at=MONDAY + MICROSECOND, outcome="Not yet."),
+        notification=Notification(attempt=2, due_at=MONDAY + MICROSECOND, outcome="Not yet."),
         completed_at=MONDAY + HOUR,
         error="Alas.",
     )
@@ -88,7 +88,7 @@ def test_a_process_that_was_changed_is_kept_so(store: Store) -> None:
     process = kept(store).went_on("dlv_x", 2, next_at=MONDAY + HOUR)
     store.write(lambda tx: tx.processes.save(process))
     assert now(store, process) == process
-    failed = replace(process.failed("Alas.", MONDAY + DAY), notice=Notice(due_at=MONDAY))
+    failed = replace(process.failed("Alas.", MONDAY + DAY), notification=Notification(due_at=MONDAY))
     store.write(lambda tx: tx.processes.save(failed))
     assert now(store, process) == failed
 
@@ -116,12 +116,12 @@ def test_the_step_that_may_be_taken_first_is_found(store: Store) -> None:
     assert store.read(lambda tx: tx.processes.next_step()) == later
 
 
-def test_the_notice_that_is_due_first_is_found(store: Store) -> None:
-    assert store.read(lambda tx: tx.processes.next_notice()) is None
-    kept(store, EXPORT, notice=Notice(due_at=MONDAY + HOUR))
-    sooner = kept(store, EXPORT, notice=Notice(due_at=MONDAY))
+def test_the_notification_that_is_due_first_is_found(store: Store) -> None:
+    assert store.read(lambda tx: tx.processes.next_notification()) is None
+    kept(store, EXPORT, notification=Notification(due_at=MONDAY + HOUR))
+    sooner = kept(store, EXPORT, notification=Notification(due_at=MONDAY))
     kept(store, EXPORT)
-    assert store.read(lambda tx: tx.processes.next_notice()) == sooner
+    assert store.read(lambda tx: tx.processes.next_notification()) == sooner
 
 
 def test_a_file_is_read_in_the_pieces_in_which_it_was_written(store: Store) -> None:
@@ -156,7 +156,7 @@ def test_files_go_when_their_time_is_over_and_processes_after_them(store: Store,
     assert kept(store).id == 4  # ids are never used again
 
 
-@pytest.mark.parametrize("changes", [{"due_at": MONDAY}, {"due_at": None, "notice": Notice(due_at=MONDAY)}])
+@pytest.mark.parametrize("changes", [{"due_at": MONDAY}, {"due_at": None, "notification": Notification(due_at=MONDAY)}])
 def test_a_process_that_has_something_to_do_is_never_forgotten(store: Store, changes: dict[str, Any]) -> None:
     kept(store, EXPORT, **changes)
     assert store.write(lambda tx: tx.processes.forget_before(MONDAY + 99 * DAY, limit=9)) == 0

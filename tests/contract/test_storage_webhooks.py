@@ -7,6 +7,8 @@ import pytest
 
 from hookline.domain.backoff import BREVO, STANDARD, RetryPolicy, own_policy
 from hookline.domain.events import EventKind
+from hookline.domain.failing import FINE, Streak
+from hookline.domain.ids import WebhookId
 from hookline.domain.webhooks import Header, Secret, Webhook
 from hookline.ports.storage import Transaction
 from tests.contract.owing import added, delivery, owed, plenty
@@ -111,6 +113,35 @@ def test_within_a_transaction_its_own_changes_are_seen(store: Store) -> None:
         return [*seen, len(tx.webhooks.all())]
 
     assert store.write(work) == [0, 1, 0, 0]
+
+
+def test_a_streak_is_noted_and_nothing_else_changes(store: Store) -> None:
+    one, other = added(store), added(store)
+    streak = Streak(failing_since=MONDAY + MICROSECOND, warned_at=MONDAY + HOUR)
+    store.write(lambda tx: tx.webhooks.note_streak(one.id, streak))
+    noted = replace(one, failing_since=streak.failing_since, warned_at=streak.warned_at)
+    assert every(store) == [noted, other]
+    assert wanting(store, EventKind.CALL_FINISHED) == [noted, other]
+    store.write(lambda tx: tx.webhooks.note_streak(one.id, FINE))
+    assert every(store) == [one, other]
+
+
+def test_a_streak_of_a_transaction_that_failed_was_never_noted(store: Store) -> None:
+    one = added(store)
+
+    def fail(tx: Transaction) -> None:
+        tx.webhooks.note_streak(one.id, Streak(failing_since=MONDAY))
+        assert tx.webhooks.wanting(EventKind.CALL_FINISHED)[0].failing_since == MONDAY
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        store.write(fail)
+    assert every(store) == [one]
+
+
+def test_a_streak_of_a_webhook_that_is_not_there_is_passed_over(store: Store) -> None:
+    store.write(lambda tx: tx.webhooks.note_streak(WebhookId(7), Streak(failing_since=MONDAY)))
+    assert not every(store)
 
 
 def test_a_removed_webhook_is_forgotten_and_its_deliveries_remain(store: Store) -> None:

@@ -279,7 +279,7 @@ def test_who_does_not_answer_is_told_again_over_restarts(street: Street) -> None
     asyncio.run(going_on())
 
 
-def test_a_notice_that_was_under_way_when_the_process_died_is_sent_again(street: Street) -> None:
+def test_a_notification_that_was_under_way_when_the_process_died_is_sent_again(street: Street) -> None:
     street.replying = lambda post: None if post.host == "told.example" else Reply()
 
     async def killed() -> None:

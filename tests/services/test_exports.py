@@ -18,13 +18,13 @@ from hookline.services.calls import report_calls
 from hookline.services.exports import (
     NewExport,
     begin_export,
-    begin_notice,
+    begin_notification,
     file_of,
     link_to,
-    next_notice,
-    notice_body,
+    next_notification,
+    notification_body,
     read_part,
-    settle_notice,
+    settle_notification,
 )
 from hookline.services.processes import read_process, take_step
 from hookline.services.retention import forget_old_files
@@ -226,32 +226,32 @@ def test_the_link_cannot_be_guessed_and_is_good_for_seven_days(store: SqliteStor
     assert content(store, process) == b""
 
 
-# The notice
+# The notification
 
 
 def finished(store: SqliteStore, clock: ManualClock) -> Process:
     process = ended(store, clock, begun(store))
-    assert process.notice.due_at == clock.now()
+    assert process.notification.due_at == clock.now()
     return process
 
 
 def test_who_asked_is_told_once(store: SqliteStore, clock: ManualClock) -> None:
     process = finished(store, clock)
-    told = store.write(begin_notice, process.id)
+    told = store.write(begin_notification, process.id)
     assert told is not None
     assert told.file is not None
-    assert notice_body(told) == {
+    assert notification_body(told) == {
         "processId": 1,
         "name": "export",
         "status": "completed",
         "exportUrl": told.file.url,
         "expiresAt": "2026-01-12T09:00:00.000Z",
     }
-    assert store.write(begin_notice, process.id) is None  # whoever else tells, not now
-    after = store.write(settle_notice, told, 204, "")
+    assert store.write(begin_notification, process.id) is None  # whoever else tells, not now
+    after = store.write(settle_notification, told, 204, "")
     assert after is not None
     assert after.info.endswith(" notifyURL was told.")
-    assert store.read(next_notice) is None
+    assert store.read(next_notification) is None
 
 
 def test_who_does_not_answer_is_told_again_as_often_as_the_schedule_says(
@@ -259,13 +259,13 @@ def test_who_does_not_answer_is_told_again_as_often_as_the_schedule_says(
 ) -> None:
     process = finished(store, clock)
     waits = []
-    while (due := store.read(next_notice)) is not None:
-        assert due.notice.due_at is not None
-        waits.append((due.notice.due_at - clock.now()) / timedelta(seconds=1))
-        clock.set_wall(due.notice.due_at)
-        told = store.write(begin_notice, due.id)
+    while (due := store.read(next_notification)) is not None:
+        assert due.notification.due_at is not None
+        waits.append((due.notification.due_at - clock.now()) / timedelta(seconds=1))
+        clock.set_wall(due.notification.due_at)
+        told = store.write(begin_notification, due.id)
         assert told is not None
-        after = store.write(settle_notice, told, 500, "")
+        after = store.write(settle_notification, told, 500, "")
         assert after is not None
         assert "It answered 500." in after.info
     assert [base <= wait <= base * 1.2 for base, wait in zip((0, 5, 60, 300, 1800), waits, strict=True)] == [True] * 5
@@ -274,26 +274,26 @@ def test_who_does_not_answer_is_told_again_as_often_as_the_schedule_says(
     assert process.status is ProcessStatus.COMPLETED
 
 
-def test_a_notice_that_nobody_told_the_outcome_of_is_sent_again_when_its_lease_is_over(
+def test_a_notification_that_nobody_told_the_outcome_of_is_sent_again_when_its_lease_is_over(
     store: SqliteStore, clock: ManualClock
 ) -> None:
     process = finished(store, clock)
-    first = store.write(begin_notice, process.id)
+    first = store.write(begin_notification, process.id)
     assert first is not None
     clock.advance(seconds=LEASE.total_seconds())
-    second = store.write(begin_notice, process.id)
+    second = store.write(begin_notification, process.id)
     assert second is not None
-    assert store.write(settle_notice, first, 500, "") is None  # it has lost its right
-    settled = store.write(settle_notice, second, 200, "")
+    assert store.write(settle_notification, first, 500, "") is None  # it has lost its right
+    settled = store.write(settle_notification, second, 200, "")
     assert settled is not None
-    assert settled.notice.attempt == 2
+    assert settled.notification.attempt == 2
 
 
 def test_an_answer_that_broke_off_does_not_count(store: SqliteStore, clock: ManualClock) -> None:
     process = finished(store, clock)
-    told = store.write(begin_notice, process.id)
+    told = store.write(begin_notification, process.id)
     assert told is not None
-    after = store.write(settle_notice, told, 200, "The receiver closed the connection.")
+    after = store.write(settle_notification, told, 200, "The receiver closed the connection.")
     assert after is not None
-    assert after.notice.due_at is not None
+    assert after.notification.due_at is not None
     assert "The receiver closed the connection." in after.info

@@ -8,10 +8,10 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from hookline.api import calls, deliveries, meetings, processes, webhooks
+from hookline.api import calls, deliveries, erasure, meetings, notices, processes, webhooks
 from hookline.api.access import Access
 from hookline.api.reading import Query
-from hookline.api.routes import Asked, Reply, Route, Work
+from hookline.api.routes import Asked, Reply, Route, Steps, Work
 from hookline.api.table import Table
 from hookline.api.whole_answers import ANSWER
 from hookline.domain.keys import ApiKey
@@ -40,6 +40,8 @@ ROUTES: Final[tuple[Route, ...]] = (
     *webhooks.ROUTES,
     *deliveries.ROUTES,
     *processes.ROUTES,
+    *notices.ROUTES,
+    *erasure.ROUTES,
 )
 BASE: Final = "/v3"
 MAX_BODY: Final = 1024 * 1024
@@ -110,6 +112,9 @@ class Api:
                 raise
             work = _refusing(refusal)  # in its turn: that the key was used for something else is said first
 
+        if isinstance(work, Steps):
+            return await self._step_by_step(work)
+
         def run(tx: Transaction) -> tuple[int, bytes]:
             reply = work(tx)
             return reply.status, reply.body()
@@ -124,6 +129,19 @@ class Api:
                 once, key.id, _idempotency_key(idempotency_key), hashlib.sha256(request).hexdigest(), run
             )
         )
+
+    async def _step_by_step(self, steps: Steps[Any]) -> "_Raw":
+        """Each step is on disk before the next begins, and others get in between."""
+        done = steps.begin
+        try:
+            while (more := await self._database.write(steps.step, done)) is not None:
+                done = more
+        except Unavailable as refusal:
+            if done == steps.begin:
+                raise
+            raise Unavailable(refusal.message, hint="A part was done and stays so; ask again for the rest.") from None
+        reply = steps.reply(done)
+        return _Raw(reply.status, reply.body())
 
 
 def _refusing(refusal: Invalid) -> Work:

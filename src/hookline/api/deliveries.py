@@ -21,13 +21,16 @@ from hookline.domain.deliveries import Attempt, Delivery, State
 from hookline.domain.events import CallPayload, Event, EventKind, MeetingPayload
 from hookline.domain.ids import EventId, WebhookId
 from hookline.domain.instants import wire_form
+from hookline.domain.why import Explanation, Fortune
 from hookline.ports.storage import DeliveryFilter, Transaction
 from hookline.services import deliveries
+from hookline.services.explaining import explain_event
 
 EVENT_ID = doc(
     "Id of the event, which is the `webhook-id` of its deliveries.", examples=["evt_01k2j3q4r5s6t7v8w9x0y1z2a3"]
 )
-DELIVERY_ID = doc("Id of the delivery.", examples=["dlv_01k2j3q4r5s6t7v8w9x0y1z2a3_1"])
+_A_DELIVERY = "dlv_01k2j3q4r5s6t7v8w9x0y1z2a3_1"
+DELIVERY_ID = doc("Id of the delivery.", examples=[_A_DELIVERY])
 SUBJECT = doc("Id of the meeting or call.", examples=["mtg_01k2j3q4r5s6t7v8w9x0y1z2a3"])
 _LARGEST_ID = 2**53
 
@@ -42,6 +45,24 @@ class EventView(msgspec.Struct):
     occurredAt: Annotated[str, doc_instant("When it happened; of `meetingStarted`, the scheduled start.")]
     createdAt: Annotated[str, doc_instant("When it was kept.")]
     payload: Annotated[Any, MeetingPayload | CallPayload, doc("What was sent.")]
+
+
+class WebhookOutcome(msgspec.Struct):
+    """Why an event was, or was not, sent to one webhook."""
+
+    webhookId: Annotated[int, doc("Id of the webhook; it may be deleted by now.")]
+    deliveryId: Annotated[str | None, doc("Id of the delivery; null when there is none.", examples=[_A_DELIVERY])]
+    outcome: Annotated[Fortune, doc("The status of the delivery, or `not_owed`.", examples=["delivered"])]
+    why: Annotated[
+        str,
+        doc("A sentence for a person.", examples=["Delivered with attempt 1 at 2025-06-10 07:09:01 UTC, status 204."]),
+    ]
+
+
+class ExplainedEvent(EventView):
+    """An event, and why it was or was not sent to whom."""
+
+    webhooks: Annotated[list[WebhookOutcome], doc("Every webhook, by creation.")]
 
 
 class EventList(msgspec.Struct):
@@ -106,7 +127,12 @@ class Retried(msgspec.Struct):
 
 
 def read_event(asked: Asked) -> Work:
-    return lambda tx: Reply(200, _event_view(deliveries.read_event(tx, asked.path["id"])))
+    def work(tx: Transaction) -> Reply:
+        event, explanations = explain_event(tx, asked.path["id"])
+        shown = msgspec.structs.asdict(_event_view(event))
+        return Reply(200, ExplainedEvent(**shown, webhooks=[_outcome_view(each) for each in explanations]))
+
+    return work
 
 
 def list_events(asked: Asked) -> Work:
@@ -169,6 +195,15 @@ def _event_view(event: Event) -> EventView:
     )
 
 
+def _outcome_view(explanation: Explanation) -> WebhookOutcome:
+    return WebhookOutcome(
+        webhookId=explanation.webhook_id,
+        deliveryId=explanation.delivery_id,
+        outcome=explanation.fortune,
+        why=explanation.why,
+    )
+
+
 def _view(delivery: Delivery) -> DeliveryView:
     return DeliveryView(
         id=delivery.id,
@@ -212,7 +247,7 @@ ROUTES = (
     ),
     Route(
         method="GET", path="/events/{id}", handler=read_event, scopes=READERS, status=200,
-        summary="Read an event.", gives=EventView,
+        summary="Read an event, and why it was or was not sent to whom.", gives=ExplainedEvent,
     ),
     Route(
         method="GET", path="/deliveries", handler=list_, scopes=READERS, status=200,

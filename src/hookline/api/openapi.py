@@ -51,6 +51,9 @@ TOPICS: Final = {
     "events": "What happened, with the very body that was sent: a feed for receivers that were down.",
     "deliveries": "What came of it: every attempt with its answer, and one more when you ask for it.",
     "processes": "Long work: how far a replay or an export is.",
+    "notices": "What the owners of webhooks have to be told: one fails for days, or was disabled.",
+    "participants": "Who comes to meetings, to be erased.",
+    "contacts": "Who is talked to, to be erased.",
     "server": "Whether it is well, and this description.",
 }
 
@@ -59,6 +62,11 @@ _SINGULAR: Final = {
     "webhooks": "webhook", "meetings": "meeting", "calls": "call", "events": "event", "deliveries": "delivery",
     "processes": "process",
 }  # fmt: skip
+
+_PARAMETER_MEANS: Final = {
+    "email": "Mail address of the participant, in any case.",
+    "phoneNumber": "The contact's number with its country code.",
+}
 
 
 class RefusedField(msgspec.Struct):
@@ -256,7 +264,7 @@ def _parameters(route: Route) -> list[Schema]:
             "name": name,
             "in": "path",
             "required": True,
-            "description": f"Id of the {_SINGULAR[_topic(route)]}.",
+            "description": _PARAMETER_MEANS.get(name) or f"Id of the {_SINGULAR[_topic(route)]}.",
             "schema": {"type": "string"},
         }
         for name in re.findall(r"{(\w+)}", route.path)

@@ -7,7 +7,7 @@ reading or a writing transaction by the method, and runs work under an idempoten
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final, Generic, TypeVar
 
 import msgspec
 
@@ -65,7 +65,18 @@ class Reply:
 
 
 Work = Callable[[Transaction], Reply]
-Handler = Callable[[Asked], Work]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steps(Generic[T]):
+    """Work that is too long for one transaction: `step` is done again and again, each time in one of its own."""
+
+    begin: T  # what came of nothing yet
+    step: Callable[[Transaction, T], T | None]  # from what came of all before; None: there was nothing left to do
+    reply: Callable[[T], Reply]
+
+
+Handler = Callable[[Asked], Work | Steps[Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +93,7 @@ class Route:
     gives: Any = None  # shape of the answer
     also: tuple[int, Any] | None = None  # another status of success, and the shape of its answer
     query: Mapping[str, Any] = field(default_factory=dict)  # name -> annotated type of its value
+    may_hold_slashes: bool = False  # the parameter at the end of the path
 
 
 ADMIN_ONLY = frozenset({Scope.ADMIN})

@@ -14,10 +14,13 @@ class Table:
     def __init__(self, routes: Iterable[Route], base: str = "") -> None:
         """`base` is what stands before every path, for those who are told that there is nothing."""
         self._base = base
+        self._with_slashes: set[tuple[str, ...]] = set()
         self._routes: dict[tuple[str, ...], dict[str, Route]] = {}
         for route in routes:
             shape = tuple(_PARAMETER if part.startswith("{") else part for part in route.path.split("/"))
             self._routes.setdefault(shape, {})[route.method] = route
+            if route.may_hold_slashes:
+                self._with_slashes.add(shape)
 
     def find(self, method: str, path: str) -> tuple[Route, Mapping[str, str]]:
         """The route, and the parameters in the path, whose %XX the server has decoded.
@@ -27,6 +30,8 @@ class Table:
             MethodNotAllowed: something is there, with other methods.
         """
         parts = path.split("/")
+        if (*parts[:2], _PARAMETER) in self._with_slashes:
+            parts = [*parts[:2], "/".join(parts[2:])]
         methods = self._routes.get(tuple(parts)) or self._with_parameter(parts)
         if methods is None:
             raise NotFound(f"There is nothing at {(self._base + path)[:80]!r}.")

@@ -153,6 +153,10 @@ class WebhookView(msgspec.Struct, omit_defaults=True, kw_only=True):
     headers: Annotated[list[HeaderItem], doc("Headers that are sent along.")]
     isActive: Annotated[bool, doc("Whether events are sent to it.", examples=[True])]
     disabledReason: Annotated[str | None, doc("Why not; null while it is active.", examples=[None])]
+    failingSince: Annotated[
+        str | None,
+        doc("Since when every attempt has failed; null when the latest did not.", format="date-time", examples=[None]),
+    ]
     retryPolicy: Annotated[str | OwnSchedule, doc("When failures are tried again.", examples=["standard"])]
     timeoutSeconds: Annotated[int, doc("How long an attempt may take.", examples=[15])]
     rateLimitPerSecond: Annotated[float | None, doc("Always null in this version.", examples=[None])]
@@ -359,6 +363,7 @@ def _view(webhook: Webhook, asked: Asked) -> WebhookView:
         headers=[HeaderItem(key=header.key, value=header.value if shown else _HIDDEN) for header in webhook.headers],
         isActive=webhook.is_active,
         disabledReason=webhook.disabled_reason or None,
+        failingSince=instant_or_null(webhook.failing_since),
         retryPolicy=policy.name if policy.name in NAMED else OwnSchedule(list(policy.waits_seconds), policy.retry_4xx),
         timeoutSeconds=webhook.timeout_seconds,
         rateLimitPerSecond=None,

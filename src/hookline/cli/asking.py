@@ -60,14 +60,22 @@ def admin_key(given: str | None, settings: Settings) -> str:
     return key
 
 
-def ask(base_url: str, key: str | None, method: str, path: str, body: Any = None) -> Told:
+def ask(
+    base_url: str,
+    key: str | None,
+    method: str,
+    path: str,
+    body: Any = None,
+    *,
+    timeout_seconds: float = _TIMEOUT_SECONDS,
+) -> Told:
     """One request to the server at `base_url`.
 
     Raises:
         NoServer: nobody answers there, or somebody who speaks no JSON.
     """
     where = urlsplit(base_url)
-    connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=_TIMEOUT_SECONDS)
+    connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=timeout_seconds)
     headers = {"Content-Type": "application/json", **({"api-key": key} if key else {})}
     try:
         connection.request(method, path, None if body is None else json.dumps(body), headers)

@@ -14,6 +14,8 @@ from hookline.domain.webhooks import Webhook
 #: A claim lasts this long: time to wait for a free connection, and the longest time limit of a webhook.
 LEASE: Final = timedelta(seconds=120)
 _GONE: Final = 410
+#: Why a delivery is given up that nobody could use any more when its turn came.
+USELESS: Final = "the meeting had been over for 24 h"
 
 
 class State(StrEnum):
@@ -47,8 +49,8 @@ MOVES: Final[Mapping[tuple[State, Signal], State]] = {
     (State.SENDING, Signal.ACCEPTED): State.DELIVERED,
     (State.SENDING, Signal.FAILED): State.PENDING,  # with a later due_at
     (State.SENDING, Signal.EXHAUSTED): State.DEAD,
-    (State.SENDING, Signal.WITHDRAWN): State.WITHDRAWN,  # its webhook went while a failing attempt was under way
-    (State.PENDING, Signal.WITHDRAWN): State.WITHDRAWN,  # its webhook was deleted or disabled
+    (State.SENDING, Signal.WITHDRAWN): State.WITHDRAWN,  # its webhook went while an attempt failed; or it was erased
+    (State.PENDING, Signal.WITHDRAWN): State.WITHDRAWN,  # its webhook was deleted or disabled; or it was erased
     (State.PENDING, Signal.EXHAUSTED): State.DEAD,  # of no use to anybody any more
     (State.PENDING, Signal.REPLAYED): State.PENDING,  # due now
     (State.DELIVERED, Signal.REPLAYED): State.PENDING,
@@ -93,6 +95,11 @@ class Attempt:
         return self.status is not None and 200 <= self.status < 300 and not self.error
 
     @property
+    def in_words(self) -> str:
+        """What came of it, as part of a sentence: why there was no answer that counts, or its status."""
+        return f'"{self.error.rstrip(".")}"' if self.error else f"status {self.status}"
+
+    @property
     def retry_after(self) -> str | None:
         """The value of `Retry-After`, if the receiver sent one."""
         return next((value for name, value in self.response_headers if name.lower() == "retry-after"), None)
@@ -113,6 +120,7 @@ class Verdict:
     signal: Signal
     due_at: datetime | None = None
     disable_because: str = ""
+    reason: str = ""  # why it ends without success: what follows "because"
 
     @property
     def state(self) -> State:
@@ -126,14 +134,21 @@ def judge(outcome: Outcome, policy: RetryPolicy, *, now: datetime, jitter: float
     if attempt.is_success:
         return Verdict(signal=Signal.ACCEPTED)
     if attempt.status == _GONE:
-        return Verdict(signal=Signal.EXHAUSTED, disable_because="The receiver answered 410 Gone.")
+        gone = "the receiver answered 410 Gone"
+        return Verdict(signal=Signal.EXHAUSTED, disable_because=f"T{gone[1:]}.", reason=gone)
+    if not policy.retries(attempt.status):
+        return _exhausted(f"its policy does not retry a {attempt.status}")
     wait = wait_before_retry(policy, claim.failures + 1, jitter=jitter)
-    if wait is None or not policy.retries(attempt.status):
-        return Verdict(signal=Signal.EXHAUSTED)
+    if wait is None:
+        return _exhausted(f"attempt {attempt.number} was the last")
     due_at = now + timedelta(seconds=max(wait, asked_wait(attempt.status, attempt.retry_after, now)))
     if claim.give_up_at is not None and due_at >= claim.give_up_at:
-        return Verdict(signal=Signal.EXHAUSTED)
+        return _exhausted("by the next attempt the meeting would have been over for 24 h")
     return Verdict(signal=Signal.FAILED, due_at=due_at)
+
+
+def _exhausted(reason: str) -> Verdict:
+    return Verdict(signal=Signal.EXHAUSTED, reason=reason)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

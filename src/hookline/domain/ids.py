@@ -15,6 +15,7 @@ BatchId = NewType("BatchId", DeliveryId)  # batch_...: owed as a delivery is
 WebhookId = NewType("WebhookId", int)  # a small integer, as in Brevo's API
 KeyId = NewType("KeyId", str)  # key_...
 ProcessId = NewType("ProcessId", int)  # a small integer, as in Brevo's API
+NoticeId = NewType("NoticeId", str)  # ntc_...
 
 #: What events are about: a meeting or a call.
 SubjectId = MeetingId | CallId

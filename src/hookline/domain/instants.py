@@ -49,6 +49,11 @@ def later(instant: datetime, by: timedelta, field: str) -> datetime:
     return instant + by
 
 
+def spoken(instant: datetime, *, timespec: str = "minutes") -> str:
+    """`2025-06-10 07:09 UTC`: for sentences that people read; finer by `timespec`, as `isoformat` has it."""
+    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(" ", timespec) + " UTC"
+
+
 def wire_form(instant: datetime) -> str:
     """`2025-06-10T07:09:01.696Z`: UTC, exactly three decimals (cut, not rounded), `Z`."""
     if instant.tzinfo is not UTC:

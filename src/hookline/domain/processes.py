@@ -79,7 +79,7 @@ class File:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
+class Notification:
     """How somebody is told of a file. `due_at` is when next; None when there is no more to do."""
 
     attempt: int = 0
@@ -102,13 +102,13 @@ class Process:
     completed_at: datetime | None = None
     error: str = ""  # a sentence
     file: File | None = None
-    notice: Notice = Notice()
+    notification: Notification = Notification()
 
     @property
     def info(self) -> str:
         """What can be said of it now, in sentences."""
         said = _replayed(self) if isinstance(self.asked, Replay) else _exported(self)
-        return " ".join(part for part in (self.error, said, self.notice.outcome) if part)
+        return " ".join(part for part in (self.error, said, self.notification.outcome) if part)
 
     def went_on(self, cursor: str, done: int, *, next_at: datetime) -> "Process":
         """After a step that dealt with `done` more; the next may be taken at `next_at`."""

@@ -101,6 +101,13 @@ class Webhook:
         return tuple(secret.value for secret in self.secrets if secret.expires_at is None or now < secret.expires_at)
 
 
+def gone_because(webhook: Webhook | None) -> str:
+    """Why nothing is sent to a webhook that was deleted (None) or disabled: what follows "because"."""
+    if webhook is None:
+        return "the webhook was deleted"
+    return f"the webhook was disabled: {webhook.disabled_reason.rstrip('.')}"
+
+
 def parse_url(url: str) -> Target:
     """Where `url` leads.
 

@@ -16,7 +16,7 @@ _log = logging.getLogger("hookline.processes")
 
 
 class Notifier:
-    """Sends notices, one after the other. Run `tell_forever`; hear the store's news through `committed`."""
+    """Sends notifications, one after the other. Run `tell_forever`; hear the store's news through `committed`."""
 
     def __init__(self, database: Database, sender: Sender, clock: Clock) -> None:
         self._database = database
@@ -30,31 +30,31 @@ class Notifier:
             self._finished.ring()
 
     async def tell_forever(self) -> None:
-        """Send the notice that is due first, then sleep until one is."""
+        """Send the notification that is due first, then sleep until one is."""
         while True:
-            process = await self._database.read(exports.next_notice)
-            due_at = None if process is None else process.notice.due_at
+            process = await self._database.read(exports.next_notification)
+            due_at = None if process is None else process.notification.due_at
             if process is not None and due_at is not None and due_at <= self._clock.now():
                 await self._tell(process.id)
             else:
                 await self._finished.wait(until=due_at)
 
     async def _tell(self, process_id: int) -> None:
-        told = await self._database.write(exports.begin_notice, process_id)
+        told = await self._database.write(exports.begin_notification, process_id)
         if told is None or not isinstance(told.asked, Export):
             return
-        answer = await self._sender.send(notice_of(told, told.asked))
-        await self._database.write(exports.settle_notice, told, answer.status, answer.error)
+        answer = await self._sender.send(notification_of(told, told.asked))
+        await self._database.write(exports.settle_notification, told, answer.status, answer.error)
         _log.info(
-            "notice.settled id=%d attempt=%d status=%s error=%r",
+            "notification.settled id=%d attempt=%d status=%s error=%r",
             told.id,
-            told.notice.attempt,
+            told.notification.attempt,
             answer.status,
             answer.error,
         )
 
 
-def notice_of(process: Process, export: Export) -> Post:
+def notification_of(process: Process, export: Export) -> Post:
     """The POST that tells of a file. Nobody's secret is known here, so it is not signed."""
     target = parse_url(export.notify_url)
     credentials = () if target.basic is None else (("Authorization", target.basic),)
@@ -64,6 +64,6 @@ def notice_of(process: Process, export: Export) -> Post:
         port=target.port,
         target=target.path,
         headers=(("Content-Type", "application/json"), ("User-Agent", USER_AGENT), *credentials),
-        body=json.dumps(exports.notice_body(process)).encode(),
+        body=json.dumps(exports.notification_body(process)).encode(),
         timeout_seconds=DEFAULT_TIMEOUT_SECONDS,
     )

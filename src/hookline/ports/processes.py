@@ -38,7 +38,7 @@ class Processes(Protocol):
     def next_step(self) -> Process | None:
         """The process whose next step may be taken first, or None when all have ended."""
 
-    def next_notice(self) -> Process | None:
+    def next_notification(self) -> Process | None:
         """The process of whose file somebody is to be told first, or None."""
 
     def add_part(self, process_id: ProcessId, body: bytes) -> None:

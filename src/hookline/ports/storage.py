@@ -14,10 +14,13 @@ from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 from hookline.domain.calls import Call
 from hookline.domain.deliveries import Claim, Delivery, Outcome, State, Verdict
 from hookline.domain.events import CallType, Event, EventKind
-from hookline.domain.ids import DeliveryId, EventId, KeyId, MeetingId, WebhookId
+from hookline.domain.failing import Streak
+from hookline.domain.ids import CallId, DeliveryId, EventId, KeyId, MeetingId, SubjectId, WebhookId
 from hookline.domain.keys import ApiKey
 from hookline.domain.meetings import Meeting, MeetingStatus
+from hookline.domain.notices import Notice
 from hookline.domain.webhooks import Webhook
+from hookline.domain.why import Fate, WebhookThen
 from hookline.ports.processes import History, Processes
 
 T = TypeVar("T")
@@ -153,6 +156,12 @@ class Webhooks(Protocol):
     def save(self, webhook: Webhook) -> None:
         """Keep a webhook that was changed."""
 
+    def note_streak(self, webhook_id: WebhookId, streak: Streak) -> None:
+        """Remember since when a webhook has been failing, or that it no longer is.
+
+        Nothing that is sent to it changes by that: claims on it stay good, and it does not count as modified.
+        """
+
     def remove(self, webhook_id: WebhookId) -> None:
         """Forget a webhook. Its deliveries remain."""
 
@@ -222,7 +231,7 @@ class Outbox(Protocol):
     def rest(self, webhook_ids: Sequence[WebhookId], until: datetime) -> None:
         """Let nothing pending for these webhooks be due before `until`."""
 
-    def withdraw(self, webhook_id: WebhookId) -> int:
+    def withdraw(self, webhook_id: WebhookId, *, because: str) -> int:
         """Settle as withdrawn all that is pending for this webhook. What is being sent goes on. Returns how many."""
 
     def replay(self, delivery_id: DeliveryId) -> None:
@@ -278,6 +287,70 @@ class Answers(Protocol):
         """Forget up to `limit` answers that were made before `instant`. Returns how many."""
 
 
+class Past(Protocol):
+    """What explains afterwards why an event was sent to whom. Webhooks keep their part of it themselves."""
+
+    def webhooks_at(self, event: Event) -> Sequence[WebhookThen]:
+        """Every webhook that there was since the oldest event still kept, by creation, each as publishing found it when
+        this event was kept: with the changes of that transaction that came before, and without those that came after.
+        """
+
+    def fates(self, event_id: EventId) -> Mapping[WebhookId, Fate]:
+        """What became so far of each delivery of this event."""
+
+    def forget(self, limit: int) -> int:
+        """Forget up to `limit` changes of webhooks that explain no event which is still kept. Returns how many."""
+
+
+class Erasure(Protocol):
+    """Taking somebody out of what was kept. Ids, kinds, times and statuses stay as they are."""
+
+    def meetings_with(self, participant: str, limit: int) -> Sequence[Meeting]:
+        """Up to `limit` of the meetings to which somebody with this address comes, in whatever case it is written."""
+
+    def calls_with(self, phone_number: str, limit: int) -> Sequence[Call]:
+        """Up to `limit` of the calls with this contact."""
+
+    def rewrite_meeting(
+        self, meeting_id: MeetingId, *, body: bytes, booked_body: bytes, participant: str, becomes: str
+    ) -> None:
+        """Keep other bodies of a meeting, forget why it was cancelled, and find it by the address `becomes` from now on
+        where it was found by that of `participant`.
+        """
+
+    def rewrite_call(self, call_id: CallId, body: bytes) -> None:
+        """Keep another body of a call, whose number is withheld from now on."""
+
+    def bodies_of(self, subject: SubjectId) -> Mapping[EventId, bytes]:
+        """The bodies of all events of a meeting or a call."""
+
+    def rewrite_event(self, event_id: EventId, body: bytes) -> None:
+        """Keep another body of an event, which no attempt that begins from now on sends as it was."""
+
+    def withdraw(self, event_id: EventId, *, because: str) -> int:
+        """Settle as withdrawn all that is owed of an event, also what is being sent: its claims are lost, and given
+        back unless their attempt has begun. Returns how many.
+        """
+
+    def empty_answers(self, event_id: EventId) -> int:
+        """Empty what receivers answered to an event: headers and body of all its attempts. Returns of how many."""
+
+    def empty_late_answers(self, claims: Sequence[Claim]) -> None:
+        """Do the same to those attempts of these claims that were under way while what they carried, or a part of it,
+        was erased.
+        """
+
+
+class Notices(Protocol):
+    """What owners have to be told."""
+
+    def add(self, notice: Notice) -> None:
+        """Keep a notice. The listener of the store hears of it as soon as it is committed."""
+
+    def notices(self, *, limit: int, cursor: str | None) -> Page[Notice]:
+        """The latest first."""
+
+
 class Transaction(Protocol):
     """All that a service may touch."""
 
@@ -317,6 +390,18 @@ class Transaction(Protocol):
     def history(self) -> History:
         """The walk through what was kept."""
 
+    @property
+    def past(self) -> Past:
+        """What explains why an event was sent to whom."""
+
+    @property
+    def erasure(self) -> Erasure:
+        """Taking somebody out of all that."""
+
+    @property
+    def notices(self) -> Notices:
+        """What owners have to be told."""
+
     def ulid(self) -> str:
         """26 characters that sort after all that this store gave before in this process."""
 
@@ -336,10 +421,11 @@ class News:
     owed: bool = False  # something is owed that was not, or is due earlier
     timers: bool = False  # a timer was set or moved
     processes: bool = False  # a process was begun, or somebody is to be told of its file
+    notices: Sequence[Notice] = ()  # were made
 
     def __bool__(self) -> bool:
         """Whether there is any news."""
-        return bool(self.claims or self.webhooks or self.owed or self.timers or self.processes)
+        return bool(self.claims or self.webhooks or self.owed or self.timers or self.processes or self.notices)
 
 
 class Listener(Protocol):

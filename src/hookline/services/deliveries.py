@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from hookline.domain.deliveries import Claim, Delivery, Outcome, Signal, State, Verdict, judge
 from hookline.domain.events import Event, EventKind
 from hookline.domain.ids import EventId, WebhookId
-from hookline.domain.webhooks import Webhook
+from hookline.domain.webhooks import Webhook, gone_because
 from hookline.errors import Invalid, NotFound
 from hookline.ports.storage import DeliveryFilter, Page, Transaction
+from hookline.services.failing import follow_failures
 from hookline.services.webhooks import disable_webhook, require_active
 
 
@@ -28,10 +29,14 @@ def settle(tx: Transaction, outcomes: Sequence[Outcome]) -> list[tuple[Outcome, 
     The webhook is looked at as it is now: one that was deleted or disabled meanwhile gets no retry.
     """
     verdicts = [(outcome, _verdict(tx, outcome)) for outcome in outcomes]
-    tx.outbox.settle(verdicts)
+    lost = tx.outbox.settle(verdicts)
+    late = [*lost, *(outcome.claim for outcome in outcomes if outcome.claim.batch_size is not None)]
+    if late:
+        tx.erasure.empty_late_answers(late)
     for outcome, verdict in verdicts:
         if not outcome.attempt.is_success:
             _act_on(tx, outcome, verdict)
+    follow_failures(tx, outcomes)
     return verdicts
 
 
@@ -43,7 +48,7 @@ def release(tx: Transaction, claims: Sequence[Claim]) -> None:
     for webhook_id in {claim.webhook.id for claim in claims}:
         webhook = tx.webhooks.webhook(webhook_id)
         if webhook is None or not webhook.is_active:
-            tx.outbox.withdraw(webhook_id)
+            tx.outbox.withdraw(webhook_id, because=gone_because(webhook))
         elif webhook.rests_until is not None and tx.now < webhook.rests_until:
             tx.outbox.rest([webhook_id], webhook.rests_until)
 
@@ -118,7 +123,7 @@ def _verdict(tx: Transaction, outcome: Outcome) -> Verdict:
     verdict = judge(outcome, policy, now=tx.now, jitter=jitter)
     gone = webhook is None or not webhook.is_active
     if gone and verdict.signal is Signal.FAILED:
-        return Verdict(signal=Signal.WITHDRAWN)
+        return Verdict(signal=Signal.WITHDRAWN, reason=gone_because(webhook))
     return verdict
 
 

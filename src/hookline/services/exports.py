@@ -1,7 +1,7 @@
 """Exports: what was sent in a span of days is written into a file, and somebody is told where it lies.
 
 The file is written piece by piece, each with the cursor in one commit. Telling is at least once, as with all that we
-send: who begins a notice has a lease on it, and one that nobody told the outcome of is sent again.
+send: who begins a notification has a lease on it, and one that nobody told the outcome of is sent again.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from hookline.domain.events import EventKind
 from hookline.domain.ids import WebhookId
 from hookline.domain.instants import wire_form
 from hookline.domain.networks import plainly_refused
-from hookline.domain.processes import Export, File, Notice, Process, ProcessStatus, Span, begun
+from hookline.domain.processes import Export, File, Notification, Process, ProcessStatus, Span, begun
 from hookline.domain.webhooks import parse_url
 from hookline.errors import Invalid, NotFound
 from hookline.ports.storage import Transaction
@@ -32,7 +32,7 @@ TOKEN_BYTES: Final = 24
 DEFAULT_DAYS: Final = 7
 #: The first waits of the standard policy, some 36 minutes in all: a link that nobody takes by then is old news, and the
 #: process knows it too.
-NOTICES: Final = replace(STANDARD, waits_seconds=STANDARD.waits_seconds[:4])
+NOTIFICATIONS: Final = replace(STANDARD, waits_seconds=STANDARD.waits_seconds[:4])
 
 _DAY: Final = timedelta(days=1)
 
@@ -83,36 +83,36 @@ def step_export(tx: Transaction, process: Process, export: Export) -> Process:
     after = process.went_on(cursor, len(found), next_at=tx.now + _BREATHER)
     if len(found) == _STEP:
         return after
-    return replace(after.completed(tx.now), notice=Notice(due_at=tx.now))
+    return replace(after.completed(tx.now), notification=Notification(due_at=tx.now))
 
 
-def next_notice(tx: Transaction) -> Process | None:
+def next_notification(tx: Transaction) -> Process | None:
     """The process of whose file somebody is to be told first."""
-    return tx.processes.next_notice()
+    return tx.processes.next_notification()
 
 
-def begin_notice(tx: Transaction, process_id: int) -> Process | None:
+def begin_notification(tx: Transaction, process_id: int) -> Process | None:
     """Take the right to tell of a file once, until the lease is over. None when it is not the time, or done."""
     process = tx.processes.process(process_id)
-    if process is None or process.notice.due_at is None or tx.now < process.notice.due_at:
+    if process is None or process.notification.due_at is None or tx.now < process.notification.due_at:
         return None
-    begun_notice = replace(process.notice, attempt=process.notice.attempt + 1, due_at=tx.now + LEASE)
-    told = replace(process, notice=begun_notice)
+    begun_notification = replace(process.notification, attempt=process.notification.attempt + 1, due_at=tx.now + LEASE)
+    told = replace(process, notification=begun_notification)
     tx.processes.save(told)
     return told
 
 
-def settle_notice(tx: Transaction, told: Process, status: int | None, error: str) -> Process | None:
-    """Keep what came of a notice, and when the next is due. None when somebody else has taken over meanwhile."""
+def settle_notification(tx: Transaction, told: Process, status: int | None, error: str) -> Process | None:
+    """Keep what came of a notification, and when the next is due. None when somebody else has taken over meanwhile."""
     process = tx.processes.process(told.id)
-    if process is None or process.notice != told.notice:
+    if process is None or process.notification != told.notification:
         return None
-    after = replace(process, notice=_notice_after(tx, process.notice, status, error))
+    after = replace(process, notification=_notification_after(tx, process.notification, status, error))
     tx.processes.save(after)
     return after
 
 
-def notice_body(process: Process) -> Mapping[str, Any]:
+def notification_body(process: Process) -> Mapping[str, Any]:
     """What `notifyURL` is told."""
     assert process.file is not None
     return {
@@ -148,15 +148,15 @@ def read_part(tx: Transaction, process: Process, number: int) -> bytes | None:
     return tx.processes.part(process.id, number)
 
 
-def _notice_after(tx: Transaction, notice: Notice, status: int | None, error: str) -> Notice:
+def _notification_after(tx: Transaction, notification: Notification, status: int | None, error: str) -> Notification:
     if status is not None and 200 <= status < 300 and not error:
-        return replace(notice, due_at=None, outcome="notifyURL was told.")
+        return replace(notification, due_at=None, outcome="notifyURL was told.")
     came = error or f"It answered {status}."
-    wait = wait_before_retry(NOTICES, notice.attempt, jitter=tx.draw())
+    wait = wait_before_retry(NOTIFICATIONS, notification.attempt, jitter=tx.draw())
     if wait is None:
-        return replace(notice, due_at=None, outcome=f"notifyURL could not be told in {notice.attempt} attempts. {came}")
+        return replace(notification, due_at=None, outcome=f"notifyURL could not be told in {notification.attempt} attempts. {came}")
     due_at = tx.now + timedelta(seconds=wait)
-    return replace(notice, due_at=due_at, outcome=f"notifyURL is told again at {wire_form(due_at)}. {came}")
+    return replace(notification, due_at=due_at, outcome=f"notifyURL is told again at {wire_form(due_at)}. {came}")
 
 
 def _require_reachable(url: str, limits: Limits) -> None:

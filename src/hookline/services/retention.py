@@ -6,11 +6,12 @@ from hookline.ports.storage import Transaction
 
 
 def forget_old_events(tx: Transaction, keep_for: timedelta, limit: int) -> int:
-    """Forget events, deliveries and attempts older than `keep_for`, up to `limit` of each. Returns how many rows.
+    """Forget events, deliveries and attempts older than `keep_for`, and what explains none that is left, up to `limit`
+    of each. Returns how many rows.
 
     What is still owed stays, however old.
     """
-    return tx.outbox.forget_before(tx.now - keep_for, limit=limit)
+    return tx.outbox.forget_before(tx.now - keep_for, limit=limit) + tx.past.forget(limit)
 
 
 def forget_old_files(tx: Transaction, limit: int) -> int:

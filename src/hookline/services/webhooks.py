@@ -10,10 +10,12 @@ from hookline.domain.events import SAMPLES, EventKind, canonical_bytes
 from hookline.domain.filters import NO_FILTER, Filter, require_measurable
 from hookline.domain.ids import CallId, DeliveryId, MeetingId, SubjectId, WebhookId
 from hookline.domain.networks import AllowedNetworks, plainly_refused
+from hookline.domain.notices import NoticeKind
 from hookline.domain.signatures import SECRET_BYTES, new_secret
-from hookline.domain.webhooks import Header, Secret, Webhook, parse_url, require_sendable
+from hookline.domain.webhooks import Header, Secret, Webhook, gone_because, parse_url, require_sendable
 from hookline.errors import Invalid, NotFound
 from hookline.ports.storage import Transaction
+from hookline.services.notices import give_notice
 from hookline.services.publishing import make_event, owe
 
 #: Secrets that sign at the same time, the latest first.
@@ -96,18 +98,24 @@ def update_webhook(tx: Transaction, webhook_id: int, changes: dict[str, Any], li
         return
     _require_reachable(changed, limits)
     reason = "" if changed.is_active else (webhook.disabled_reason or BY_HAND)
-    rests_until = webhook.rests_until if changed.url == webhook.url else None
-    tx.webhooks.save(replace(changed, disabled_reason=reason, rests_until=rests_until, modified_at=tx.now))
+    if changed.url != webhook.url:
+        changed = replace(changed, rests_until=None)
+    if changed.url != webhook.url or changed.is_active > webhook.is_active:  # it has yet to show whether it fails
+        changed = replace(changed, failing_since=None, warned_at=None)
+    changed = replace(changed, disabled_reason=reason, modified_at=tx.now)
+    tx.webhooks.save(changed)
     if not changed.is_active:
-        tx.outbox.withdraw(changed.id)
+        tx.outbox.withdraw(changed.id, because=gone_because(changed))
     elif webhook.batched and not changed.batched:
-        tx.outbox.close_batches(changed.id, due_at=max(tx.now, rests_until or tx.now))
+        tx.outbox.close_batches(changed.id, due_at=max(tx.now, changed.rests_until or tx.now))
 
 
 def disable_webhook(tx: Transaction, webhook: Webhook, reason: str) -> None:
-    """Send nothing more to a webhook, and withdraw what is pending for it."""
-    tx.webhooks.save(replace(webhook, is_active=False, disabled_reason=reason, modified_at=tx.now))
-    tx.outbox.withdraw(webhook.id)
+    """Send nothing more to a webhook, withdraw what is pending for it, and have its owner told."""
+    disabled = replace(webhook, is_active=False, disabled_reason=reason, modified_at=tx.now)
+    tx.webhooks.save(disabled)
+    tx.outbox.withdraw(webhook.id, because=gone_because(disabled))
+    give_notice(tx, webhook.id, NoticeKind.WEBHOOK_DISABLED, reason)
 
 
 def delete_webhook(tx: Transaction, webhook_id: int) -> None:
@@ -118,7 +126,7 @@ def delete_webhook(tx: Transaction, webhook_id: int) -> None:
     """
     webhook = read_webhook(tx, webhook_id)
     tx.webhooks.remove(webhook.id)
-    tx.outbox.withdraw(webhook.id)
+    tx.outbox.withdraw(webhook.id, because=gone_because(None))
 
 
 def read_webhook(tx: Transaction, webhook_id: int) -> Webhook:

@@ -14,7 +14,7 @@ from typing import Final
 from hookline.adapters.sql.records import ATTEMPT_COLUMNS
 from hookline.adapters.sql.session import Insert, Row, Session, first, instant, micros, micros_or_none, to_json
 from hookline.domain.batches import GATHERING, Gathering, batch_body, new_gathering
-from hookline.domain.deliveries import Claim, State
+from hookline.domain.deliveries import Claim, Verdict
 from hookline.domain.events import Event, EventKind
 from hookline.domain.ids import BatchId, DeliveryId, EventId, MeetingId, WebhookId, delivery_id
 from hookline.domain.webhooks import Webhook
@@ -45,8 +45,8 @@ IN_BATCH: Final = """
 """
 KEEP_SETTLED_IN_BATCH: Final = """
     INSERT INTO settled_delivery
-        (id, event_id, webhook_id, status, attempt, give_up_at, created_at, settled_at, batch_id)
-    SELECT id, event_id, webhook_id, :status, :attempt, give_up_at, created_at, :now, batch_id
+        (id, event_id, webhook_id, status, attempt, give_up_at, created_at, settled_at, reason, batch_id)
+    SELECT id, event_id, webhook_id, :status, :attempt, give_up_at, created_at, :now, :reason, batch_id
     FROM delivery WHERE batch_id = :id
 """
 FORGET_IN_BATCH: Final = "DELETE FROM delivery WHERE batch_id = :id"
@@ -130,11 +130,11 @@ class SqlBatches:
         )
         return event, len(bodies), None if None in give_up_ats else max(give_up_ats)
 
-    def settle(self, claim: Claim, state: State) -> None:
+    def settle(self, claim: Claim, verdict: Verdict) -> None:
         """All that went in a batch becomes what the batch became."""
-        now = micros(self._session.now)
         batch = {"id": claim.delivery_id}
-        self._session.run(KEEP_SETTLED_IN_BATCH, {**batch, "status": state.value, "attempt": claim.attempt, "now": now})
+        became = {"status": verdict.state.value, "reason": verdict.reason, "attempt": claim.attempt}
+        self._session.run(KEEP_SETTLED_IN_BATCH, {**batch, **became, "now": micros(self._session.now)})
         self._session.run(FORGET_IN_BATCH, batch)
 
     def keep_attempts(self, settled_id: DeliveryId) -> None:

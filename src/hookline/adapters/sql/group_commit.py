@@ -135,6 +135,7 @@ class SqliteDatabase:
             owed=doings.owed,
             timers=doings.timers,
             processes=doings.processes,
+            notices=doings.notices,
         )
         try:
             if self._listener is not None and news:

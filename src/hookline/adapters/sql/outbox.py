@@ -24,10 +24,10 @@ from hookline.adapters.sql.session import (
 )
 from hookline.adapters.sql.webhooks import SqlWebhooks
 from hookline.domain.batches import MAX_HELD
-from hookline.domain.deliveries import Claim, Delivery, Outcome, State, Verdict
+from hookline.domain.deliveries import USELESS, Claim, Delivery, Outcome, State, Verdict
 from hookline.domain.events import Event, EventKind
 from hookline.domain.ids import DeliveryId, EventId, WebhookId, delivery_id, ulid
-from hookline.domain.webhooks import Webhook
+from hookline.domain.webhooks import Webhook, gone_because
 from hookline.ports.storage import DeliveryFilter, Page
 
 _EVENT_COLUMNS: Final = "e.id, e.kind, e.subject, e.sequence, e.occurred_at, e.created_at, e.body, e.is_test"
@@ -63,7 +63,7 @@ SETTLED: Final = """
 """
 KEEP_SETTLED: Final = Insert(
     "settled_delivery",
-    ("id", "event_id", "webhook_id", "status", "attempt", "give_up_at", "created_at", "settled_at"),
+    ("id", "event_id", "webhook_id", "status", "attempt", "give_up_at", "created_at", "settled_at", "reason"),
 )
 POSTPONED: Final = """
     UPDATE delivery SET due_at = :due_at, token = NULL, failures = failures + 1 WHERE id = :id AND token = :token
@@ -90,7 +90,10 @@ RELEASE: Final = """
     UPDATE delivery SET attempt = attempt - 1, due_at = :now, token = NULL WHERE id = :id AND token = :token
 """
 RECOVER: Final = "UPDATE delivery SET due_at = :now, token = NULL WHERE token IS NOT NULL"
-_ORPHANS: Final = "token IS NULL AND webhook_id NOT IN (SELECT id FROM webhook WHERE is_active = 1)"
+ORPHANED: Final = """
+    SELECT DISTINCT webhook_id FROM delivery
+    WHERE token IS NULL AND webhook_id NOT IN (SELECT id FROM webhook WHERE is_active = 1)
+"""
 _PENDING_OF: Final = """
     token IS NULL AND webhook_id = :webhook_id
     AND (batch_id IS NULL OR batch_id NOT IN (SELECT id FROM delivery WHERE token IS NOT NULL))
@@ -101,10 +104,10 @@ _THESE: Final = """
 #: Not the batches themselves, whose event is their own.
 GIVE_UP: Final = """
     INSERT INTO settled_delivery
-        (id, event_id, webhook_id, status, attempt, give_up_at, created_at, settled_at, batch_id)
+        (id, event_id, webhook_id, status, attempt, give_up_at, created_at, settled_at, reason, batch_id)
     SELECT id, event_id, webhook_id, :status,
         COALESCE((SELECT b.attempt FROM delivery b WHERE b.id = delivery.batch_id), attempt),
-        give_up_at, created_at, :now, batch_id
+        give_up_at, created_at, :now, :reason, batch_id
     FROM delivery WHERE {where} AND event_id <> id
 """
 FORGET_OWED: Final = "DELETE FROM delivery WHERE {where}"
@@ -276,9 +279,9 @@ class SqlOutbox:
                 token, created_at = held.get(claim.delivery_id, (None, 0))
                 still_ours = claim.token == token
                 if still_ours and claim.batch_size is not None:
-                    self._batches.settle(claim, verdict.state)
+                    self._batches.settle(claim, verdict)
                 elif still_ours:
-                    session.insert(KEEP_SETTLED, _settled_row(claim, verdict.state, created_at, session.now))
+                    session.insert(KEEP_SETTLED, _settled_row(claim, verdict, created_at, session.now))
             else:
                 still_ours = self._postpone(claim, verdict.due_at)
             if not still_ours:
@@ -294,7 +297,8 @@ class SqlOutbox:
     def recover(self) -> int:
         self._keep_cut_short("token IS NOT NULL", {}, self._lease)
         recovered = self._session.run(RECOVER, {"now": micros(self._session.now)})
-        self._give_up(State.WITHDRAWN, _ORPHANS, {})
+        for (webhook_id,) in self._session.rows(ORPHANED):
+            self.withdraw(webhook_id, because=gone_because(self._webhooks.webhook(webhook_id)))
         self._session.doings.owed = True
         return recovered
 
@@ -303,8 +307,12 @@ class SqlOutbox:
             self._session.run(REST, {"webhook_id": webhook_id, "until": micros(until)})
             self._webhooks.rest(webhook_id, until)
 
-    def withdraw(self, webhook_id: WebhookId) -> int:
-        return self._give_up(State.WITHDRAWN, _PENDING_OF, {"webhook_id": webhook_id})
+    def withdraw(self, webhook_id: WebhookId, *, because: str) -> int:
+        return self._give_up(State.WITHDRAWN, because, _PENDING_OF, {"webhook_id": webhook_id})
+
+    def withdraw_these(self, delivery_ids: Sequence[DeliveryId], *, because: str) -> None:
+        """Settle these as withdrawn, and those that are being sent too: their claims are lost."""
+        self._give_up(State.WITHDRAWN, because, _THESE, {"ids": to_json(delivery_ids)})
 
     def replay(self, delivery_id: DeliveryId) -> None:
         self.replay_together([delivery_id])
@@ -387,7 +395,7 @@ class SqlOutbox:
                 )
             )
         if useless:
-            self._give_up(State.DEAD, _THESE, {"ids": to_json(useless)})
+            self._give_up(State.DEAD, USELESS, _THESE, {"ids": to_json(useless)})
         return claims
 
     def _keep_cut_short(self, where: str, parameters: dict[str, Any], lease: timedelta) -> None:
@@ -422,23 +430,24 @@ class SqlOutbox:
         proof = {"id": claim.delivery_id, "token": claim.token}
         return bool(self._session.run(POSTPONED, {**proof, "due_at": micros(due_at)}))
 
-    def _give_up(self, state: State, where: str, parameters: dict[str, Any]) -> int:
+    def _give_up(self, state: State, reason: str, where: str, parameters: dict[str, Any]) -> int:
         """Settle without another attempt. Returns how many."""
-        more = {"status": state.value, "now": micros(self._session.now)}
+        more = {"status": state.value, "reason": reason, "now": micros(self._session.now)}
         given_up = self._session.run(GIVE_UP.format(where=where), {**parameters, **more})
         self._session.run(FORGET_OWED.format(where=where), parameters)
         self._batches.forget_held()
         return given_up
 
 
-def _settled_row(claim: Claim, state: State, created_at: int, now: datetime) -> Row:
+def _settled_row(claim: Claim, verdict: Verdict, created_at: int, now: datetime) -> Row:
     return (
         claim.delivery_id,
         claim.event.id,
         claim.webhook.id,
-        state.value,
+        verdict.state.value,
         claim.attempt,
         micros_or_none(claim.give_up_at),
         created_at,
         micros(now),
+        verdict.reason,
     )

@@ -17,24 +17,24 @@ from hookline.adapters.sql.session import (
 )
 from hookline.domain.events import EventKind
 from hookline.domain.ids import ProcessId, WebhookId
-from hookline.domain.processes import Asked, Export, File, Notice, Only, Process, ProcessStatus, Replay, Span
+from hookline.domain.processes import Asked, Export, File, Notification, Only, Process, ProcessStatus, Replay, Span
 
 _COLUMNS: Final = """
     id, name, parameters, status, cursor, total, done, error, due_at, created_at, completed_at, token, export_url,
-    expires_at, notice_attempt, notice_due_at, notice_outcome
+    expires_at, notification_attempt, notification_due_at, notification_outcome
 """
 ADD_PROCESS: Final = Insert("process", tuple(column.strip() for column in _COLUMNS.split(",")[1:]))
 SAVE_PROCESS: Final = """
     UPDATE process SET status = :status, cursor = :cursor, total = :total, done = :done, error = :error,
-        due_at = :due_at, completed_at = :completed_at, notice_attempt = :notice_attempt,
-        notice_due_at = :notice_due_at, notice_outcome = :notice_outcome
+        due_at = :due_at, completed_at = :completed_at, notification_attempt = :notification_attempt,
+        notification_due_at = :notification_due_at, notification_outcome = :notification_outcome
     WHERE id = :id
 """
 PROCESS: Final = f"SELECT {_COLUMNS} FROM process WHERE id = :id"
 PROCESS_OF_FILE: Final = f"SELECT {_COLUMNS} FROM process WHERE token = :token"
 NEXT_STEP: Final = f"SELECT {_COLUMNS} FROM process WHERE due_at IS NOT NULL ORDER BY due_at, id LIMIT 1"
-NEXT_NOTICE: Final = (
-    f"SELECT {_COLUMNS} FROM process WHERE notice_due_at IS NOT NULL ORDER BY notice_due_at, id LIMIT 1"
+NEXT_NOTIFICATION: Final = (
+    f"SELECT {_COLUMNS} FROM process WHERE notification_due_at IS NOT NULL ORDER BY notification_due_at, id LIMIT 1"
 )
 OLDEST_FIRST: Final = f"SELECT {_COLUMNS} FROM process ORDER BY id LIMIT :limit OFFSET :offset"
 NEWEST_FIRST: Final = f"SELECT {_COLUMNS} FROM process ORDER BY id DESC LIMIT :limit OFFSET :offset"
@@ -48,7 +48,7 @@ SIZE: Final = "SELECT COALESCE(SUM(LENGTH(body)), 0) FROM export_part WHERE proc
 FORGET_PROCESSES: Final = """
     DELETE FROM process WHERE id IN (
         SELECT id FROM process
-        WHERE created_at < :before AND due_at IS NULL AND notice_due_at IS NULL
+        WHERE created_at < :before AND due_at IS NULL AND notification_due_at IS NULL
             AND id NOT IN (SELECT process_id FROM export_part)
         ORDER BY id LIMIT :limit)
 """
@@ -88,13 +88,13 @@ class SqlProcesses:
 
     def save(self, process: Process) -> None:
         self._session.run(SAVE_PROCESS, {**_parameters(process), "id": process.id})
-        self._session.doings.processes |= process.notice.due_at is not None
+        self._session.doings.processes |= process.notification.due_at is not None
 
     def next_step(self) -> Process | None:
         return self._one(NEXT_STEP)
 
-    def next_notice(self) -> Process | None:
-        return self._one(NEXT_NOTICE)
+    def next_notification(self) -> Process | None:
+        return self._one(NEXT_NOTIFICATION)
 
     def add_part(self, process_id: ProcessId, body: bytes) -> None:
         self._session.run(ADD_PART, {"process_id": process_id, "body": body})
@@ -119,7 +119,7 @@ class SqlProcesses:
 
 
 def _parameters(process: Process) -> dict[str, Any]:
-    file, notice = process.file, process.notice
+    file, notification = process.file, process.notification
     return {
         "name": process.asked.NAME,
         "parameters": to_json(_kept(process.asked)),
@@ -134,9 +134,9 @@ def _parameters(process: Process) -> dict[str, Any]:
         "token": file and file.token,
         "export_url": file and file.url,
         "expires_at": file and micros(file.expires_at),
-        "notice_attempt": notice.attempt,
-        "notice_due_at": micros_or_none(notice.due_at),
-        "notice_outcome": notice.outcome,
+        "notification_attempt": notification.attempt,
+        "notification_due_at": micros_or_none(notification.due_at),
+        "notification_outcome": notification.outcome,
     }
 
 
@@ -169,7 +169,7 @@ def _asked(name: str, kept: dict[str, Any]) -> Asked:
 
 def _process(row: Row) -> Process:
     (id_, name, parameters, status, cursor, total, done, error, due_at, created_at, completed_at, *rest) = row
-    token, export_url, expires_at, notice_attempt, notice_due_at, notice_outcome = rest
+    token, export_url, expires_at, notification_attempt, notification_due_at, notification_outcome = rest
     return Process(
         id=ProcessId(id_),
         asked=_asked(name, json.loads(parameters)),
@@ -182,5 +182,5 @@ def _process(row: Row) -> Process:
         due_at=instant_or_none(due_at),
         completed_at=instant_or_none(completed_at),
         file=None if token is None else File(token=token, url=export_url, expires_at=instant(expires_at)),
-        notice=Notice(attempt=notice_attempt, due_at=instant_or_none(notice_due_at), outcome=notice_outcome),
+        notification=Notification(attempt=notification_attempt, due_at=instant_or_none(notification_due_at), outcome=notification_outcome),
     )

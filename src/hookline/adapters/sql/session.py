@@ -13,8 +13,11 @@ from typing import Any, Final, Protocol
 
 from hookline.domain.deliveries import Claim
 from hookline.domain.ids import WebhookId
+from hookline.domain.notices import Notice
 
 Row = tuple[Any, ...]
+#: Where `Doings` stood: how many claims, owed, timers, how many notices.
+Mark = tuple[int, bool, bool, bool, int]
 Parameters = Mapping[str, Any]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -58,6 +61,7 @@ class Doings:
     owed: bool = False
     timers: bool = False
     processes: bool = False
+    notices: list[Notice] = field(default_factory=list)
 
     def born_claimed(self, claim: Claim) -> None:
         """A delivery was born with this claim on it."""
@@ -72,14 +76,16 @@ class Doings:
         self.owed |= more.owed
         self.timers |= more.timers
         self.processes |= more.processes
+        self.notices += more.notices
 
-    def mark(self) -> tuple[int, bool, bool, bool]:
+    def mark(self) -> Mark:
         """Where it stands, to be cut back to."""
-        return len(self.claims), self.owed, self.timers, self.processes
+        return len(self.claims), self.owed, self.timers, self.processes, len(self.notices)
 
-    def cut_back(self, mark: tuple[int, bool, bool, bool]) -> None:
+    def cut_back(self, mark: Mark) -> None:
         """Forget what was done since `mark`. Webhooks stay: to look at one that did not change does no harm."""
-        count, self.owed, self.timers, self.processes = mark
+        count, self.owed, self.timers, self.processes, notices = mark
+        del self.notices[notices:]
         for claim in self.claims[count:]:
             self.claimed_of[claim.webhook.id] -= 1
         del self.claims[count:]

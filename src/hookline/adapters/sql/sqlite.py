@@ -189,6 +189,7 @@ def _prepare(connection: sqlite3.Connection, *, read_only: bool) -> None:
         return
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA secure_delete = ON")  # what is erased is overwritten, not only unlinked
     connection.execute("PRAGMA wal_autocheckpoint = 0")  # group_commit.py checkpoints beside the commits
     migrate_sqlite(connection)
 

@@ -33,7 +33,7 @@ class SqliteSession:
         self._dice = dice
         self._gathered: dict[Insert, list[Row]] = defaultdict(list)
         self._is_open = True  # whether statements of this part can be undone
-        self._mark = (0, False, False, False)
+        self._mark = Doings().mark()
         self.now = clock.now()
         self.doings = Doings()
 

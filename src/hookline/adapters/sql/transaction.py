@@ -6,9 +6,12 @@ from datetime import datetime, timedelta
 
 from hookline.adapters.sql.batches import SqlBatches
 from hookline.adapters.sql.calendar import SqlCalendar
+from hookline.adapters.sql.erasure import SqlErasure
 from hookline.adapters.sql.history import SqlHistory
 from hookline.adapters.sql.keys import SqlAnswers, SqlKeys
+from hookline.adapters.sql.notices import SqlNotices
 from hookline.adapters.sql.outbox import SqlOutbox
+from hookline.adapters.sql.past import SqlPast
 from hookline.adapters.sql.phone import SqlPhone
 from hookline.adapters.sql.processes import SqlProcesses
 from hookline.adapters.sql.session import Session
@@ -34,6 +37,9 @@ class SqlTransaction:
         self.answers = SqlAnswers(session)
         self.processes = SqlProcesses(session)
         self.history = SqlHistory(session)
+        self.past = SqlPast(session)
+        self.erasure = SqlErasure(session, self.calendar, self.phone, self.outbox)
+        self.notices = SqlNotices(session)
 
     def forget_held(self) -> None:
         """Read from the database again: somebody changed it, or what was held was rolled back."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 
+from hookline.adapters.sql.past import WebhookChanges
 from hookline.adapters.sql.session import (
     Insert,
     Row,
@@ -20,6 +21,7 @@ from hookline.adapters.sql.session import (
 )
 from hookline.domain.backoff import NAMED, RetryPolicy, own_policy
 from hookline.domain.events import EventKind
+from hookline.domain.failing import Streak
 from hookline.domain.ids import WebhookId
 from hookline.domain.webhooks import Header, Secret, Webhook
 
@@ -47,6 +49,7 @@ SAVE_WEBHOOK: Final = """
 """
 REMOVE_WEBHOOK: Final = "DELETE FROM webhook WHERE id = :id"
 ALL_WEBHOOKS: Final = f"SELECT {_COLUMNS} FROM webhook ORDER BY id"
+NOTE_STREAK: Final = "UPDATE webhook SET failing_since = :failing_since, warned_at = :warned_at WHERE id = :id"
 REST_WEBHOOK: Final = "UPDATE webhook SET rests_until = :until WHERE id = :id"
 
 
@@ -55,6 +58,7 @@ class SqlWebhooks:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._changes = WebhookChanges(session)
         self._held: dict[int, Webhook] | None = None
         self._wanting: dict[EventKind, list[Webhook]] = {}
 
@@ -67,14 +71,20 @@ class SqlWebhooks:
         values = _parameters(webhook)
         new_id = self._session.insert_returning_id(ADD_WEBHOOK, tuple(values[name] for name in ADD_WEBHOOK.columns))
         self.forget_held()
-        return replace(webhook, id=WebhookId(new_id))
+        added = replace(webhook, id=WebhookId(new_id))
+        self._changes.keep(None, added)
+        return added
 
     def save(self, webhook: Webhook) -> None:
+        self._changes.keep(self.webhook(webhook.id), webhook)
         self._session.run(SAVE_WEBHOOK, {**_parameters(webhook), "id": webhook.id})
         self._session.doings.webhooks.add(webhook.id)
         self.forget_held()
 
     def remove(self, webhook_id: WebhookId) -> None:
+        before = self.webhook(webhook_id)
+        if before is not None:
+            self._changes.keep(before, None)
         self._session.run(REMOVE_WEBHOOK, {"id": webhook_id})
         self._session.doings.webhooks.add(webhook_id)
         self.forget_held()
@@ -84,6 +94,17 @@ class SqlWebhooks:
         self._session.run(REST_WEBHOOK, {"id": webhook_id, "until": micros(until)})
         self._session.doings.webhooks.add(webhook_id)
         self.forget_held()
+
+    def note_streak(self, webhook_id: WebhookId, streak: Streak) -> None:
+        since, warned_at = streak.failing_since, streak.warned_at
+        self._session.run(
+            NOTE_STREAK,
+            {"id": webhook_id, "failing_since": micros_or_none(since), "warned_at": micros_or_none(warned_at)},
+        )
+        held = self._all()  # the others are as they were: nothing need be read again
+        if webhook_id in held:
+            held[webhook_id] = replace(held[webhook_id], failing_since=since, warned_at=warned_at)
+        self._wanting.clear()
 
     def webhook(self, webhook_id: int) -> Webhook | None:
         return self._all().get(webhook_id)

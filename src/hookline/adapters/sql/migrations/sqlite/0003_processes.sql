@@ -14,12 +14,12 @@ CREATE TABLE process (
     token TEXT UNIQUE,                      -- of the file that it makes
     export_url TEXT,
     expires_at INTEGER,
-    notice_attempt INTEGER NOT NULL,
-    notice_due_at INTEGER,                  -- when somebody is told of the file; NULL: nobody is to be told
-    notice_outcome TEXT NOT NULL
+    notification_attempt INTEGER NOT NULL,
+    notification_due_at INTEGER,                  -- when somebody is told of the file; NULL: nobody is to be told
+    notification_outcome TEXT NOT NULL
 ) STRICT;
 CREATE INDEX process_by_due ON process (due_at) WHERE due_at IS NOT NULL;
-CREATE INDEX process_by_notice ON process (notice_due_at) WHERE notice_due_at IS NOT NULL;
+CREATE INDEX process_by_notification ON process (notification_due_at) WHERE notification_due_at IS NOT NULL;
 
 -- The files that exports make, in pieces.
 CREATE TABLE export_part (

@@ -1,0 +1,71 @@
+"""Erasing a person over HTTP: a participant by mail address, a contact by phone number."""
+
+from collections.abc import Callable
+from typing import Annotated, Final
+
+import msgspec
+
+from hookline.api.routes import ADMIN_ONLY, Asked, Reply, Route, Steps, doc
+from hookline.domain.calls import parse_number
+from hookline.domain.erasure import Erased
+from hookline.domain.text import require_email, require_storable_text
+from hookline.ports.storage import Transaction
+from hookline.services.erasure import erase_contact, erase_participant
+
+#: About how many rows one step changes: others wait for it no longer than for a batch of meetings.
+STEP: Final = 500
+
+
+class ErasedView(msgspec.Struct):
+    """What was erased by this request: how many of each."""
+
+    meetings: Annotated[int, doc("Meetings that the participant was taken out of.")]
+    calls: Annotated[int, doc("Calls whose number is withheld now.")]
+    events: Annotated[int, doc("Their events.")]
+    withdrawn: Annotated[int, doc("Deliveries that were still owed.")]
+    answers: Annotated[int, doc("Answers of receivers that were emptied.")]
+
+
+def participant(asked: Asked) -> Steps[Erased]:
+    email = asked.path["email"]
+    require_storable_text(email, "email")
+    require_email(email, "email")
+    return _all_of(lambda tx: erase_participant(tx, email, STEP))
+
+
+def contact(asked: Asked) -> Steps[Erased]:
+    phone_number = parse_number(asked.path["phoneNumber"], "phoneNumber")
+    return _all_of(lambda tx: erase_contact(tx, phone_number, STEP))
+
+
+def _all_of(erase: Callable[[Transaction], Erased | None]) -> Steps[Erased]:
+    def step(tx: Transaction, done: Erased) -> Erased | None:
+        more = erase(tx)
+        return None if more is None else done + more
+
+    return Steps(begin=Erased(), step=step, reply=_reply)
+
+
+def _reply(erased: Erased) -> Reply:
+    return Reply(
+        200,
+        ErasedView(
+            meetings=erased.meetings,
+            calls=erased.calls,
+            events=erased.events,
+            withdrawn=erased.withdrawn,
+            answers=erased.answers,
+        ),
+    )
+
+
+ROUTES = (
+    Route(
+        method="DELETE", path="/participants/{email}", handler=participant, scopes=ADMIN_ONLY, status=200,
+        summary="Erase a participant from meetings and their events.", gives=ErasedView, may_hold_slashes=True,
+    ),
+    Route(
+        method="DELETE", path="/contacts/{phoneNumber}", handler=contact, scopes=ADMIN_ONLY, status=200,
+        summary="Erase a contact's number from calls and their events.", gives=ErasedView,
+    ),
+)  # fmt: skip

@@ -1,0 +1,68 @@
+"""Erasure: everything about a participant or a contact is replaced, and what is still owed of it is withdrawn.
+
+It is done in steps, each in a transaction of its own: a step takes whole meetings or calls until it has changed enough.
+What a step did is done for good; whoever begins again after a crash goes on where it ended.
+"""
+
+from collections.abc import Callable
+
+from hookline.domain.calls import Call
+from hookline.domain.erasure import BECAUSE_ERASED, ERASED_EMAIL, Erased, without_contact, without_participant
+from hookline.domain.ids import SubjectId
+from hookline.domain.meetings import Meeting
+from hookline.ports.storage import Transaction
+
+
+def erase_participant(tx: Transaction, email: str, limit: int) -> Erased | None:
+    """Erase a participant from some meetings and their events; from all, when it is done again until there is None.
+
+    Other participants stay, and so do hosts. A step changes about `limit` rows. A start that is still to come will be
+    announced, with what is left.
+    """
+    erased = Erased()
+    for meeting in tx.erasure.meetings_with(email, limit) if email.lower() != ERASED_EMAIL else ():
+        erased += _erase_from_meeting(tx, meeting, email)
+        if erased.rows >= limit:
+            break
+    return erased if erased.rows else None
+
+
+def erase_contact(tx: Transaction, phone_number: str, limit: int) -> Erased | None:
+    """Erase a contact's number (E.164) from some calls and their events; from all, when done until there is None."""
+    erased = Erased()
+    for call in tx.erasure.calls_with(phone_number, limit):
+        erased += _erase_from_call(tx, call)
+        if erased.rows >= limit:
+            break
+    return erased if erased.rows else None
+
+
+def _erase_from_meeting(tx: Transaction, meeting: Meeting, email: str) -> Erased:
+    def without(body: bytes) -> bytes:
+        return without_participant(body, email)
+
+    tx.erasure.rewrite_meeting(
+        meeting.id,
+        body=without(meeting.details.body),
+        booked_body=without(meeting.booked_body),
+        participant=email,
+        becomes=ERASED_EMAIL,
+    )
+    return Erased(meetings=1) + _erase_from_events(tx, meeting.id, without)
+
+
+def _erase_from_call(tx: Transaction, call: Call) -> Erased:
+    tx.erasure.rewrite_call(call.id, without_contact(call.body))
+    return Erased(calls=1) + _erase_from_events(tx, call.id, without_contact)
+
+
+def _erase_from_events(tx: Transaction, subject: SubjectId, without: Callable[[bytes], bytes]) -> Erased:
+    """Every event of a subject: its body, what is owed of it, and what receivers said to it."""
+    bodies = tx.erasure.bodies_of(subject)
+    for event_id, body in bodies.items():
+        tx.erasure.rewrite_event(event_id, without(body))
+    return Erased(
+        events=len(bodies),
+        withdrawn=sum(tx.erasure.withdraw(event_id, because=BECAUSE_ERASED) for event_id in bodies),
+        answers=sum(tx.erasure.empty_answers(event_id) for event_id in bodies),
+    )

@@ -1,0 +1,298 @@
+"""A person is taken out of everything that is kept, in steps that survive a crash, and nothing goes out after."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from hookline.adapters.sql.sqlite import SqliteStore
+from hookline.domain.deliveries import State
+from hookline.domain.erasure import ERASED_EMAIL, Erased
+from hookline.domain.events import EventKind, Participant, QuestionAndAnswer
+from hookline.domain.filters import Filter
+from hookline.ports.storage import CallFilter, MeetingFilter
+from hookline.services.booking import (
+    book_meeting,
+    cancel_meeting,
+    edit_meeting,
+    list_meetings,
+    read_meeting,
+    reschedule_meeting,
+)
+from hookline.services.calls import list_calls, read_call, report_call
+from hookline.services.deliveries import release, retry_delivery
+from hookline.services.erasure import erase_contact, erase_participant
+from hookline.services.explaining import explain_event
+from hookline.services.timers import fire_due
+from tests.fakes import MONDAY, ManualClock
+from tests.services.reading import claim_all, delivery, events, new_webhook, owed, payload, settle
+from tests.values import DAY, HOUR, accepted, call_payload, details, outcome, refused
+
+ADA = Participant(EMAIL="Ada@Example.com", FIRSTNAME="Ada", LASTNAME="Lovelace")
+BO = Participant(EMAIL="bo@example.com", FIRSTNAME="Bo")
+NUMBER = "+14002007868"
+
+
+def with_ada(**changes: Any) -> Any:
+    return details(
+        **{
+            "event_participants": (ADA, BO),
+            "meeting_name": "Ada and Anna",
+            "meeting_notes": "Ada wrote this.",
+            "questions_and_answers": (QuestionAndAnswer(question="Who?", answer="Ada"),),
+            **changes,
+        }
+    )
+
+
+def erase(store: SqliteStore, email: str = "ada@example.com", limit: int = 500) -> list[Erased]:
+    """Erase to the end; what came of each step."""
+    return _to_the_end(lambda: store.write(erase_participant, email, limit))
+
+
+def erase_number(store: SqliteStore, number: str = NUMBER, limit: int = 500) -> list[Erased]:
+    return _to_the_end(lambda: store.write(erase_contact, number, limit))
+
+
+def _to_the_end(step: Callable[[], Erased | None]) -> list[Erased]:
+    steps = []
+    while (erased := step()) is not None:
+        steps.append(erased)
+    return steps
+
+
+def everything(store: SqliteStore) -> bytes:
+    """All that is in the database, except in free pages."""
+    found = []
+    for (table,) in store.connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'"):
+        for row in store.connection.execute(f"SELECT * FROM {table}"):
+            found += [each if isinstance(each, bytes) else str(each).encode() for each in row]
+    return b"\n".join(found).lower()
+
+
+def test_nothing_of_a_participant_is_left_and_the_record_is(store: SqliteStore, clock: ManualClock) -> None:
+    new_webhook(store)
+    moved = store.write(book_meeting, with_ada())
+    other = store.write(book_meeting, details(event_participants=(BO,), meeting_name="Without her"))
+    store.write(edit_meeting, moved, {"meeting_notes": "Ada, again."})
+    store.write(reschedule_meeting, moved, MONDAY + 2 * HOUR, None)
+    settle(store, *(accepted(each) for each in claim_all(store)))
+    store.write(cancel_meeting, moved, "Ada is ill.")
+    before, record, untouched = events(store), owed(store), store.read(read_meeting, other)
+    assert b"ada" in everything(store)
+    assert erase(store) == [Erased(meetings=1, events=4, withdrawn=1, answers=3)]
+    assert b"ada" not in everything(store)
+    after = events(store)
+    for old, new in zip(before, after, strict=True):
+        assert (old.id, old.kind, old.subject, old.sequence, old.occurred_at, old.created_at) == (
+            new.id, new.kind, new.subject, new.sequence, new.occurred_at, new.created_at,
+        )  # fmt: skip
+        assert (old.body == new.body) == (new.subject == other)
+    assert payload(after[0])["event_participants"] == [
+        {"EMAIL": ERASED_EMAIL, "FIRSTNAME": "", "LASTNAME": ""},
+        {"EMAIL": "bo@example.com", "FIRSTNAME": "Bo", "LASTNAME": ""},
+    ]
+    left = [(each.id, [attempt.status for attempt in each.attempts]) for each in owed(store)]
+    assert left == [(each.id, [attempt.status for attempt in each.attempts]) for each in record]
+    assert store.read(read_meeting, other) == untouched
+
+
+def test_nobody_finds_them_any_more_and_others_are_found(store: SqliteStore) -> None:
+    meeting = store.write(book_meeting, with_ada())
+    erase(store, "ADA@example.COM")
+
+    def found(participant: str) -> list[str]:
+        page = store.read(list_meetings, MeetingFilter(participant=participant), limit=10, cursor=None)
+        return [each.id for each in page.items]
+
+    assert not found("ada@example.com")
+    assert found("bo@example.com") == [meeting]
+    assert found(ERASED_EMAIL) == [meeting]
+
+
+def test_what_is_still_owed_is_withdrawn_and_nothing_goes_out_after(store: SqliteStore) -> None:
+    new_webhook(store)
+    store.write(book_meeting, with_ada())
+    store.write(book_meeting, with_ada())
+    held = claim_all(store)[0]  # both are being sent; one fails, and waits
+    settle(store, *(refused(each) for each in claim_all(store)))
+    store.write(release, [])
+    assert erase(store) == [Erased(meetings=2, events=2, withdrawn=2, answers=0)]
+    assert [each.status for each in owed(store)] == [State.WITHDRAWN] * 2
+    assert not claim_all(store)
+    store.write(release, [held])  # given back: it is nobody's any more
+    assert not claim_all(store)
+    [explanation] = store.read(explain_event, held.event.id)[1]
+    assert explanation.why == "Withdrawn at 2026-01-05 09:00:00 UTC because the person in it was erased."
+
+
+def test_the_answer_to_what_was_under_way_is_not_kept(store: SqliteStore) -> None:
+    new_webhook(store)
+    store.write(book_meeting, with_ada())
+    [under_way] = claim_all(store)
+    erase(store)
+    settle(store, accepted(under_way))
+    kept = delivery(store, under_way)
+    assert kept.status is State.WITHDRAWN
+    assert [(each.status, each.response_body, each.response_headers) for each in kept.attempts] == [(200, b"", ())]
+
+
+def test_those_who_hold_its_claims_are_asked_to_give_them_back(store: SqliteStore) -> None:
+    webhook = new_webhook(store)
+    store.write(book_meeting, with_ada())
+    erase_first = store.write(erase_participant, "nobody@example.com", 500)
+    assert erase_first is None
+    claim_all(store)
+    store.write(erase_participant, "ada@example.com", 500)
+    assert store._session.doings.webhooks == {webhook.id}
+
+
+def test_a_delivery_that_is_tried_again_by_hand_says_what_is_left(store: SqliteStore) -> None:
+    new_webhook(store)
+    store.write(book_meeting, with_ada())
+    erase(store)
+    store.write(retry_delivery, owed(store)[0].id)
+    [claim] = claim_all(store)
+    assert b"ada" not in claim.event.body.lower()
+
+
+def test_a_start_that_is_still_to_come_fires_with_what_is_left(store: SqliteStore, clock: ManualClock) -> None:
+    meeting = store.write(book_meeting, with_ada())
+    erase(store)
+    clock.set_wall(MONDAY + HOUR)
+    assert store.write(fire_due, 10) == 1
+    started = events(store)[-1]
+    assert (started.kind, started.subject) == (EventKind.MEETING_STARTED, meeting)
+    assert payload(started)["event_participants"][0]["EMAIL"] == ERASED_EMAIL
+    assert payload(started)["meeting_name"] == "Erased"
+
+
+def test_a_meeting_can_be_moved_edited_and_cancelled_after(store: SqliteStore) -> None:
+    meeting = store.write(book_meeting, with_ada())
+    erase(store)
+    store.write(edit_meeting, meeting, {"meeting_notes": "New."})
+    store.write(reschedule_meeting, meeting, MONDAY + DAY, None)
+    store.write(cancel_meeting, meeting, "")
+    assert payload(events(store)[-1])["meeting_notes"] == "New."
+    assert payload(events(store)[1])["meeting_notes"] == ""  # as it was last announced: erased
+
+
+def test_two_who_came_to_one_meeting_are_erased_one_after_the_other(store: SqliteStore) -> None:
+    meeting = store.write(book_meeting, with_ada())
+    assert erase(store) == [Erased(meetings=1, events=1)]
+    assert erase(store, "bo@example.com") == [Erased(meetings=1, events=1)]
+    said = json.loads(store.read(read_meeting, meeting).details.body)
+    assert [each["EMAIL"] for each in said["event_participants"]] == [ERASED_EMAIL] * 2
+    assert b"bo@" not in everything(store)
+
+
+def test_done_again_it_changes_nothing_and_nobody_is_nobody(store: SqliteStore) -> None:
+    store.write(book_meeting, with_ada())
+    erase(store)
+    before = everything(store)
+    assert erase(store) == []
+    assert erase(store, ERASED_EMAIL.upper()) == []
+    assert erase(store, "nobody@example.com") == []
+    assert everything(store) == before
+
+
+@pytest.mark.parametrize("limit", [1, 7, 500])
+def test_many_meetings_take_small_steps_and_one_that_is_cut_short_is_gone_on_with(
+    store: SqliteStore, limit: int
+) -> None:
+    new_webhook(store)
+    for _ in range(9):
+        store.write(book_meeting, with_ada())
+    first = store.write(erase_participant, "ada@example.com", limit)
+    assert first is not None
+    assert first.rows <= limit + 3
+
+    def fail(tx: Any) -> None:
+        erase_participant(tx, "ada@example.com", limit)
+        raise LookupError
+
+    with pytest.raises(LookupError):
+        store.write(fail)
+    rest = erase(store, limit=limit)
+    assert sum(rest, first) == Erased(meetings=9, events=9, withdrawn=9)
+    assert all(step.rows <= limit + 3 for step in rest)
+    assert b"ada" not in everything(store)
+
+
+def test_nothing_of_a_contact_is_left_and_the_record_is(store: SqliteStore) -> None:
+    new_webhook(store)
+    calls = [store.write(report_call, call_payload(phone_number=NUMBER)) for _ in range(3)]
+    other = store.write(report_call, call_payload(phone_number="+441400800009"))
+    settle(store, *(accepted(each) for each in claim_all(store)[:2]))
+    assert erase_number(store, limit=4) == [
+        Erased(calls=2, events=2, withdrawn=1, answers=1),
+        Erased(calls=1, events=1, answers=1),
+    ]
+    assert NUMBER.encode() not in everything(store)
+    assert store.read(read_call, calls[0]).payload == call_payload(phone_number="")
+    assert store.read(read_call, other).payload.phone_number == "+441400800009"
+    assert not store.read(list_calls, CallFilter(phone_number=NUMBER), limit=9, cursor=None).items
+    assert [payload(event)["phone_number"] for event in events(store)] == ["", "", "", "+441400800009"]
+    assert erase_number(store) == []
+
+
+def test_a_filter_on_what_was_erased_is_explained_as_far_as_that_goes(store: SqliteStore) -> None:
+    stops: Filter = (("meeting_notes", ("",)),)
+    new_webhook(store, events=(EventKind.MEETING_BOOKED,), filter=stops)
+    store.write(book_meeting, with_ada())
+    erase(store)
+    [explanation] = store.read(explain_event, events(store)[0].id)[1]
+    assert "erased since" in explanation.why
+
+
+def test_of_a_batch_the_erased_part_goes_and_the_rest_is_sent(store: SqliteStore, clock: ManualClock) -> None:
+    new_webhook(store, batched=True)
+    store.write(book_meeting, with_ada())
+    store.write(book_meeting, details(event_participants=(BO,)))
+    assert erase(store) == [Erased(meetings=1, events=1, withdrawn=1)]
+    store.write(book_meeting, details(event_participants=(BO,), meeting_name="Later"))
+    clock.set_wall(MONDAY + HOUR)
+    [batch] = claim_all(store)
+    assert [each["meeting_name"] for each in json.loads(batch.event.body)] == ["First talk", "Later"]
+    settle(store, accepted(batch))
+    assert [each.status for each in owed(store)] == [State.WITHDRAWN, State.DELIVERED, State.DELIVERED]
+
+
+def test_a_batch_that_is_empty_goes_whole_and_the_next_event_opens_another(
+    store: SqliteStore, clock: ManualClock
+) -> None:
+    new_webhook(store, batched=True)
+    store.write(book_meeting, with_ada())
+    erase(store)
+    assert store.connection.execute("SELECT COUNT(*) FROM delivery").fetchone() == (0,)
+    store.write(book_meeting, details())
+    clock.set_wall(MONDAY + HOUR)
+    [batch] = claim_all(store)
+    assert batch.batch_size == 1
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_the_answer_to_a_batch_that_was_under_way_is_not_kept_and_those_after_it_are(
+    store: SqliteStore, clock: ManualClock, status: int
+) -> None:
+    new_webhook(store, batched=True)
+    store.write(book_meeting, with_ada())
+    store.write(book_meeting, details(event_participants=(BO,)))
+    clock.set_wall(MONDAY + HOUR)
+    [batch] = claim_all(store)
+    erase(store)
+    answered = outcome(batch, status)
+    settle(store, replace(answered, attempt=replace(answered.attempt, started_at=MONDAY + HOUR)))
+    assert [attempt.response_body for each in owed(store) for attempt in each.attempts] == [b"", b""]
+    if status == 500:
+        clock.set_wall(MONDAY + 2 * HOUR)
+        [again] = claim_all(store)
+        assert b"ada" not in again.event.body.lower()
+        settle(store, accepted(again))
+        assert owed(store)[1].attempts[1].response_body == b"answer 200"
+
+
+def test_what_is_erased_is_overwritten_in_the_file(store: SqliteStore) -> None:
+    assert store.connection.execute("PRAGMA secure_delete").fetchone() == (1,)
