@@ -232,7 +232,7 @@ def test_what_was_not_delivered_is_walked_and_nothing_else(store: Store, clock: 
     settled(store, *outcomes)
     store.write(lambda tx: tx.outbox.release([by_id[fresh]]))
     withdrawn = owed(store, other)
-    store.write(lambda tx: tx.outbox.withdraw(other.id))
+    store.write(lambda tx: tx.outbox.withdraw(other.id, because="Gone."))
 
     def walk(of: WebhookId, after: str = "", limit: int = 9) -> Sequence[DeliveryId]:
         found: Sequence[DeliveryId] = store.read(

@@ -56,7 +56,8 @@ def test_an_export_says_how_long_its_file_is_kept_and_who_was_told() -> None:
     file = File(token="t", url="https://h.example/t", expires_at=MONDAY + 7 * DAY)
     process = begun(EXPORT, total=3, now=MONDAY, file=file)
     assert process.info == "0 of 3 deliveries are in the file."
-    process = replace(process.went_on("", 3, next_at=MONDAY).completed(MONDAY), notification=Notification(outcome="Somebody was."))
+    told = Notification(outcome="Somebody was.")
+    process = replace(process.went_on("", 3, next_at=MONDAY).completed(MONDAY), notification=told)
     assert process.info == "3 deliveries are in the file, which is kept until 2026-01-12T09:00:00.000Z. Somebody was."
 
 

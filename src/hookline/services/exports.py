@@ -154,7 +154,8 @@ def _notification_after(tx: Transaction, notification: Notification, status: int
     came = error or f"It answered {status}."
     wait = wait_before_retry(NOTIFICATIONS, notification.attempt, jitter=tx.draw())
     if wait is None:
-        return replace(notification, due_at=None, outcome=f"notifyURL could not be told in {notification.attempt} attempts. {came}")
+        failed = f"notifyURL could not be told in {notification.attempt} attempts. {came}"
+        return replace(notification, due_at=None, outcome=failed)
     due_at = tx.now + timedelta(seconds=wait)
     return replace(notification, due_at=due_at, outcome=f"notifyURL is told again at {wire_form(due_at)}. {came}")
 

@@ -182,5 +182,7 @@ def _process(row: Row) -> Process:
         due_at=instant_or_none(due_at),
         completed_at=instant_or_none(completed_at),
         file=None if token is None else File(token=token, url=export_url, expires_at=instant(expires_at)),
-        notification=Notification(attempt=notification_attempt, due_at=instant_or_none(notification_due_at), outcome=notification_outcome),
+        notification=Notification(
+            attempt=notification_attempt, due_at=instant_or_none(notification_due_at), outcome=notification_outcome
+        ),
     )
