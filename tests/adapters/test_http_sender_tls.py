@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+from datetime import UTC, datetime
 
 import pytest
 import trustme
@@ -21,11 +22,17 @@ class Authority:
         self.trusting = ssl.create_default_context()
         self._authority.configure_trust(self.trusting)
 
-    def server(self, *names: str, trusted: bool = True) -> ssl.SSLContext:
+    def server(
+        self,
+        *names: str,
+        trusted: bool = True,
+        not_before: datetime | None = None,
+        not_after: datetime | None = None,
+    ) -> ssl.SSLContext:
         """What a receiver needs to prove that it is `names`: names of hosts, and addresses."""
         authority = self._authority if trusted else trustme.CA()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert(*names).configure_cert(context)
+        authority.issue_cert(*names, not_before=not_before, not_after=not_after).configure_cert(context)
         return context
 
 
@@ -60,6 +67,75 @@ def test_a_receiver_with_another_name_gets_nothing(run: Run, authority: Authorit
     async def scenario() -> None:
         answer, _ = await told(authority, authority.server("a.example"), host)
         assert (answer.status, answer.error) == (None, f"The certificate of {host} is not valid: {complaint}.")
+
+    run(scenario())
+
+
+def test_a_certificate_for_all_names_of_a_level_is_good_for_no_other_level(run: Run, authority: Authority) -> None:
+    async def scenario() -> None:
+        server = authority.server("*.b.example")
+        assert (await told(authority, server, "a.b.example"))[0].status == 200
+        for host in ("b.example", "a.a.b.example"):
+            answer, _ = await told(authority, server, host)
+            assert answer.status is None
+            assert answer.error.startswith(f"The certificate of {host} is not valid: ")
+
+    run(scenario())
+
+
+@pytest.mark.parametrize(
+    ("not_before", "not_after", "complaint"),
+    [
+        (datetime(2000, 1, 1, tzinfo=UTC), datetime(2001, 1, 1, tzinfo=UTC), "certificate has expired"),
+        (datetime(2999, 1, 1, tzinfo=UTC), datetime(2999, 12, 31, tzinfo=UTC), "certificate is not yet valid"),
+    ],
+)
+def test_a_certificate_outside_its_time_is_refused(
+    run: Run, authority: Authority, not_before: datetime, not_after: datetime, complaint: str
+) -> None:
+    async def scenario() -> None:
+        server = authority.server("a.example", not_before=not_before, not_after=not_after)
+        answer, _ = await told(authority, server, "a.example")
+        assert answer.error == f"The certificate of a.example is not valid: {complaint}."
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("host", ["2130706433", "0x7f.1", "127.1"])
+def test_the_name_of_the_url_is_what_counts_and_not_the_address_that_it_led_to(
+    run: Run, authority: Authority, host: str
+) -> None:
+    async def scenario() -> None:
+        answer, _ = await told(authority, authority.server("127.0.0.1", "a.example"), host)
+        assert answer.status is None
+        assert answer.error.startswith(f"The certificate of {host} is not valid: ")
+
+    run(scenario())
+
+
+def test_nothing_of_the_request_leaves_before_the_certificate_was_believed(run: Run, authority: Authority) -> None:
+    async def scenario() -> None:
+        server = authority.server("b.example")
+        async with (
+            RawReceiver.running(answering(OK), tls=server) as receiver,
+            sending(tls=authority.trusting) as sender,
+        ):
+            answer = await sender.send(post(receiver.port, scheme="https", host="a.example", body=b"secret"))
+            assert answer.status is None
+            assert receiver.requests == []
+
+    run(scenario())
+
+
+def test_a_connection_that_proved_one_name_is_not_used_for_another(run: Run, authority: Authority) -> None:
+    async def scenario() -> None:
+        server = authority.server("a.example")
+        script = answering(OK, OK)
+        async with RawReceiver.running(script, tls=server) as receiver, sending(tls=authority.trusting) as sender:
+            assert (await sender.send(post(receiver.port, scheme="https", host="a.example"))).status == 200
+            answer = await sender.send(post(receiver.port, scheme="https", host="b.example"))
+            assert "not valid for 'b.example'" in answer.error
+            assert len(receiver.requests) == 1
 
     run(scenario())
 

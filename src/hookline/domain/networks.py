@@ -54,6 +54,7 @@ _NOT_PUBLIC_V6: Final = tuple(
         ("::ffff:0:0:0/96", "IPv4-translated"),
         ("64:ff9b:1::/48", "NAT64 of a local network"),
         ("100::/64", "discarded"),
+        ("100:0:0:1::/64", "dummy"),
         ("2001::/32", "Teredo"),
         ("2001:2::/48", "benchmarking"),
         ("2001::/23", "for protocols"),
@@ -71,10 +72,12 @@ _NOT_PUBLIC_V6: Final = tuple(
 #: All of IPv6 that IANA has given out (RFC 4291, 2.4), and the prefix by which a NAT64 reaches public IPv4 (RFC 6052).
 _GIVEN_OUT_V6: Final = (IPv6Network("2000::/3"), IPv6Network("64:ff9b::/96"))
 
-#: The last 32 bits are an IPv4 address: compatible, mapped, translated, NAT64.
+#: The last 32 bits are an IPv4 address: compatible, mapped, translated, NAT64. Those of ISATAP are told by 32 others.
 _CARRIES_V4_LAST: Final = tuple(
     IPv6Network(cidr) for cidr in ("::/96", "::ffff:0:0/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48")
 )
+#: RFC 5214, 6.1: 00-00-5E-FE or 02-00-5E-FE before the IPv4 address, behind any prefix.
+_ISATAP: Final = (0x0000_5EFE, 0x0200_5EFE)
 _MAPPED: Final = IPv6Network("::ffff:0:0/96")
 _UNSPECIFIED_OR_LOOPBACK: Final = IPv6Network("::/127")
 _LOOPBACKS: Final = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
@@ -170,7 +173,8 @@ def _layers(address: Address) -> Iterator[Address]:
 def _carried(address: IPv6Address) -> Iterator[IPv4Address]:
     if address in _UNSPECIFIED_OR_LOOPBACK:
         return
-    if any(address in network for network in _CARRIES_V4_LAST):
+    is_isatap = int(address) >> 32 & 0xFFFF_FFFF in _ISATAP
+    if is_isatap or any(address in network for network in _CARRIES_V4_LAST):
         yield IPv4Address(int(address) & 0xFFFF_FFFF)
     if address.sixtofour is not None:
         yield address.sixtofour
