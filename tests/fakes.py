@@ -203,7 +203,9 @@ class RawReceiver:
 
         def visited(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             receiver.visits += 1
-            scripts[asyncio.ensure_future(receiver._receive(Visit(receiver, reader, writer)))] = writer
+            task = asyncio.ensure_future(receiver._receive(Visit(receiver, reader, writer)))
+            scripts[task] = writer
+            task.add_done_callback(scripts.pop)
 
         server = await asyncio.start_server(visited, host, 0, ssl=tls)
         receiver.port = server.sockets[0].getsockname()[1]
@@ -212,10 +214,11 @@ class RawReceiver:
         finally:
             server.close()
             await turn(times=5)  # whoever is just coming in
-            for task, writer in scripts.items():
+            left = tuple(scripts.items())
+            for task, writer in left:
                 task.cancel()
                 writer.transport.abort()
-            await asyncio.gather(*scripts, return_exceptions=True)
+            await asyncio.gather(*(task for task, _ in left), return_exceptions=True)
 
     async def _receive(self, visit: Visit) -> None:
         try:

@@ -34,6 +34,7 @@ class AttemptRow(msgspec.Struct, frozen=True):
     number: int
     status: int | None
     error: str | None
+    durationMs: float  # noqa: N815
 
 
 class DeliveryRow(msgspec.Struct, frozen=True):
@@ -94,10 +95,15 @@ async def _until_announced(api: Api, events: int) -> None:
         await real_seconds(_LOOK_AGAIN_SECONDS)
 
 
+async def until_nothing_is_owed(api: Api) -> None:
+    """Return when no delivery is pending or being sent."""
+    while await _is_owing(api):
+        await real_seconds(_LOOK_AGAIN_SECONDS)
+
+
 async def _settled(api: Api) -> Record:
     while True:
-        while await _is_owing(api):
-            await real_seconds(_LOOK_AGAIN_SECONDS)
+        await until_nothing_is_owed(api)
         deliveries = await _deliveries(api)
         if all(each.status not in ("pending", "sending") for each in deliveries):
             return Record(await read_events(api), deliveries)

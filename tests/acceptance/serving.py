@@ -154,6 +154,19 @@ class Server:
         """Whether the process ended although nobody ended it."""
         return self.up.is_set() and (self._process is None or self._process.returncode is not None)
 
+    @property
+    def resident_mb(self) -> float:
+        """Memory that the process holds just now, in MB of 1,000,000 bytes."""
+        assert self._process is not None
+        pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+
+    @property
+    def open_files(self) -> int:
+        """How many files and connections the process has open just now."""
+        assert self._process is not None
+        return sum(1 for _ in Path(f"/proc/{self._process.pid}/fd").iterdir())
+
     def end_of_log(self) -> str:
         """The last that it logged."""
         return self.log.read_text("utf-8", "replace")[-3000:] if self.log.exists() else ""
