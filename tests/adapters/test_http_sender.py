@@ -190,6 +190,20 @@ def test_of_an_endless_body_the_beginning_is_kept_and_the_connection_closed(run:
     run(scenario())
 
 
+@pytest.mark.parametrize("status", [200, 302, 404, 410, 429, 503])
+def test_a_failure_with_a_long_body_is_known_by_its_status_headers_and_beginning(run: Run, status: int) -> None:
+    async def scenario() -> None:
+        long = b"x" * (MAX_ANSWER_BYTES - 1) + b"yz" + b"never kept" * 100_000
+        head = f"HTTP/1.1 {status} Long\r\nRetry-After: 77\r\nContent-Length: {len(long)}\r\n\r\n".encode()
+        async with RawReceiver.running(answering(head + long)) as receiver, sending() as sender:
+            answer = await sender.send(post(receiver.port))
+            assert (answer.status, answer.error) == (status, "")
+            assert answer.body == b"x" * (MAX_ANSWER_BYTES - 1) + b"y"
+            assert ("Retry-After", "77") in answer.headers
+
+    run(scenario())
+
+
 def test_an_answer_may_come_before_the_request_is_read(run: Run) -> None:
     async def hasty(visit: Visit) -> None:
         await visit.write(b"HTTP/1.1 413 Too large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")

@@ -125,6 +125,21 @@ def test_retry_after_lengthens_the_wait_and_never_shortens_it() -> None:
     assert verdict(429, retry_after="Mon, 05 Jan 2026 09:10:00 GMT").due_at == MONDAY + timedelta(minutes=10)
 
 
+@given(policies, draws, st.integers(0, 30), st.sampled_from([None, 301, 404, 429, 500, 503]), st.integers(0, 30_000))
+def test_a_wait_is_the_planned_one_with_its_jitter_or_what_was_asked_if_that_is_longer(
+    policy: RetryPolicy, jitter: float, failures: int, status: int | None, asked: int
+) -> None:
+    told = verdict(status, policy, failures=failures, retry_after=str(asked), jitter=jitter)
+    if told.due_at is None:
+        assert failures >= len(policy.waits_seconds) or not policy.retries(status)
+        return
+    planned = policy.waits_seconds[failures]
+    least = max(planned, min(asked, 6 * 3600) if status in (429, 503) else 0)
+    most = max(planned * 1.2 if policy is STANDARD else planned, least)
+    # A tolerance for the rounding of instants to whole microseconds.
+    assert least <= (told.due_at - MONDAY).total_seconds() <= most + 0.000_001
+
+
 def test_retry_after_makes_no_attempt_where_there_is_none_left() -> None:
     judged = verdict(503, own_policy((), retry_4xx=True), retry_after="5")
     assert (judged.signal, judged.due_at) == (Signal.EXHAUSTED, None)
