@@ -27,8 +27,9 @@ class ManualAlarm:
     cancelled: bool = False
 
     def cancel(self) -> None:
-        """Never ring."""
+        """Never ring, and hold on to nobody who would have been rung."""
         self.cancelled = True
+        self.ring = lambda: None
 
 
 @dataclass(eq=False, slots=True)
@@ -123,8 +124,9 @@ class ManualClock:
     def _ring_alarms(self) -> None:
         for alarm in [alarm for alarm in self._alarms if alarm.due <= self._monotonic]:
             if not alarm.cancelled:
+                ring = alarm.ring
                 alarm.cancel()
-                alarm.ring()
+                ring()
 
 
 async def turn(*, times: int = 1) -> None:

@@ -5,6 +5,7 @@ the same time: the first to begin is the first to be over, so one alarm serves a
 """
 
 import asyncio
+from functools import partial
 from typing import TypeVar
 
 from hookline.ports.clock import Alarm, Clock
@@ -22,11 +23,14 @@ async def in_time(clock: Clock, seconds: float, awaited: asyncio.Future[T]) -> T
     Raises:
         TooLate: it did.
     """
-    alarm = clock.alarm(seconds, lambda: _ring(awaited))
+    alarm = clock.alarm(seconds, partial(_ring, awaited))
     try:
         return await awaited
     finally:
         alarm.cancel()
+        # The traceback of what was raised holds this frame. A frame that holds the raised in turn closes a circle,
+        # which lasts until garbage is collected; and receivers that time out may be many.
+        del awaited
 
 
 class Deadlines:
@@ -54,6 +58,7 @@ class Deadlines:
             if not self._over_at and self._alarm is not None:
                 self._alarm.cancel()
                 self._alarm = None
+            del awaited  # as in the other
 
     def _look(self) -> None:
         """End what is over, and look again when the next may be."""

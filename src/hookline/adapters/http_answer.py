@@ -28,6 +28,8 @@ TOO_MANY_HEADERS: Final = f"The answer has more than {MAX_HEADERS} headers."
 TOO_MUCH_FRAMING: Final = "The answer is mostly framing: far more bytes than its body accounts for."
 SWITCHED: Final = "The receiver wants to switch to another protocol (101), which a POST did not ask for."
 
+_TELLS_NOBODY: Final = HttpResponseParser(object())
+
 
 class AnswerReader:
     """Reads the answers of one connection, one after another.
@@ -84,6 +86,12 @@ class AnswerReader:
             self._fail(CLOSED_IN_BODY)
         else:
             self._finish(reusable=False)
+
+    def retire(self) -> None:
+        """Read nothing more, ever; what was read stays. Parser and reader hold one another, which ends here: with the
+        answers of receivers that are not asked again in them, many such circles are much memory.
+        """
+        self._parser = _TELLS_NOBODY
 
     # What llhttp calls. An answer that is over hears no more of what the connection still brings.
 

@@ -11,6 +11,7 @@ import ssl
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
+from functools import partial
 from ipaddress import IPv4Address
 from typing import Any, Final, NamedTuple, cast
 
@@ -124,6 +125,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, by whoever's doing."""
         self._end(cut=exc is not None)
+        self.answer.retire()
         self._transport = None
         if self._on_lost is not None:
             self._on_lost(self)
@@ -157,7 +159,7 @@ class Dialer:
         call = _Call(self._clock, origin, self._tls if origin.is_tls else None)
         dialling = asyncio.create_task(call.made(self._guard))
         connected: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
-        dialling.add_done_callback(lambda _: _pass_on(dialling, connected))
+        dialling.add_done_callback(partial(_pass_on, to=connected))
         try:
             return await in_time(self._clock, min(seconds, self._connect_seconds), connected)
         except TooLate:
@@ -168,6 +170,8 @@ class Dialer:
         except asyncio.CancelledError:
             _hang_up(dialling)
             raise
+        finally:
+            del dialling, connected  # as in `in_time`
 
 
 class _Call:
@@ -223,12 +227,14 @@ class _Call:
 
     async def _connection_over(self, stream: socket.socket) -> Connection:
         host = self._origin.host.removesuffix(".")  # which no certificate has
+        connection = Connection()
         try:
-            _, connection = await asyncio.get_running_loop().create_connection(
-                Connection, sock=stream, ssl=self._tls, server_hostname=host if self._tls else None
+            await asyncio.get_running_loop().create_connection(
+                lambda: connection, sock=stream, ssl=self._tls, server_hostname=host if self._tls else None
             )
         except BaseException as error:
             stream.close()
+            connection.answer.retire()
             if isinstance(error, ssl.SSLCertVerificationError):
                 message = f"The certificate of {host} is not valid: {error.verify_message.removesuffix('.')}."
                 raise NoConnection(message) from error
@@ -263,7 +269,7 @@ def _has_result(task: asyncio.Task[socket.socket]) -> bool:
     return task.done() and not task.cancelled() and task.exception() is None
 
 
-def _pass_on(task: asyncio.Task[Connection], to: asyncio.Future[Connection]) -> None:
+def _pass_on(task: asyncio.Task[Connection], *, to: asyncio.Future[Connection]) -> None:
     if to.done() or task.cancelled():
         return
     error = task.exception()

@@ -134,6 +134,7 @@ class HttpSender:
             return await self._by(deadline, waiter)
         except BaseException as reason:
             self._pool.leave_line(room, waiter)
+            del waiter  # as in `in_time`
             if isinstance(reason, TooLate):
                 text = f"No connection to {post.host} port {post.port} became free within {post.timeout_seconds:g} s."
                 raise NoConnection(text) from None
