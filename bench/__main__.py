@@ -10,7 +10,7 @@ from typing import Final
 
 from rich.console import Console
 
-from bench import machine, processes, report, scenarios
+from bench import machine, processes, report, scaling, scenarios
 from bench.queues import CELERY, TASKIQ
 
 _RESULTS: Final = Path(__file__).parent / "results" / "latest.json"
@@ -26,6 +26,7 @@ class Measurement:
     amount: int
     quick_amount: int
     needs_redis: bool = False
+    most_rounds: int = _ROUNDS
 
     def round(self, *, quick: bool) -> dict[str, float]:
         """Measure once."""
@@ -34,7 +35,7 @@ class Measurement:
 
 MEASUREMENTS: Final = (
     Measurement(name="end-to-end", measure=scenarios.end_to_end, amount=15_000, quick_amount=3_000),
-    Measurement(name="backlog", measure=scenarios.backlog, amount=40_000, quick_amount=10_000),
+    Measurement(name="backlog", measure=scenarios.backlog, amount=100_000, quick_amount=10_000),
     Measurement(name="bare-client", measure=scenarios.bare_client, amount=60_000, quick_amount=20_000),
     Measurement(
         name="celery-end-to-end", measure=CELERY.end_to_end, amount=3_000, quick_amount=1_000, needs_redis=True
@@ -46,6 +47,10 @@ MEASUREMENTS: Final = (
     Measurement(name="taskiq-drain", measure=TASKIQ.drained, amount=10_000, quick_amount=3_000, needs_redis=True),
     Measurement(name="latency", measure=scenarios.accept_to_arrival, amount=500, quick_amount=100),
     Measurement(name="lateness", measure=scenarios.lateness, amount=5_000, quick_amount=5_000),
+    Measurement(name="isolation", measure=scaling.isolation, amount=500, quick_amount=100),
+    Measurement(name="fan-out", measure=scaling.fan_out, amount=20_000, quick_amount=4_000),
+    Measurement(name="disk", measure=scaling.disk, amount=10_000, quick_amount=2_000),
+    Measurement(name="claiming", measure=scaling.claiming, amount=1_000_000, quick_amount=30_000, most_rounds=1),
 )
 
 
@@ -73,9 +78,10 @@ def main(arguments: Sequence[str]) -> None:
 def run(chosen: Sequence[Measurement], rounds: int, *, quick: bool, progress: Console) -> report.Results:
     """Every measurement in every round, the order reversed each time: a machine that slows down is fair to all."""
     results: dict[str, dict[str, list[float]]] = {}
-    total, done = rounds * len(chosen), 0
+    total, done = sum(min(rounds, measurement.most_rounds) for measurement in chosen), 0
     for number in range(rounds):
-        for measurement in chosen if number % 2 == 0 else reversed(chosen):
+        of_this_round = [measurement for measurement in chosen if number < measurement.most_rounds]
+        for measurement in of_this_round if number % 2 == 0 else reversed(of_this_round):
             done += 1
             with progress.status(f"{done} of {total}: {measurement.name}"):
                 started = time.monotonic()

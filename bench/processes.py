@@ -52,10 +52,12 @@ def python(*arguments: str) -> list[str]:
     return [sys.executable, *arguments]
 
 
-def run_to_end(arguments: Sequence[str], env: Mapping[str, str] | None = None) -> str:
+def run_to_end(
+    arguments: Sequence[str], env: Mapping[str, str] | None = None, *, limit_seconds: float = _RUN_SECONDS
+) -> str:
     """What a program printed, once it has ended well."""
     ended = subprocess.run(
-        arguments, env={**os.environ, **(env or {})}, capture_output=True, text=True, timeout=_RUN_SECONDS, check=False
+        arguments, env={**os.environ, **(env or {})}, capture_output=True, text=True, timeout=limit_seconds, check=False
     )
     if ended.returncode:
         raise MeasurementFailed(f"{' '.join(arguments)} ended with {ended.returncode}: {ended.stderr[-2000:]}")
@@ -109,10 +111,11 @@ class Receiver:
 
     @classmethod
     @contextlib.contextmanager
-    def started(cls, key_header: str = "") -> Iterator["Receiver"]:
+    def started(cls, key_header: str = "", *, hangs: bool = False) -> Iterator["Receiver"]:
         """A receiver for as long as the block lasts."""
         port = free_port()
-        with running(python("-m", "bench.receiver", "--port", str(port), "--key-header", key_header)):
+        how = ["--key-header", key_header, *(["--hang"] if hangs else [])]
+        with running(python("-m", "bench.receiver", "--port", str(port), *how)):
             wait_until(lambda: answers(port), "the receiver", limit_seconds=20)
             yield cls(port)
 

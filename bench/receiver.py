@@ -76,6 +76,15 @@ class Receiving(asyncio.Protocol):
         self._transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(told), told))
 
 
+class Hanging(Receiving):
+    """One connection whose POSTs are never answered."""
+
+    def on_message_complete(self) -> None:
+        """Answer whoever measures, and nobody else."""
+        if self._parser.get_method() != b"POST":
+            super().on_message_complete()
+
+
 class ReceivingKeys(Receiving):
     """One connection whose requests are told apart by a header."""
 
@@ -89,12 +98,16 @@ class ReceivingKeys(Receiving):
             self._arrivals.keys.append(value.decode())
 
 
-async def _serve(port: int, key_header: str) -> None:
+async def _serve(port: int, key_header: str, *, hangs: bool) -> None:
     arrivals = Arrivals()
     key = key_header.lower().encode()
-    server = await asyncio.get_running_loop().create_server(
-        lambda: ReceivingKeys(arrivals, key) if key else Receiving(arrivals), "127.0.0.1", port, backlog=1024
-    )
+
+    def connection() -> Receiving:
+        if hangs:
+            return Hanging(arrivals)
+        return ReceivingKeys(arrivals, key) if key else Receiving(arrivals)
+
+    server = await asyncio.get_running_loop().create_server(connection, "127.0.0.1", port, backlog=1024)
     await server.serve_forever()
 
 
@@ -103,8 +116,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.receiver")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--key-header", default="", help="remember the value of this header for every arrival")
+    parser.add_argument("--hang", action="store_true", help="never answer a POST")
     options = parser.parse_args()
-    uvloop.run(_serve(options.port, options.key_header))
+    uvloop.run(_serve(options.port, options.key_header, hangs=options.hang))
 
 
 if __name__ == "__main__":

@@ -87,6 +87,43 @@ FIGURES: Final = (
     Figure(measurement="latency", name="p99_ms", title="Request to arrival, 50 calls/s, p99", unit="ms"),
     Figure(measurement="lateness", name="p50_ms", title="Lateness, 5,000 starts at once, p50", unit="ms"),
     Figure(measurement="lateness", name="p99_ms", title="Lateness, 5,000 starts at once, p99", unit="ms"),
+    Figure(
+        measurement="isolation",
+        name="healthy_p99_ms",
+        title="Ten webhooks, request to arrival, nine of them: p99",
+        unit="ms",
+    ),
+    Figure(measurement="isolation", name="beside_hanging_p99_ms", title="... with the tenth hanging: p99", unit="ms"),
+    Figure(measurement="fan-out", name="to_1", title="End to end, to 1 webhook", unit="deliveries/s"),
+    Figure(measurement="fan-out", name="to_5", title="End to end, to 5 webhooks", unit="deliveries/s"),
+    Figure(measurement="fan-out", name="to_20", title="End to end, to 20 webhooks", unit="deliveries/s"),
+    Figure(
+        measurement="claiming", name="small_claim_us", title="Claim, small backlog: processor time", unit="µs/delivery"
+    ),
+    Figure(
+        measurement="claiming", name="large_claim_us", title="Claim, large backlog: processor time", unit="µs/delivery"
+    ),
+    Figure(
+        measurement="claiming",
+        name="small_settle_us",
+        title="Settle, small backlog: processor time",
+        unit="µs/delivery",
+    ),
+    Figure(
+        measurement="claiming",
+        name="large_settle_us",
+        title="Settle, large backlog: processor time",
+        unit="µs/delivery",
+    ),
+    Figure(measurement="claiming", name="small_mb", title="Memory, small backlog", unit="MB"),
+    Figure(measurement="claiming", name="large_mb", title="Memory, large backlog", unit="MB"),
+    Figure(measurement="disk", name="file_bytes", title="Disk, a call delivered to one webhook", unit="bytes"),
+    Figure(measurement="disk", name="event_bytes", title="... the event", unit="bytes"),
+    Figure(measurement="disk", name="call_bytes", title="... the call", unit="bytes"),
+    Figure(measurement="disk", name="settled_delivery_bytes", title="... the delivery", unit="bytes"),
+    Figure(measurement="disk", name="attempt_bytes", title="... the attempt, with its answer", unit="bytes"),
+    Figure(measurement="disk", name="rest_bytes", title="... everything else", unit="bytes"),
+    Figure(measurement="disk", name="body_bytes", title="The body that was sent", unit="bytes"),
     Figure(measurement="end-to-end", name="idle_mb", title="Memory, idle", unit="MB"),
     Figure(measurement="end-to-end", name="loaded_mb", title="Memory, after the load", unit="MB"),
 )
@@ -100,6 +137,25 @@ RATIOS: Final = (
     Ratio(title="Hookline to taskiq, end to end", over=_END_TO_END, under=("taskiq-end-to-end", _RATE)),
     Ratio(title="Hookline to Celery, drained", over=_BACKLOG, under=("celery-drain", _RATE)),
     Ratio(title="Hookline to taskiq, drained", over=_BACKLOG, under=("taskiq-drain", _RATE)),
+    Ratio(
+        title="p99 of the healthy nine, the tenth hanging to not hanging",
+        over=("isolation", "beside_hanging_p99_ms"),
+        under=("isolation", "healthy_p99_ms"),
+    ),
+    Ratio(title="Fan-out of 5 to fan-out of 1", over=("fan-out", "to_5"), under=("fan-out", "to_1")),
+    Ratio(title="Fan-out of 20 to fan-out of 1", over=("fan-out", "to_20"), under=("fan-out", "to_1")),
+    Ratio(
+        title="Claim, large backlog to small",
+        over=("claiming", "large_claim_us"),
+        under=("claiming", "small_claim_us"),
+    ),
+    Ratio(
+        title="Settle, large backlog to small",
+        over=("claiming", "large_settle_us"),
+        under=("claiming", "small_settle_us"),
+    ),
+    Ratio(title="Memory, large backlog to small", over=("claiming", "large_mb"), under=("claiming", "small_mb")),
+    Ratio(title="Disk to body", over=("disk", "file_bytes"), under=("disk", "body_bytes")),
     Ratio(title="Backlog drained to bare client", over=_BACKLOG, under=("bare-client", "posts_per_second")),
 )
 

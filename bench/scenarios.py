@@ -26,22 +26,22 @@ _BOOKING_SECONDS: Final = 15
 def end_to_end(calls: int) -> dict[str, float]:
     """Calls accepted by the API, one a request, until the last outcome is recorded; the server's memory beside it."""
     deliveries = calls * _FAN_OUT
-    with Receiver.started() as receiver, _folder() as folder, Server.started(Path(folder)) as server:
+    with Receiver.started() as receiver, own_folder() as folder, Server.started(Path(folder)) as server:
         time.sleep(_IDLE_SECONDS)
         idle_mb = processes.resident_mb(server.session)
         server.add_webhooks(receiver, count=_FAN_OUT, event=EVENT_NAME)
-        _report_calls(server, _WARM_UP_CALLS)
+        report_calls(server, _WARM_UP_CALLS)
         receiver.wait_for(_WARM_UP_CALLS * _FAN_OUT)
         server.wait_until_settled()
         receiver.forget()
 
         cpu_before = processes.cpu_seconds(server.session)
-        load = _report_calls(server, calls)
+        load = report_calls(server, calls)
         receiver.wait_for(deliveries)
         server.wait_until_settled()
         seconds = (time.time_ns() - load["first_sent_ns"]) / 1e9
         cpu_seconds = processes.cpu_seconds(server.session) - cpu_before
-        _require_each_once(receiver, deliveries)
+        require_each_once(receiver, deliveries)
         return {
             "deliveries_per_second": deliveries / seconds,
             "accepted_per_second": calls / (load["last_answered_ns"] - load["first_sent_ns"]) * 1e9,
@@ -53,16 +53,15 @@ def end_to_end(calls: int) -> dict[str, float]:
 
 def backlog(deliveries: int) -> dict[str, float]:
     """Deliveries that were stored while nothing delivered, from the first arrival to the last outcome recorded."""
-    with Receiver.started() as receiver, _folder() as folder:
+    with Receiver.started() as receiver, own_folder() as folder:
         with Server.started(Path(folder)) as server:
             server.add_webhooks(receiver, count=_FAN_OUT, event=EVENT_NAME)
-        seeding = processes.python("-m", "bench.seed", str(deliveries // _FAN_OUT))
-        processes.run_to_end(seeding, database_setting(Path(folder)))
+        seed(Path(folder), deliveries // _FAN_OUT)
         with Server.started(Path(folder)) as server:
             receiver.wait_for(deliveries)
             server.wait_until_settled()
             seconds = (time.time_ns() - receiver.arrivals_ns()[0]) / 1e9
-            _require_each_once(receiver, deliveries)
+            require_each_once(receiver, deliveries)
             cpu_seconds = processes.cpu_seconds(server.session)
     return {"deliveries_per_second": deliveries / seconds, "cpu_us_per_delivery": cpu_seconds / deliveries * 1e6}
 
@@ -82,11 +81,11 @@ def accept_to_arrival(calls: int) -> dict[str, float]:
     """From a call's request to its webhooks' arrivals, at 50 calls a second at random instants."""
     with (
         Receiver.started(key_header="hookline-subject") as receiver,
-        _folder() as folder,
+        own_folder() as folder,
         Server.started(Path(folder)) as server,
     ):
         server.add_webhooks(receiver, count=_FAN_OUT, event=EVENT_NAME)
-        load = _report_calls(server, calls, "--rate", str(_CALLS_PER_SECOND))
+        load = report_calls(server, calls, "--rate", str(_CALLS_PER_SECOND))
         receiver.wait_for(calls * _FAN_OUT)
         arrived = zip(receiver.keys(), receiver.arrivals_ns(), strict=True)
         waits_ms = [(at_ns - load["sent_ns"][subject]) / 1e6 for subject, at_ns in arrived]
@@ -95,7 +94,7 @@ def accept_to_arrival(calls: int) -> dict[str, float]:
 
 def lateness(meetings: int) -> dict[str, float]:
     """How late `meetingStarted` arrives for many meetings that were booked beforehand and start in the same second."""
-    with Receiver.started() as receiver, _folder() as folder, Server.started(Path(folder)) as server:
+    with Receiver.started() as receiver, own_folder() as folder, Server.started(Path(folder)) as server:
         server.add_webhooks(receiver, count=1, event="meetingStarted")
         start_at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=_BOOKING_SECONDS)
         for first in range(0, meetings, _BATCH):
@@ -107,10 +106,16 @@ def lateness(meetings: int) -> dict[str, float]:
         start_ns = int(start_at.timestamp()) * 1_000_000_000
         late_ms = [(at_ns - start_ns) / 1e6 for at_ns in receiver.arrivals_ns()]
         server.wait_until_settled()
-        _require_each_once(receiver, meetings)
+        require_each_once(receiver, meetings)
     if min(late_ms) < 0:
         raise MeasurementFailed("A meeting was announced before its start.")
     return percentiles(late_ms)
+
+
+def seed(folder: Path, calls: int) -> None:
+    """Have calls kept and owed in the database of this folder, of which nothing is sent."""
+    seeding = processes.python("-m", "bench.seed", str(calls))
+    processes.run_to_end(seeding, database_setting(folder), limit_seconds=900)
 
 
 def percentiles(values_ms: Sequence[float]) -> dict[str, float]:
@@ -119,17 +124,23 @@ def percentiles(values_ms: Sequence[float]) -> dict[str, float]:
     return {"p50_ms": ordered[len(ordered) // 2], "p99_ms": ordered[int(len(ordered) * 0.99)]}
 
 
-def _report_calls(server: Server, calls: int, *how: str) -> Any:
+def report_calls(server: Server, calls: int, *how: str) -> Any:
+    """Report so many calls, and tell when; `how` are further arguments of `bench.load`."""
     target = ["--url", f"http://127.0.0.1:{server.port}/v3/calls", "--key", KEY]
     amount = ["--count", str(calls), "--connections", str(_CONNECTIONS)]
     return json.loads(processes.run_to_end(processes.python("-m", "bench.load", *target, *amount, *how)))
 
 
-def _require_each_once(receiver: Receiver, expected: int) -> None:
+def require_each_once(receiver: Receiver, expected: int) -> None:
+    """
+    Raises:
+        MeasurementFailed: fewer or more arrived.
+    """
     arrived = receiver.count()
     if arrived != expected:
         raise MeasurementFailed(f"{expected:,} deliveries were owed and {arrived:,} arrived.")
 
 
-def _folder() -> tempfile.TemporaryDirectory[str]:
+def own_folder() -> tempfile.TemporaryDirectory[str]:
+    """A folder for one server, gone when the block ends."""
     return tempfile.TemporaryDirectory(prefix="hookline-bench-")
