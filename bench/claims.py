@@ -1,7 +1,7 @@
 """What it costs to claim and to settle, with the store's own verbs, on a database that is full of what is due.
 
-A process of its own, configured like a server; nothing is sent. Prints one JSON object: microseconds of processor time a
-delivery, each the median of many transactions, commit included; and those of one question for what is due next.
+A process of its own, configured like a server; nothing is sent. Prints one JSON object: microseconds of processor time
+a delivery, each the median of many transactions, commit included; and those of one question for what is due next.
 """
 
 import json

@@ -1,5 +1,5 @@
-"""What must not grow, each beside its baseline in the same round: what healthy webhooks notice of one that hangs, what a
-claim costs in front of a large backlog, what a delivery costs among many of one event, and what it leaves on disk.
+"""What must not grow, each beside its baseline in the same round: what healthy webhooks notice of one that hangs, what
+a claim costs in front of a large backlog, what a delivery costs among many of one event, and what it leaves on disk.
 
 Each function is one round, and answers its figures by name, as in `scenarios.py`.
 """
