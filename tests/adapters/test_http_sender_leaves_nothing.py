@@ -127,6 +127,32 @@ def test_an_attempt_that_is_given_up_leaves_nothing(run: Run, script: Script) ->
     run(scenario())
 
 
+async def _falling_silent(visit: Visit) -> None:
+    await visit.request()
+    await visit.write(OK)
+    await visit.request()
+    await visit.gone()
+
+
+def test_a_connection_that_falls_silent_leaves_nothing(run: Run) -> None:
+    clock = ManualClock()
+
+    async def scenario() -> None:
+        async with RawReceiver.running(_falling_silent) as receiver, sending(clock) as sender:
+
+            async def answered_then_given_up() -> None:
+                assert (await sender.send(post(receiver.port))).status == 200
+                await timed_out(clock, sender, 15, port=receiver.port)
+
+            await answered_then_given_up()
+            with leaving_nothing():
+                for visits in range(2, 6):
+                    await answered_then_given_up()
+                    await until(lambda expected=visits: receiver.departures == expected)  # type: ignore[misc]
+
+    run(scenario())
+
+
 def test_who_waits_in_line_in_vain_leaves_nothing(run: Run) -> None:
     clock = ManualClock()
 
