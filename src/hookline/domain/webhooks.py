@@ -141,6 +141,32 @@ def parse_url(url: str) -> Target:
     )
 
 
+def require_orderly(webhook: Webhook) -> None:
+    """Refuse an order where there is none to keep."""
+    if webhook.ordered and webhook.batched:
+        raise Invalid.field(
+            "ordered", "expected false while batched is true: a batch holds many subjects, and has no order of its own."
+        )
+
+
+def parse_rate(per_second: float) -> float | None:
+    """The limit that this asks for; None for no limit.
+
+    Raises:
+        Invalid: no such limit can be kept.
+    """
+    if per_second == 0:
+        return None
+    if not MIN_RATE_PER_SECOND <= per_second <= MAX_RATE_PER_SECOND:
+        raise Invalid.field(
+            "rateLimitPerSecond",
+            f"expected {MIN_RATE_PER_SECOND} to {MAX_RATE_PER_SECOND} attempts a second, or 0 for no limit,"
+            f" got {per_second:g}.",
+            code="out_of_range",
+        )
+    return float(per_second)
+
+
 def _basic(username: str | None, password: str | None) -> str | None:
     """RFC 7617, of userinfo whose %XX are decoded."""
     if username is None:

@@ -188,7 +188,9 @@ class Outbox(Protocol):
         """Owe this event to this webhook from `due_at` on.
 
         One that is due at once may be born claimed, for the listener of the store, who then gets the claim as soon as
-        it is committed.
+        it is committed. Of an ordered webhook, one whose subject has an earlier one that is still owed to it waits
+        instead, and becomes due when nothing before it is owed any more: when all that was is settled or forgotten.
+        Later ones that are pending already wait for it.
 
         To a batched webhook it is owed in a batch: the open one of its kind, or one that opens with it and is due when
         it has gathered for `GATHERING` (and not before `due_at`). A batch is open until then, and for as long as it was
@@ -204,7 +206,7 @@ class Outbox(Protocol):
 
         Taken ones are ours until tx.now + lease; then anyone may take them again, and the attempt that nobody told the
         outcome of stands in the record. No delivery is in two live claims. Each claim carries a fresh token. What is of
-        no use any more by now is settled as dead instead.
+        no use any more by now is settled as dead instead. What waits for an earlier one is not due.
 
         A batch is one claim, with the same bytes each time, and is of use as long as one of its events is. Those that
         are in it stand in the record with its state and its attempts.
@@ -220,7 +222,9 @@ class Outbox(Protocol):
         """
 
     def release(self, claims: Sequence[Claim]) -> None:
-        """Give back claims under which nothing was attempted, as if they had not been taken; due again now."""
+        """Give back claims under which nothing was attempted, as if they had not been taken; due again now, unless
+        they have to wait for an earlier one.
+        """
 
     def recover(self) -> int:
         """At the start of the only process that delivers: give back what a dead one held. Returns how many.
@@ -236,8 +240,17 @@ class Outbox(Protocol):
 
     def replay(self, delivery_id: DeliveryId) -> None:
         """Make a delivery due now, settled or pending; one that was settled begins its schedule anew. One that is being
-        sent is left alone. One that waits in a batch makes the batch due; one that was settled goes in a batch of its
-        own, if its webhook gets batches now.
+        sent is left alone, and so is one that waits for an earlier one. One that waits in a batch makes the batch due;
+        one that was settled goes in a batch of its own, if its webhook gets batches now.
+
+        Of an ordered webhook, one that was settled takes its place again: it waits for earlier ones, and later ones
+        that are pending wait for it. Whoever holds claims on later ones hears of the webhook as changed.
+        """
+
+    def line_up(self, webhook_id: WebhookId) -> None:
+        """Bring what is owed to this webhook into the order that the webhook asks for now. Is it ordered, then of the
+        pending deliveries of each subject all but the first that is owed wait; is it not, then what waited is due.
+        What is in a batch already goes with it, and later ones wait for that.
         """
 
     def replay_together(self, delivery_ids: Sequence[DeliveryId]) -> None:
@@ -417,7 +430,7 @@ class News:
     """What a commit changed that somebody may be waiting for."""
 
     claims: Sequence[Claim] = ()  # born claimed: the listener holds them now
-    webhooks: AbstractSet[WebhookId] = frozenset()  # were changed, removed or put to rest: claims hold old values
+    webhooks: AbstractSet[WebhookId] = frozenset()  # changed, removed, put to rest or reordered: claims are outdated
     owed: bool = False  # something is owed that was not, or is due earlier
     timers: bool = False  # a timer was set or moved
     processes: bool = False  # a process was begun, or somebody is to be told of its file

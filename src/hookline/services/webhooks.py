@@ -12,7 +12,15 @@ from hookline.domain.ids import CallId, DeliveryId, MeetingId, SubjectId, Webhoo
 from hookline.domain.networks import AllowedNetworks, plainly_refused
 from hookline.domain.notices import NoticeKind
 from hookline.domain.signatures import SECRET_BYTES, new_secret
-from hookline.domain.webhooks import Header, Secret, Webhook, gone_because, parse_url, require_sendable
+from hookline.domain.webhooks import (
+    Header,
+    Secret,
+    Webhook,
+    gone_because,
+    parse_url,
+    require_orderly,
+    require_sendable,
+)
 from hookline.errors import Invalid, NotFound
 from hookline.ports.storage import Transaction
 from hookline.services.notices import give_notice
@@ -54,7 +62,8 @@ def create_webhook(tx: Transaction, wanted: NewWebhook, limits: Limits) -> Webho
     """Make a webhook with a secret of its own.
 
     Raises:
-        Invalid: it could never be delivered to, or there are as many as this installation allows.
+        Invalid: it could never be delivered to, asks for what excludes one another, or there are as many as this
+            installation allows.
     """
     if len(tx.webhooks.all()) >= limits.max_webhooks:
         raise Invalid(
@@ -81,6 +90,7 @@ def create_webhook(tx: Transaction, wanted: NewWebhook, limits: Limits) -> Webho
         created_at=tx.now,
         modified_at=tx.now,
     )
+    require_orderly(webhook)
     _require_reachable(webhook, limits)
     return tx.webhooks.add(webhook)
 
@@ -90,12 +100,13 @@ def update_webhook(tx: Transaction, webhook_id: int, changes: dict[str, Any], li
 
     Raises:
         NotFound: no such webhook.
-        Invalid: it could never be delivered to.
+        Invalid: it could never be delivered to, or asks for what excludes one another.
     """
     webhook = read_webhook(tx, webhook_id)
     changed = replace(webhook, **changes)
     if changed == webhook:
         return
+    require_orderly(changed)
     _require_reachable(changed, limits)
     reason = "" if changed.is_active else (webhook.disabled_reason or BY_HAND)
     if changed.url != webhook.url:
@@ -108,6 +119,8 @@ def update_webhook(tx: Transaction, webhook_id: int, changes: dict[str, Any], li
         tx.outbox.withdraw(changed.id, because=gone_because(changed))
     elif webhook.batched and not changed.batched:
         tx.outbox.close_batches(changed.id, due_at=max(tx.now, changed.rests_until or tx.now))
+    if changed.ordered != webhook.ordered:
+        tx.outbox.line_up(changed.id)
 
 
 def disable_webhook(tx: Transaction, webhook: Webhook, reason: str) -> None:

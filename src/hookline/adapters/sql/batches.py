@@ -49,7 +49,7 @@ KEEP_SETTLED_IN_BATCH: Final = """
     SELECT id, event_id, webhook_id, :status, :attempt, give_up_at, created_at, :now, :reason, batch_id
     FROM delivery WHERE batch_id = :id
 """
-FORGET_IN_BATCH: Final = "DELETE FROM delivery WHERE batch_id = :id"
+FORGET_IN_BATCH: Final = "DELETE FROM delivery WHERE batch_id = :id RETURNING webhook_id, line"
 #: The batch that it went in is its batch no more, and keeps its attempts for the others.
 COPY_ATTEMPTS: Final = f"""
     INSERT INTO attempt (delivery_id, {ATTEMPT_COLUMNS})
@@ -130,12 +130,12 @@ class SqlBatches:
         )
         return event, len(bodies), None if None in give_up_ats else max(give_up_ats)
 
-    def settle(self, claim: Claim, verdict: Verdict) -> None:
-        """All that went in a batch becomes what the batch became."""
+    def settle(self, claim: Claim, verdict: Verdict) -> Sequence[Row]:
+        """All that went in a batch becomes what the batch became. Returns webhook and line of each."""
         batch = {"id": claim.delivery_id}
         became = {"status": verdict.state.value, "reason": verdict.reason, "attempt": claim.attempt}
         self._session.run(KEEP_SETTLED_IN_BATCH, {**batch, **became, "now": micros(self._session.now)})
-        self._session.run(FORGET_IN_BATCH, batch)
+        return self._session.rows(FORGET_IN_BATCH, batch)
 
     def keep_attempts(self, settled_id: DeliveryId) -> None:
         """Have a settled delivery keep the attempts of its batch as its own, since it is going to leave it."""

@@ -1,7 +1,8 @@
 """Events and deliveries in SQL: what both databases share.
 
 The hot table `delivery` holds only what is still owed, so its cost does not grow with history. A row with a token is
-being sent, and its `due_at` is the end of the lease: a worker that dies leaves a row that becomes due by itself.
+being sent, and its `due_at` is the end of the lease: a worker that dies leaves a row that becomes due by itself. One
+without a `due_at` waits for another: `lines.py`.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -9,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from hookline.adapters.sql.batches import FORGET_OLD_ATTEMPTS, SqlBatches
+from hookline.adapters.sql.lines import SqlLines, behind, in_turn
 from hookline.adapters.sql.paging import Where, page_of
 from hookline.adapters.sql.records import ATTEMPT_COLUMNS, CUT_SHORT, attempt_of, attempt_row, delivery_of, event_of
 from hookline.adapters.sql.session import (
@@ -42,10 +44,13 @@ AFTER_EVENT: Final = """
 """
 OWE: Final = Insert(
     "delivery",
-    ("id", "event_id", "webhook_id", "due_at", "token", "attempt", "failures", "give_up_at", "created_at"),
+    (
+        *("id", "event_id", "webhook_id", "due_at", "token", "attempt", "failures", "give_up_at", "created_at"),
+        *("line", "sequence"),
+    ),
 )
 DUE: Final = f"""
-    SELECT d.id, d.attempt, d.failures, d.give_up_at, d.token, d.due_at, {_EVENT_COLUMNS}
+    SELECT d.id, d.attempt, d.failures, d.give_up_at, d.token, d.token IS NOT NULL AND {behind("d")}, {_EVENT_COLUMNS}
     FROM delivery d LEFT JOIN event e ON e.id = d.event_id
     WHERE d.webhook_id = :webhook_id AND d.due_at <= :now
     ORDER BY d.due_at, d.id LIMIT :limit
@@ -59,14 +64,15 @@ NEXT_DUE: Final = "SELECT MIN(due_at) FROM delivery WHERE webhook_id = :webhook_
 SETTLED: Final = """
     DELETE FROM delivery
     WHERE id IN (SELECT value FROM json_each(:ids)) AND id || ' ' || token IN (SELECT value FROM json_each(:proofs))
-    RETURNING id, token, created_at
+    RETURNING id, token, created_at, webhook_id, line
 """
 KEEP_SETTLED: Final = Insert(
     "settled_delivery",
     ("id", "event_id", "webhook_id", "status", "attempt", "give_up_at", "created_at", "settled_at", "reason"),
 )
-POSTPONED: Final = """
-    UPDATE delivery SET due_at = :due_at, token = NULL, failures = failures + 1 WHERE id = :id AND token = :token
+POSTPONED: Final = f"""
+    UPDATE delivery SET due_at = {in_turn(":due_at")}, token = NULL, failures = failures + 1
+    WHERE id = :id AND token = :token
 """
 KEEP_ATTEMPT: Final = Insert(
     "attempt",
@@ -86,10 +92,11 @@ KEEP_CUT_SHORT: Final = """
     FROM delivery WHERE {where}
     ON CONFLICT (delivery_id, number) DO NOTHING
 """
-RELEASE: Final = """
-    UPDATE delivery SET attempt = attempt - 1, due_at = :now, token = NULL WHERE id = :id AND token = :token
+RELEASE: Final = f"""
+    UPDATE delivery SET attempt = attempt - 1, due_at = {in_turn(":now")}, token = NULL
+    WHERE id = :id AND token = :token
 """
-RECOVER: Final = "UPDATE delivery SET due_at = :now, token = NULL WHERE token IS NOT NULL"
+RECOVER: Final = f"UPDATE delivery SET due_at = {in_turn(':now')}, token = NULL WHERE token IS NOT NULL"
 ORPHANED: Final = """
     SELECT DISTINCT webhook_id FROM delivery
     WHERE token IS NULL AND webhook_id NOT IN (SELECT id FROM webhook WHERE is_active = 1)
@@ -110,15 +117,20 @@ GIVE_UP: Final = """
         give_up_at, created_at, :now, :reason, batch_id
     FROM delivery WHERE {where} AND event_id <> id
 """
-FORGET_OWED: Final = "DELETE FROM delivery WHERE {where}"
+FORGET_OWED: Final = "DELETE FROM delivery WHERE {where} RETURNING webhook_id, line"
 REST: Final = "UPDATE delivery SET due_at = :until WHERE token IS NULL AND webhook_id = :webhook_id AND due_at < :until"
 HURRY: Final = """
     UPDATE delivery SET due_at = :now, gathers = NULL
-    WHERE id = COALESCE((SELECT batch_id FROM delivery WHERE id = :id), :id) AND token IS NULL
+    WHERE id = COALESCE((SELECT batch_id FROM delivery WHERE id = :id), :id) AND token IS NULL AND due_at IS NOT NULL
 """
 OWE_AGAIN: Final = """
-    INSERT INTO delivery (id, event_id, webhook_id, due_at, token, attempt, failures, give_up_at, created_at)
-    SELECT id, event_id, webhook_id, :now, NULL, attempt, 0, NULL, created_at FROM settled_delivery WHERE id = :id
+    INSERT INTO delivery (id, event_id, webhook_id, due_at, token, attempt, failures, give_up_at, created_at, line,
+        sequence)
+    SELECT s.id, s.event_id, s.webhook_id, :now, NULL, s.attempt, 0, NULL, s.created_at,
+        CASE WHEN w.ordered THEN e.subject END, CASE WHEN w.ordered THEN e.sequence END
+    FROM settled_delivery s JOIN event e ON e.id = s.event_id LEFT JOIN webhook w ON w.id = s.webhook_id
+    WHERE s.id = :id
+    RETURNING webhook_id, line, sequence
 """
 FORGET_SETTLED: Final = "DELETE FROM settled_delivery WHERE id = :id"
 # Ids begin with the instant of birth, so age is a range of the primary key.
@@ -171,6 +183,7 @@ class SqlOutbox:
         self._session = session
         self._webhooks = webhooks
         self._batches = batches
+        self._lines = SqlLines(session, webhooks)
         self._room = room
         self._lease = lease
 
@@ -216,7 +229,8 @@ class SqlOutbox:
             return self._batches.owe(event, webhook, due_at=due_at, give_up_at=give_up_at)
         session, doings = self._session, self._session.doings
         owed_id, claim = delivery_id(event.id, webhook.id), None
-        if due_at <= session.now and doings.claimed_of[webhook.id] < self._room(webhook.id):
+        waits = webhook.ordered and self._lines.has_to_wait(event, webhook)
+        if not waits and due_at <= session.now and doings.claimed_of[webhook.id] < self._room(webhook.id):
             claim = Claim(
                 delivery_id=owed_id,
                 attempt=1,
@@ -229,21 +243,25 @@ class SqlOutbox:
             )
             doings.born_claimed(claim)
         else:
-            doings.owed = True
+            doings.owed |= not waits
         session.insert(
             OWE,
             (
                 owed_id,
                 event.id,
                 webhook.id,
-                micros(claim.lease_until if claim else due_at),
+                None if waits else micros(claim.lease_until if claim else due_at),
                 claim.token if claim else None,
                 claim.attempt if claim else 0,
                 0,
                 micros_or_none(give_up_at),
                 micros(session.now),
+                event.subject if webhook.ordered else None,
+                event.sequence if webhook.ordered else None,
             ),
         )
+        if webhook.ordered and event.created_at != session.now:  # of the past: later ones may be owed already
+            self._lines.take_place(webhook.id, event.subject, event.sequence)
         return owed_id
 
     def claim_due(self, limit: int, lease: timedelta, room: Callable[[WebhookId], int]) -> list[Claim]:
@@ -279,7 +297,7 @@ class SqlOutbox:
                 token, created_at = held.get(claim.delivery_id, (None, 0))
                 still_ours = claim.token == token
                 if still_ours and claim.batch_size is not None:
-                    self._batches.settle(claim, verdict)
+                    self._lines.let_next_go(self._batches.settle(claim, verdict))
                 elif still_ours:
                     session.insert(KEEP_SETTLED, _settled_row(claim, verdict, created_at, session.now))
             else:
@@ -323,6 +341,9 @@ class SqlOutbox:
 
     def close_batches(self, webhook_id: WebhookId, due_at: datetime) -> None:
         self._batches.close_all(webhook_id, due_at)
+
+    def line_up(self, webhook_id: WebhookId) -> None:
+        self._lines.line_up(webhook_id)
 
     def forget_before(self, instant: datetime, *, limit: int) -> int:
         parameters = {"bound": ulid(instant, 0), "limit": limit}
@@ -370,10 +391,13 @@ class SqlOutbox:
     def _claim_for(self, webhook: Webhook, share: int, lease: timedelta, token: int) -> list[Claim]:
         now = micros(self._session.now)
         rows = self._session.rows(DUE, {"webhook_id": webhook.id, "now": now, "limit": share})
-        claims, useless = [], []
-        for owed_id, attempt, failures, useful_until, old_token, _, *told in rows:
+        claims, useless, waiting = [], [], []
+        for owed_id, attempt, failures, useful_until, old_token, has_to_wait, *told in rows:
             if old_token is not None:
                 self._keep_cut_short("id = :id", {"id": owed_id}, lease)
+            if has_to_wait:
+                waiting.append(owed_id)
+                continue
             if told[0] is None:
                 event, size, give_up_at = self._batches.take(owed_id)
             else:
@@ -394,6 +418,7 @@ class SqlOutbox:
                     batch_size=size,
                 )
             )
+        self._lines.wait(waiting)
         if useless:
             self._give_up(State.DEAD, USELESS, _THESE, {"ids": to_json(useless)})
         return claims
@@ -410,19 +435,21 @@ class SqlOutbox:
         proofs = to_json([f"{claim.delivery_id} {claim.token}" for claim in claims])
         ids = to_json([claim.delivery_id for claim in claims])
         gone = self._session.rows(SETTLED, {"ids": ids, "proofs": proofs})
-        return {owed_id: (token, created_at) for owed_id, token, created_at in gone}
+        self._lines.let_next_go((webhook_id, line) for *_, webhook_id, line in gone)
+        return {owed_id: (token, created_at) for owed_id, token, created_at, *_ in gone}
 
     def _replay(self, delivery_id: DeliveryId) -> bool:
         """Owe a settled delivery again, or hurry one that waits. Returns whether it was settled."""
         now = {"id": delivery_id, "now": micros(self._session.now)}
         self._batches.keep_attempts(delivery_id)
-        was_settled = bool(self._session.run(OWE_AGAIN, now))
-        if was_settled:
-            self._session.run(FORGET_SETTLED, {"id": delivery_id})
-        else:
+        again = first(self._session.rows(OWE_AGAIN, now))
+        if again is None:
             self._session.run(HURRY, now)
             self._batches.forget_held()
-        return was_settled
+            return False
+        self._session.run(FORGET_SETTLED, {"id": delivery_id})
+        self._lines.take_place(*again)
+        return True
 
     def _postpone(self, claim: Claim, due_at: datetime) -> bool:
         """Give a delivery back until `due_at`, if it is still ours."""
@@ -434,7 +461,7 @@ class SqlOutbox:
         """Settle without another attempt. Returns how many."""
         more = {"status": state.value, "reason": reason, "now": micros(self._session.now)}
         given_up = self._session.run(GIVE_UP.format(where=where), {**parameters, **more})
-        self._session.run(FORGET_OWED.format(where=where), parameters)
+        self._lines.let_next_go(self._session.rows(FORGET_OWED.format(where=where), parameters))
         self._batches.forget_held()
         return given_up
 
