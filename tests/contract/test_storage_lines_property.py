@@ -280,7 +280,7 @@ steps = st.one_of(
 
 
 @pytest.mark.parametrize("name", STORES)
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=200)
 @given(script=st.lists(steps, min_size=6, max_size=30))
 def test_nothing_is_claimed_before_what_comes_before_it_and_nothing_waits_for_nobody(
     tmp_path_factory: pytest.TempPathFactory, name: str, script: list[tuple[str, ...]]

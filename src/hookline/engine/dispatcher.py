@@ -6,7 +6,7 @@ due. Nothing is ever only here: whatever this process holds is leased in the sto
 
 import asyncio
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Coroutine, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
@@ -15,6 +15,7 @@ from hookline.domain.deliveries import LEASE, Attempt, Claim, Outcome, Verdict
 from hookline.domain.ids import WebhookId
 from hookline.engine.bell import Bell
 from hookline.engine.lanes import CONCURRENCY, Lane, Lanes
+from hookline.engine.pace import Pace
 from hookline.engine.requests import RequestMaker
 from hookline.errors import Unavailable
 from hookline.ports.clock import Clock
@@ -115,23 +116,54 @@ class Dispatcher:
         self._settling.ring()
 
     def _begin_attempts(self, lane: Lane) -> None:
+        if lane.pace is not None:
+            self._begin_at_pace(lane, lane.pace)
+            return
         for _ in range(min(len(lane.waiting), CONCURRENCY - lane.under_way)):
-            lane.under_way += 1
-            attempts = asyncio.create_task(self._attempt_one_by_one(lane))
-            self._under_way.add(attempts)
-            attempts.add_done_callback(self._under_way.discard)
+            self._begin(lane, self._attempt_one_by_one(lane))
+
+    def _begin_at_pace(self, lane: Lane, pace: Pace) -> None:
+        """Begin what the limit lets begin now, and wake up for the next. What cannot be begun soon is given back."""
+        now = self._clock.now()
+        while lane.waiting and not _outlasts_an_attempt(lane.waiting[0], now):
+            self._unsent.append(lane.waiting.popleft())  # before a place in the second is spent on it
+        for _ in range(pace.begin(min(len(lane.waiting), CONCURRENCY - lane.under_way), self._clock.monotonic())):
+            self._begin(lane, self._attempt_once(lane, pace, lane.waiting.popleft()))
+        self._unsent += self._lanes.empty_beyond_pace(lane)
+        if self._unsent:
+            self._settling.ring()
+        if lane.waiting and lane.under_way < CONCURRENCY:
+            pace.wake_at_next(self._clock, lambda: self._begin_attempts(lane))
+        if self._lanes.has_room_again():
+            self._due.ring()
+
+    def _begin(self, lane: Lane, attempts: Coroutine[None, None, None]) -> None:
+        lane.under_way += 1
+        task = asyncio.create_task(attempts)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
 
     async def _attempt_one_by_one(self, lane: Lane) -> None:
         try:
-            while lane.waiting:
+            while lane.waiting and lane.pace is None:
                 await self._attempt(lane, lane.waiting.popleft())
                 self._settling.ring()
         finally:
             lane.under_way -= 1
+        self._begin_attempts(lane)  # a limit has come meanwhile
+
+    async def _attempt_once(self, lane: Lane, pace: Pace, claim: Claim) -> None:
+        pace.begun_at = self._clock.monotonic()  # a moment later than was thought
+        try:
+            await self._attempt(lane, claim)
+            self._settling.ring()
+        finally:
+            lane.under_way -= 1
+        self._begin_attempts(lane)
 
     async def _attempt(self, lane: Lane, claim: Claim) -> None:
         now = self._clock.now()
-        if now + timedelta(seconds=claim.webhook.timeout_seconds) + _LEASE_SLACK > claim.lease_until:
+        if not _outlasts_an_attempt(claim, now):
             self._unsent.append(claim)
         else:
             answer = await self._answer(lane, claim, now)
@@ -176,6 +208,11 @@ class Dispatcher:
             if self._lanes.has_room_again():
                 self._due.ring()
             _tell(verdicts)
+
+
+def _outlasts_an_attempt(claim: Claim, now: datetime) -> bool:
+    """Whether the lease is long enough for an attempt that begins now."""
+    return now + timedelta(seconds=claim.webhook.timeout_seconds) + _LEASE_SLACK <= claim.lease_until
 
 
 def _settle_and_release(
