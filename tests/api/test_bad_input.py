@@ -28,8 +28,8 @@ WHOLE: Final[dict[str, dict[str, Any]]] = {
         "headers": [{"key": "k", "value": "v"}],
         "retryPolicy": {"scheduleSeconds": [5], "retry4xx": True},
         "timeoutSeconds": 5,
-        "rateLimitPerSecond": 0,
-        "ordered": False,
+        "rateLimitPerSecond": 2.5,
+        "ordered": True,
         "filter": {},
     },
 }
@@ -86,7 +86,7 @@ def accepted(path: str, place: tuple[str | int, ...]) -> set[str]:
     """Which of `TYPES` may stand there."""
     spelling, value = spelt(place), at(WHOLE[path], place)
     if spelling in {"price", "rateLimitPerSecond"}:
-        right = {"whole", "fraction"}
+        right = {"whole", "fraction"} | ({"object"} if spelling != "price" else set())
     elif spelling == "retryPolicy":
         right = {"text", "object"}
     else:

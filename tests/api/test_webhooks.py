@@ -254,16 +254,73 @@ def test_batched_is_true_or_false(door: Door, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("setting", "value"),
-    [("ordered", True), ("rateLimitPerSecond", 5)],
+    ("given", "shown"), [("5", "5"), ("5.0", "5"), ("0.5", "0.5"), ("0.01", "0.01"), ("10000", "10000")]
 )
-def test_what_this_version_does_not_offer_is_refused_by_name(door: Door, setting: str, value: Any) -> None:
+def test_a_limit_is_shown_as_it_was_given_and_ended_by_0_or_an_empty_object(door: Door, given: str, shown: str) -> None:
+    def said() -> str:
+        [told] = re.findall(r'"rateLimitPerSecond":([^,]*),', door.ask("GET", "/v3/webhooks/1").text)
+        return str(told)
+
+    door.post("/v3/webhooks", WEBHOOK)
+    assert said() == "null"
+    for end in ("0", "0.0", "{}"):
+        for number, told in ((given, shown), ("null", shown), (end, "null")):
+            assert door.ask("PUT", "/v3/webhooks/1", f'{{"rateLimitPerSecond": {number}}}'.encode()).status_code == 204
+            assert said() == told
+
+
+@pytest.mark.parametrize("limit", [-1, 0.001, 0.0099, 10_001, 1e300, -0.5])
+def test_a_limit_that_nobody_can_keep_is_refused(door: Door, limit: float) -> None:
     door.post("/v3/webhooks", WEBHOOK)
     for method, path in (("POST", "/v3/webhooks"), ("PUT", "/v3/webhooks/1")):
-        answer = door.ask(method, path, {**WEBHOOK, setting: value})
-        assert answer.status_code == 400
-        assert answer.json()["fields"] == [{"field": setting, "message": "this version cannot do that."}]
-    assert len(door.get("/v3/webhooks")["webhooks"]) == 1
+        answer = door.ask(method, path, {**WEBHOOK, "rateLimitPerSecond": limit})
+        assert (answer.status_code, answer.json()["code"]) == (400, "out_of_range")
+        [field] = answer.json()["fields"]
+        assert field["field"] == "rateLimitPerSecond"
+        assert "0.01 to 10000" in field["message"]
+    assert [each["rateLimitPerSecond"] for each in door.get("/v3/webhooks")["webhooks"]] == [None]
+
+
+def test_what_could_be_meant_as_a_limit_is_not_taken_for_none(door: Door) -> None:
+    answer = door.ask("POST", "/v3/webhooks", {**WEBHOOK, "rateLimitPerSecond": {"perSecond": 5}})
+    assert (answer.status_code, answer.json()["fields"][0]["field"]) == (400, "rateLimitPerSecond")
+
+
+def test_a_webhook_is_ordered_when_it_says_so(door: Door) -> None:
+    door.post("/v3/webhooks", {**WEBHOOK, "ordered": True})
+    door.post("/v3/webhooks", WEBHOOK)
+    assert [each["ordered"] for each in door.get("/v3/webhooks?sort=asc")["webhooks"]] == [True, False]
+    door.ask("PUT", "/v3/webhooks/1", {"ordered": False})
+    door.ask("PUT", "/v3/webhooks/2", {"ordered": True})
+    assert [each["ordered"] for each in door.get("/v3/webhooks?sort=asc")["webhooks"]] == [False, True]
+
+
+def test_what_waits_for_an_earlier_event_has_no_next_attempt(door: Door) -> None:
+    events = ["meetingBooked", "meetingCancelled"]
+    with door.subscriber(500) as subscriber:
+        door.post("/v3/webhooks", {"url": subscriber.url, "events": events, "ordered": True})
+        id_ = door.post("/v3/meetings", MEETING)["id"]
+        door.run(subscriber.until(lambda: bool(subscriber.received)))
+        door.post(f"/v3/meetings/{id_}/cancel")
+        cancelled, booked = door.get(f"/v3/deliveries?subject={id_}")["deliveries"]
+        assert (cancelled["status"], cancelled["nextAttemptAt"], cancelled["attempts"]) == ("pending", None, [])
+        door.post(f"/v3/deliveries/{cancelled['id']}/retry")
+        assert door.get(f"/v3/deliveries/{cancelled['id']}")["nextAttemptAt"] is None
+        assert booked["status"] in ("pending", "sending")
+    assert {each.header("hookline-sequence") for each in subscriber.received} == {"1"}
+
+
+def test_an_order_and_batches_exclude_one_another(door: Door) -> None:
+    door.post("/v3/webhooks", {**WEBHOOK, "batched": True})
+    for method, path, body in (
+        ("POST", "/v3/webhooks", {**WEBHOOK, "batched": True, "ordered": True}),
+        ("PUT", "/v3/webhooks/1", {"ordered": True}),
+    ):
+        answer = door.ask(method, path, body)
+        assert (answer.status_code, answer.json()["fields"][0]["field"]) == (400, "ordered")
+        assert "batch" in answer.json()["message"]
+    assert [each["ordered"] for each in door.get("/v3/webhooks")["webhooks"]] == [False]
+    assert door.ask("PUT", "/v3/webhooks/1", {"batched": False, "ordered": True}).status_code == 204
 
 
 @pytest.mark.parametrize(

@@ -133,9 +133,7 @@ class World:
         for _ in range(events):
             self.published[subject] += 1
             sequence = self.published[subject]
-            event = make_event(
-                tx, EventKind.MEETING_BOOKED, MeetingId(f"mtg_{subject}"), sequence=sequence, body=b"{}"
-            )
+            event = make_event(tx, EventKind.MEETING_BOOKED, MeetingId(f"mtg_{subject}"), sequence=sequence, body=b"{}")
             tx.outbox.add_event(event)
             for webhook in tx.webhooks.wanting(event.kind):
                 row = Row(webhook.id, subject, sequence, self.soonest(webhook.id), give_up_at)
@@ -205,9 +203,7 @@ class World:
 
     def withdraw(self, webhook: int) -> None:
         gone = [
-            row
-            for row in self.rows.values()
-            if row.webhook == self.webhooks[webhook] and row.state is State.PENDING
+            row for row in self.rows.values() if row.webhook == self.webhooks[webhook] and row.state is State.PENDING
         ]
         webhook_id = self.webhooks[webhook]
         assert self.store.write(lambda tx: tx.outbox.withdraw(webhook_id, because="it is over")) == len(gone)
@@ -229,7 +225,8 @@ class World:
         self.ordered[of] = not self.ordered[of]
 
         def change(tx: Transaction) -> None:
-            tx.webhooks.save(replace(tx.webhooks.webhook(of), ordered=self.ordered[of]))  # type: ignore[type-var]
+            [webhook] = [each for each in tx.webhooks.all() if each.id == of]
+            tx.webhooks.save(replace(webhook, ordered=self.ordered[of]))
             tx.outbox.line_up(of)
 
         self.store.write(change)

@@ -36,11 +36,14 @@ from hookline.domain.webhooks import (
     MAX_DESCRIPTION,
     MAX_HEADER_VALUE,
     MAX_HEADERS,
+    MAX_RATE_PER_SECOND,
     MAX_TIMEOUT_SECONDS,
     MAX_URL,
+    MIN_RATE_PER_SECOND,
     Header,
     Webhook,
     parse_events,
+    parse_rate,
 )
 from hookline.errors import Invalid, MissingField
 from hookline.ports.storage import Transaction
@@ -78,6 +81,10 @@ class HeaderItem(msgspec.Struct):
     value: Annotated[str, doc("Its value, visible ASCII.", maxLength=MAX_HEADER_VALUE, examples=["s3cret"])]
 
 
+class NoLimit(msgspec.Struct, forbid_unknown_fields=True):
+    """`{}`: no limit."""
+
+
 class OwnSchedule(msgspec.Struct):
     """The waits before the second attempt, the third, and so on, in seconds."""
 
@@ -109,8 +116,17 @@ class WebhookBody(msgspec.Struct, kw_only=True):
             maximum=MAX_TIMEOUT_SECONDS,
         ),
     ] = UNSET
-    rateLimitPerSecond: Annotated[float | UnsetType, doc("Only 0: this version has no limit.")] = UNSET
-    ordered: Annotated[bool | UnsetType, doc("Only false: this version does not wait for earlier events.")] = UNSET
+    rateLimitPerSecond: Annotated[
+        float | NoLimit | UnsetType,
+        doc(
+            f"How many attempts may begin in a second, {MIN_RATE_PER_SECOND} to {MAX_RATE_PER_SECOND};"
+            " 0 or `{}` for no limit.",
+            examples=[5],
+        ),
+    ] = UNSET
+    ordered: Annotated[
+        bool | UnsetType, doc("Whether an event waits until the earlier ones of its subject are no longer owed.")
+    ] = UNSET
     filter: Annotated[
         dict[str, list[Any]] | UnsetType,
         doc("Which values of which attributes are wanted; `{}`: all.", examples=[{"type": ["missed"]}]),
@@ -159,8 +175,10 @@ class WebhookView(msgspec.Struct, omit_defaults=True, kw_only=True):
     ]
     retryPolicy: Annotated[str | OwnSchedule, doc("When failures are tried again.", examples=["standard"])]
     timeoutSeconds: Annotated[int, doc("How long an attempt may take.", examples=[15])]
-    rateLimitPerSecond: Annotated[float | None, doc("Always null in this version.", examples=[None])]
-    ordered: Annotated[bool, doc("Always false in this version.")]
+    rateLimitPerSecond: Annotated[
+        float | None, doc("How many attempts may begin in a second; null: no limit.", examples=[None])
+    ]
+    ordered: Annotated[bool, doc("Whether events of one subject are attempted in their sequence.")]
     filter: Annotated[dict[str, list[Any]] | None, doc("Which values pass, by attribute; null: all.", examples=[None])]
 
 
@@ -273,7 +291,6 @@ def rotate(asked: Asked) -> Work:
 
 def _changes(body: WebhookBody) -> dict[str, Any]:
     """What the body says, as attributes of `domain.webhooks.Webhook`."""
-    _refuse_what_is_not_offered(body)
     readers: dict[str, tuple[str, Callable[[Any], Any]]] = {
         "url": ("url", str),
         "events": ("events", parse_events),
@@ -283,6 +300,8 @@ def _changes(body: WebhookBody) -> dict[str, Any]:
         "retryPolicy": ("retry_policy", _retry_policy),
         "timeoutSeconds": ("timeout_seconds", _timeout),
         "batched": ("batched", bool),
+        "rateLimitPerSecond": ("rate_limit_per_second", _rate_limit),
+        "ordered": ("ordered", bool),
         "filter": ("filter", parse_filter),
         "isActive": ("is_active", bool),
     }
@@ -291,14 +310,6 @@ def _changes(body: WebhookBody) -> dict[str, Any]:
         for name, (attribute, read) in readers.items()
         if getattr(body, name) is not UNSET
     }
-
-
-def _refuse_what_is_not_offered(body: WebhookBody) -> None:
-    """Nobody may believe that a setting works which this version does not know: refused, never kept silently."""
-    for name in ("ordered", "rateLimitPerSecond"):
-        value = getattr(body, name)
-        if value is not UNSET and value not in (False, 0):
-            raise Invalid.field(name, "this version cannot do that.")
 
 
 def _description(text: str) -> str:
@@ -346,6 +357,15 @@ def _timeout(seconds: int) -> int:
     return seconds
 
 
+def _rate_limit(per_second: float | NoLimit) -> float | None:
+    return None if isinstance(per_second, NoLimit) else parse_rate(per_second)
+
+
+def _shown_rate(per_second: float | None) -> float | None:
+    """As it was given: 5 is kept as 5.0."""
+    return int(per_second) if per_second is not None and per_second.is_integer() else per_second
+
+
 def _view(webhook: Webhook, asked: Asked) -> WebhookView:
     shown = asked.sees_secrets
     policy = webhook.retry_policy
@@ -366,8 +386,8 @@ def _view(webhook: Webhook, asked: Asked) -> WebhookView:
         failingSince=instant_or_null(webhook.failing_since),
         retryPolicy=policy.name if policy.name in NAMED else OwnSchedule(list(policy.waits_seconds), policy.retry_4xx),
         timeoutSeconds=webhook.timeout_seconds,
-        rateLimitPerSecond=None,
-        ordered=False,
+        rateLimitPerSecond=_shown_rate(webhook.rate_limit_per_second),
+        ordered=webhook.ordered,
         filter={name: list(values) for name, values in webhook.filter} or None,
     )
 

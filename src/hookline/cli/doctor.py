@@ -137,7 +137,8 @@ def _at_deliveries(now: datetime, backlog: Backlog) -> Iterator[Finding]:
     late = now - backlog.oldest_due_at if backlog.oldest_due_at else timedelta()
     grade: Grade = "problem" if late > _FAR_TOO_LATE else "warning" if late > _LATE else "ok"
     more = "" if grade == "ok" else f" The oldest is late by {late // timedelta(seconds=1):,} s: is a server running?"
-    yield Finding(grade, "deliveries", f"{backlog.owed:,} are owed.{more}")
+    waiting = f", {backlog.waiting:,} of them behind an earlier event of their subject" if backlog.waiting else ""
+    yield Finding(grade, "deliveries", f"{backlog.owed:,} are owed{waiting}.{more}")
     if backlog.dead:
         says = f"{backlog.dead:,} are dead. GET /v3/deliveries?status=dead shows why; POST .../ID/retry tries again."
         yield Finding("warning", "deliveries", says)

@@ -20,7 +20,7 @@ _HORIZON_SECONDS: Final = 10
 
 @dataclass(slots=True)
 class Pace:
-    """When attempts on one webhook were begun, and may be again. It outlives the lane, and every change of the limit."""
+    """When attempts on one webhook were begun, and may be again. It outlives the lane and changes of the limit."""
 
     per_second: float
     begun_at: float = -math.inf  # of the latest, in monotonic seconds

@@ -19,7 +19,10 @@ from hookline.errors import Invalid, Unavailable
 _STEP_PAGES: Final = 1024
 #: An instant until which a delivery is leased counts too: once it is over, the delivery is owed again.
 #: A batch is a row whose event is itself: what goes in it is counted, it is not.
-OWED: Final = "SELECT COUNT(NULLIF(id, event_id)), MIN(due_at) FROM delivery"
+OWED: Final = """
+    SELECT COUNT(NULLIF(id, event_id)), MIN(due_at), COUNT(line) FILTER (WHERE due_at IS NULL AND batch_id IS NULL)
+    FROM delivery
+"""
 DEAD: Final = "SELECT COUNT(*) FROM settled_delivery WHERE status = 'dead' AND webhook_id IN (SELECT id FROM webhook)"
 NEWEST_EVENT: Final = "SELECT MAX(created_at) FROM event WHERE position = (SELECT MAX(position) FROM event)"
 DISABLED: Final = "SELECT id, disabled_reason FROM webhook WHERE NOT is_active ORDER BY id"
@@ -32,6 +35,7 @@ class Backlog:
     """What waits, what was given up, and who is not sent to."""
 
     owed: int
+    waiting: int  # of those, behind an earlier event of their subject
     oldest_due_at: datetime | None
     dead: int
     newest_event_at: datetime | None
@@ -104,11 +108,12 @@ def look_into(path: Path) -> Health:
 
 
 def _backlog(connection: sqlite3.Connection) -> Backlog:
-    [(owed, oldest_due_at)] = connection.execute(OWED)
+    [(owed, oldest_due_at, waiting)] = connection.execute(OWED)
     [(dead,)] = connection.execute(DEAD)
     [(newest_event_at,)] = connection.execute(NEWEST_EVENT)
     return Backlog(
         owed=owed,
+        waiting=waiting,
         oldest_due_at=instant_or_none(oldest_due_at),
         dead=dead,
         newest_event_at=instant_or_none(newest_event_at),
