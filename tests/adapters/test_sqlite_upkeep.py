@@ -10,10 +10,11 @@ import pytest
 from hookline.adapters.sql import upkeep
 from hookline.adapters.sql.sqlite import SqliteStore
 from hookline.errors import Invalid, Unavailable
+from hookline.services.booking import book_meeting, cancel_meeting
 from hookline.services.calls import report_calls
 from hookline.services.webhooks import create_webhook
-from tests.fakes import ManualClock
-from tests.values import LIMITS, call_payload, wanted
+from tests.fakes import MONDAY, ManualClock
+from tests.values import LIMITS, call_payload, details, wanted, webhook
 
 PAGES = 5000
 
@@ -114,6 +115,17 @@ def test_a_look_at_a_sound_database_tells_its_backlog(database: Path) -> None:
     assert (health.damage, health.schema) == ("", upkeep.latest_schema())
     assert health.backlog is not None
     assert (health.backlog.owed, health.backlog.dead, health.backlog.oldest_due_at) == (0, 0, None)
+
+
+def test_what_waits_behind_an_earlier_event_is_owed_and_not_late(tmp_path: Path, clock: ManualClock) -> None:
+    store = SqliteStore(tmp_path / "waiting.db", clock, random.Random(1))
+    store.write(lambda tx: tx.webhooks.add(webhook(ordered=True)))
+    meeting = store.write(book_meeting, details())
+    store.write(cancel_meeting, meeting, "")
+    store.close()
+    backlog = upkeep.look_into(tmp_path / "waiting.db").backlog
+    assert backlog is not None
+    assert (backlog.owed, backlog.waiting, backlog.oldest_due_at) == (2, 1, MONDAY)
 
 
 def test_of_another_schema_no_backlog_is_told(database: Path) -> None:

@@ -17,6 +17,7 @@ from hookline.domain.webhooks import (
     Secret,
     Target,
     parse_events,
+    parse_rate,
     parse_url,
     require_sendable,
 )
@@ -243,6 +244,18 @@ def test_events_that_are_none_are_refused_by_name(names: list[str], field: str) 
 
 def test_the_events_are_the_four_of_the_page() -> None:
     assert {kind.value for kind in EventKind} == {"meetingBooked", "meetingStarted", "meetingCancelled", "callFinished"}
+
+
+@pytest.mark.parametrize(("asked", "kept"), [(0, None), (0.0, None), (0.01, 0.01), (5, 5.0), (10_000, 10_000.0)])
+def test_a_limit_is_kept_as_asked_and_0_is_none(asked: float, kept: float | None) -> None:
+    assert parse_rate(asked) == kept
+
+
+@pytest.mark.parametrize("asked", [-1, -0.01, 0.009, 10_000.5, 1e300])
+def test_a_limit_that_nobody_can_keep_is_refused_by_name(asked: float) -> None:
+    with pytest.raises(Invalid, match=r"rateLimitPerSecond: expected 0\.01 to 10000") as refusal:
+        parse_rate(asked)
+    assert refusal.value.code == "out_of_range"
 
 
 def test_a_secret_that_expires_signs_until_then() -> None:

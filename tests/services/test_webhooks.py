@@ -12,6 +12,7 @@ from hookline.domain.events import SAMPLES, EventKind, canonical_bytes
 from hookline.domain.networks import AllowedNetworks
 from hookline.domain.webhooks import Header
 from hookline.errors import Invalid, NotFound
+from hookline.services.booking import book_meeting, cancel_meeting
 from hookline.services.calls import report_call, report_calls
 from hookline.services.deliveries import read_delivery
 from hookline.services.webhooks import (
@@ -29,7 +30,7 @@ from hookline.services.webhooks import (
 )
 from tests.fakes import MONDAY, ManualClock
 from tests.services.reading import claim_all, events, new_webhook, owed, settle, webhook_now
-from tests.values import DAY, HOUR, LIMITS, MICROSECOND, accepted, call_payload, refused, wanted
+from tests.values import DAY, HOUR, LIMITS, MICROSECOND, accepted, call_payload, details, refused, wanted
 
 # Making
 
@@ -321,3 +322,28 @@ def test_a_disabled_webhook_is_not_tested(store: SqliteStore) -> None:
         store.write(send_test, made.id, EventKind.CALL_FINISHED)
     assert refusal.value.code == "bad_request"
     assert "isActive" in refusal.value.hint
+
+
+# Order
+
+
+def test_an_order_and_batches_exclude_one_another(store: SqliteStore) -> None:
+    with pytest.raises(Invalid, match="ordered: expected false while batched is true"):
+        store.write(create_webhook, wanted(ordered=True, batched=True), LIMITS)
+    made = new_webhook(store, ordered=True)
+    with pytest.raises(Invalid, match="ordered"):
+        store.write(update_webhook, made.id, {"batched": True}, LIMITS)
+    assert webhook_now(store, made) == made
+
+
+def test_what_is_owed_follows_a_webhook_that_becomes_ordered_and_back(store: SqliteStore) -> None:
+    made = new_webhook(store)
+    meeting = store.write(book_meeting, details())
+    store.write(cancel_meeting, meeting, "")
+    booked, _ = owed(store)
+    for is_ordered, next_attempt_at in ((True, None), (True, None), (False, MONDAY), (True, None)):
+        store.write(update_webhook, made.id, {"ordered": is_ordered, "description": str(is_ordered)}, LIMITS)
+        assert [each.next_attempt_at for each in owed(store)] == [MONDAY, next_attempt_at]
+    assert [claim.delivery_id for claim in claim_all(store)] == [booked.id]
+    store.write(update_webhook, made.id, {"is_active": False, "ordered": False}, LIMITS)
+    assert [each.status for each in owed(store)] == [State.SENDING, State.WITHDRAWN]
