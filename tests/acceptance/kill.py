@@ -151,13 +151,14 @@ class KillTest:
             ("steady", _ALL, _PATIENT, "delivered", lambda _, __: _SWIFT),
             ("moody", _ALL, _PATIENT, "delivered", moody),
             ("late", _ALL, _PATIENT, "delivered", late),
+            ("orderly", _ALL, _PATIENT, "delivered", moody),
             ("slow", _MEETINGS, _PATIENT, "delivered", lambda _, __: (ACCEPTED, slowly(moods.uniform(0, 0.4), _OK))),
             ("calls", ("callFinished",), _PATIENT, "delivered", lambda _, __: _SWIFT),
             ("hopeless", ("meetingStarted",), [0, 1], "dead", lambda _, __: _REFUSES),
             ("silent", ("meetingCancelled",), [], "dead", lambda _, __: ("hung", hanging)),
         ]
         for name, events, schedule, settles_as, temper in tempers:
-            hook = Hook(name, events, len(schedule), settles_as)
+            hook = Hook(name, events, len(schedule), settles_as, ordered=name == "orderly")
             subscriber = await stack.enter_async_context(self._listening(hook, temper))
             self._hooks.append((hook, subscriber))
         self._schedules = [schedule for _, _, schedule, _, _ in tempers]
@@ -176,7 +177,11 @@ class KillTest:
         for (hook, subscriber), schedule in zip(self._hooks, self._schedules, strict=True):
             policy = {"scheduleSeconds": schedule}
             hook.webhook_id = await api.subscribe(
-                subscriber, f"/{hook.name}", events=hook.events, retryPolicy=policy, timeoutSeconds=1
+                *(subscriber, f"/{hook.name}"),
+                events=hook.events,
+                retryPolicy=policy,
+                timeoutSeconds=1,
+                ordered=hook.ordered,
             )
 
     async def _kill_over_and_over(self, api: Api) -> None:

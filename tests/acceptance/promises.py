@@ -39,12 +39,15 @@ class Hook:
     events: Sequence[str]
     retries: int
     settles_as: str  # "delivered" for those that ever answer 2xx, else "dead"
+    ordered: bool = False
     webhook_id: int = 0
     arrivals: dict[str, list[Arrival]] = field(default_factory=lambda: defaultdict(list))  # by webhook-id
+    all_arrivals: list[Arrival] = field(default_factory=list)  # as they came
 
     def saw(self, arrival: Arrival) -> None:
         """Note a request."""
         self.arrivals[arrival.received.header("webhook-id") or ""].append(arrival)
+        self.all_arrivals.append(arrival)
 
 
 @dataclass(slots=True)
@@ -75,6 +78,7 @@ def broken_promises(
         kept[delivery.eventId, delivery.webhookId] = delivery
     for hook in hooks:
         yield from _of_arrivals(hook, events)
+        yield from _of_order(hook)
         for event in record.events:
             if event.event not in hook.events:
                 continue
@@ -131,6 +135,18 @@ def _of_arrivals(hook: Hook, events: Mapping[str, EventRow]) -> Iterator[str]:
             for name, value in expected.items():
                 if arrival.received.header(name) != value:
                     yield f"{hook.name} received {id_} with {name}: {arrival.received.header(name)!r}"
+
+
+def _of_order(hook: Hook) -> Iterator[str]:
+    """To an ordered webhook that wants everything, nothing comes before all that precedes it has been accepted."""
+    accepted: Counter[str] = Counter()  # by subject: the latest
+    for arrival in hook.all_arrivals if hook.ordered else ():
+        subject = arrival.received.header("hookline-subject") or ""
+        sequence = int(arrival.received.header("hookline-sequence") or 0)
+        if sequence > accepted[subject] + 1:
+            yield f"{hook.name} received {subject} {sequence} when {accepted[subject]} was accepted"
+        if arrival.manner == ACCEPTED:
+            accepted[subject] = max(accepted[subject], sequence)
 
 
 def _of_delivery(hook: Hook, row: DeliveryRow, lives: int, figures: Figures) -> Iterator[str]:
