@@ -127,6 +127,30 @@ def test_what_is_not_delivered_is_told(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_what_waits_for_an_earlier_event_is_told_apart(tmp_path: Path) -> None:
+    meeting = {
+        "account_email": "anna@example.com",
+        "event_participants": [{"EMAIL": "bo@example.com"}],
+        "meeting_name": "First talk",
+        "meeting_start_timestamp": "2099-05-06T10:00:00Z",
+        "meeting_end_timestamp": "2099-05-06T10:30:00Z",
+    }
+
+    async def scenario() -> None:
+        async with (
+            Subscriber.running(lambda _: replying(500)) as failing,
+            Server.running(tmp_path) as server,
+            Api.to(server) as api,
+        ):
+            await api.subscribe(failing, events=["meetingBooked", "meetingCancelled"], ordered=True)
+            id_ = (await api.post("/v3/meetings", meeting))["id"]
+            await api.post(f"/v3/meetings/{id_}/cancel", {}, status=200)
+            said = Hookline.beside(server)("doctor", "--json")
+            assert "2 are owed, 1 of them behind an earlier event of their subject." in sentences(said, "ok")
+
+    asyncio.run(scenario())
+
+
 async def settled(api: Api, webhook_id: int) -> None:
     """Return when the webhook is disabled."""
     while (await webhook(api, webhook_id))["isActive"]:

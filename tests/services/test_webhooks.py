@@ -347,3 +347,29 @@ def test_what_is_owed_follows_a_webhook_that_becomes_ordered_and_back(store: Sql
     assert [claim.delivery_id for claim in claim_all(store)] == [booked.id]
     store.write(update_webhook, made.id, {"is_active": False, "ordered": False}, LIMITS)
     assert [each.status for each in owed(store)] == [State.SENDING, State.WITHDRAWN]
+
+
+@pytest.mark.parametrize("end", ["settled", "withdrawn", "unordered"])
+def test_what_follows_waits_for_what_had_gathered_when_batches_were_given_up_for_order(
+    store: SqliteStore, end: str
+) -> None:
+    made = new_webhook(store, batched=True)
+    meeting = store.write(book_meeting, details())
+    store.write(update_webhook, made.id, {"batched": False, "ordered": True}, LIMITS)
+    store.write(cancel_meeting, meeting, "")
+    assert [each.next_attempt_at for each in owed(store)] == [MONDAY, None]
+    [batch] = claim_all(store)
+    assert batch.batch_size == 1
+    if end == "settled":
+        settle(store, accepted(batch))
+        assert [each.status for each in owed(store)] == [State.DELIVERED, State.PENDING]
+    elif end == "withdrawn":
+        store.write(delete_webhook, made.id)
+        settle(store, refused(batch))
+        assert [each.status for each in owed(store)] == [State.WITHDRAWN] * 2
+        return
+    else:
+        store.write(update_webhook, made.id, {"ordered": False}, LIMITS)
+        assert [each.status for each in owed(store)] == [State.SENDING, State.PENDING]
+    [cancelled] = claim_all(store)
+    assert (cancelled.batch_size, cancelled.event.sequence) == (None, 2)

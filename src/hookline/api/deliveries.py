@@ -97,7 +97,8 @@ class DeliveryView(msgspec.Struct):
     status: Annotated[State, doc("Where it stands.", examples=["delivered"])]
     attempts: Annotated[list[AttemptView], doc("Every attempt so far, the first one first.")]
     nextAttemptAt: Annotated[
-        str | None, doc("When it is attempted next; null when it is settled.", format="date-time", examples=[None])
+        str | None,
+        doc("When it is attempted next; null when none is planned.", format="date-time", examples=[None]),
     ]
     createdAt: Annotated[str, doc_instant("When it was first owed.")]
     batchId: Annotated[
