@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from hookline.domain.deliveries import LEASE as BORN_LEASE
 from hookline.domain.deliveries import Claim, Delivery, State
-from hookline.domain.events import EventKind
-from hookline.domain.ids import DeliveryId, MeetingId, WebhookId
+from hookline.domain.events import Event, EventKind
+from hookline.domain.ids import DeliveryId, MeetingId, WebhookId, delivery_id
 from hookline.ports.storage import Transaction
 from hookline.services.publishing import make_event, owe
 from tests.contract.owing import (
@@ -76,6 +76,7 @@ class World:
         self.ordered = dict(zip(self.webhooks, (True, False), strict=True))
         self.rests_until: dict[WebhookId, datetime] = {}
         self.published = [0] * SUBJECTS
+        self.events: list[Event] = []
         self.rows: dict[DeliveryId, Row] = {}
         self.claims: list[Claim] = []  # that some worker believes to hold, rightly or not
 
@@ -112,22 +113,46 @@ class World:
 
     # Steps
 
-    def owe(self, subject: int, events: int, give_up_in: int | None, room: int) -> None:
-        """So many events of one subject in one commit, to both webhooks."""
+    def owe(self, subject: int, events: int, give_up_in: int | None, room: int, to: int) -> None:
+        """So many events of one subject in one commit, to both webhooks or to one, as filters have it."""
         self.room = room
         now = self.clock.now()
         give_up_at = None if give_up_in is None else now + timedelta(seconds=give_up_in)
-        for id_, row in self.store.write(self._publish, subject, events, give_up_at):
-            self.rows[id_] = row
-            if {each.id: each.status for each in all_deliveries(self.store)}[id_] is State.SENDING:
-                assert room
-                assert row.is_due(now)
-                assert not self.before(row)
-                row.state, row.attempt, row.due_at = State.SENDING, 1, now + BORN_LEASE
+        for id_, row in self.store.write(self._publish, subject, events, give_up_at, to):
+            self._was_owed(id_, row)
         self.room = 0
 
+    def owe_late(self, pick: int, room: int) -> None:
+        """What was not owed when it happened is owed after all: a range is replayed."""
+        missing = [
+            (event, webhook)
+            for event in self.events
+            for webhook in self.webhooks
+            if delivery_id(event.id, webhook) not in self.rows
+        ]
+        self.clock.advance(seconds=1)
+        if missing:
+            event, webhook_id = missing[pick % len(missing)]
+            self.room = room
+            row = Row(webhook_id, int(event.subject[4:]), event.sequence, self.soonest(webhook_id), None)
+            self._was_owed(self.store.write(self._owe_late, event, webhook_id), row)
+            self.room = 0
+
+    def _owe_late(self, tx: Transaction, event: Event, webhook_id: WebhookId) -> DeliveryId:
+        [webhook] = [each for each in tx.webhooks.all() if each.id == webhook_id]
+        return owe(tx, event, webhook)
+
+    def _was_owed(self, id_: DeliveryId, row: Row) -> None:
+        self.rows[id_] = row
+        now = self.clock.now()
+        if {each.id: each.status for each in all_deliveries(self.store)}[id_] is State.SENDING:
+            assert self.room
+            assert row.is_due(now)
+            assert not self.before(row)
+            row.state, row.attempt, row.due_at = State.SENDING, 1, now + BORN_LEASE
+
     def _publish(
-        self, tx: Transaction, subject: int, events: int, give_up_at: datetime | None
+        self, tx: Transaction, subject: int, events: int, give_up_at: datetime | None, to: int
     ) -> list[tuple[DeliveryId, Row]]:
         made = []
         for _ in range(events):
@@ -135,7 +160,8 @@ class World:
             sequence = self.published[subject]
             event = make_event(tx, EventKind.MEETING_BOOKED, MeetingId(f"mtg_{subject}"), sequence=sequence, body=b"{}")
             tx.outbox.add_event(event)
-            for webhook in tx.webhooks.wanting(event.kind):
+            self.events.append(event)
+            for webhook in tx.webhooks.wanting(event.kind)[to:]:
                 row = Row(webhook.id, subject, sequence, self.soonest(webhook.id), give_up_at)
                 made.append((owe(tx, event, webhook, give_up_at=give_up_at), row))
         return made
@@ -210,6 +236,16 @@ class World:
         for row in gone:
             row.leave(State.WITHDRAWN, None)
 
+    def erase(self, pick: int) -> None:
+        """Somebody in this event is erased: what is owed of it is withdrawn, being sent or not."""
+        if self.events:
+            event = self.events[pick % len(self.events)]
+            self.store.write(lambda tx: tx.erasure.withdraw(event.id, because="erased"))
+            for webhook in self.webhooks:
+                row = self.rows.get(delivery_id(event.id, webhook))
+                if row is not None and row.is_owed:
+                    row.leave(State.WITHDRAWN, None)
+
     def replay(self, pick: int) -> None:
         if self.rows:
             delivery_id, row = list(self.rows.items())[pick % len(self.rows)]
@@ -268,7 +304,10 @@ steps = st.one_of(
         st.integers(1, 3),
         st.sampled_from([None, None, 40]),
         st.sampled_from([0, 0, 9]),
+        st.integers(0, 1),
     ),
+    st.tuples(st.just("owe_late"), picks, st.sampled_from([0, 9])),
+    st.tuples(st.just("erase"), picks),
     st.tuples(st.just("replay"), picks),
     st.tuples(st.just("release"), picks),
     st.tuples(st.just("toggle"), st.integers(0, 1)),
@@ -285,7 +324,7 @@ def test_nothing_is_claimed_before_what_comes_before_it_and_nothing_waits_for_no
     clock = ManualClock()
     place = Place(STORES[name], tmp_path_factory.mktemp("lines"), clock, random.Random(3))
     world = World(place, clock)
-    world.owe(0, 2, None, 0)
+    world.owe(0, 2, None, 0, 0)
     for step, *arguments in script:
         getattr(world, step)(*arguments)
         world.line_up()
