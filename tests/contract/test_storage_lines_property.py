@@ -138,6 +138,12 @@ class World:
             self._was_owed(self.store.write(self._owe_late, event, webhook_id), row)
             self.room = 0
 
+    def catch_up(self, subject: int, room: int) -> None:
+        """A webhook misses an event, gets the next one, and then, late, what it missed."""
+        self.owe(subject, 1, None, 0, 1)
+        self.owe(subject, 1, None, room, 0)
+        self.owe_late(-1, room)
+
     def _owe_late(self, tx: Transaction, event: Event, webhook_id: WebhookId) -> DeliveryId:
         [webhook] = [each for each in tx.webhooks.all() if each.id == webhook_id]
         return owe(tx, event, webhook)
@@ -307,6 +313,7 @@ steps = st.one_of(
         st.integers(0, 1),
     ),
     st.tuples(st.just("owe_late"), picks, st.sampled_from([0, 9])),
+    st.tuples(st.just("catch_up"), st.integers(0, SUBJECTS - 1), st.sampled_from([0, 9])),
     st.tuples(st.just("erase"), picks),
     st.tuples(st.just("replay"), picks),
     st.tuples(st.just("release"), picks),

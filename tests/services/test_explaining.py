@@ -21,6 +21,7 @@ from hookline.domain.webhooks import Webhook
 from hookline.domain.why import Explanation, Fortune
 from hookline.errors import NotFound
 from hookline.ports.storage import Transaction
+from hookline.services.booking import book_meeting, cancel_meeting
 from hookline.services.calls import report_call
 from hookline.services.deliveries import recover, release, retry_delivery
 from hookline.services.explaining import explain_event
@@ -29,7 +30,7 @@ from hookline.services.retention import forget_old_events
 from hookline.services.webhooks import delete_webhook, send_test, update_webhook
 from tests.fakes import MONDAY, ManualClock
 from tests.services.reading import claim_all, events, new_webhook, settle
-from tests.values import DAY, HOUR, LIMITS, accepted, call_payload, refused, unanswered, webhook
+from tests.values import DAY, HOUR, LIMITS, accepted, call_payload, details, refused, unanswered, webhook
 
 CALLS = (EventKind.CALL_FINISHED,)
 
@@ -152,13 +153,9 @@ def test_one_that_is_sent_again_by_hand_tells_what_became_of_that(store: SqliteS
 
 
 def test_what_waits_in_a_line_says_for_what(store: SqliteStore) -> None:
-    made = new_webhook(store)
-    for _ in range(2):
-        store.write(report_call, call_payload())
-    first, second = (f"dlv_{each.id[4:]}_{made.id}" for each in events(store))
-    line = "UPDATE delivery SET line = 'call_a', sequence = ?, due_at = ? WHERE id = ?"
-    store.connection.execute(line, (1, 7, first))
-    store.connection.execute(line, (2, None, second))
+    new_webhook(store, ordered=True)
+    meeting = store.write(book_meeting, details())
+    store.write(cancel_meeting, meeting, "")
     assert only(store)[1] == "Waits for sequence 1 of this subject, since the webhook is ordered."
 
 

@@ -5,7 +5,10 @@ The API has its whole answer at hand, and finds the short way under `ANSWER` in 
 bodies, pipelining, idle clients, closing) stays uvicorn's.
 """
 
+import asyncio
+import os
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -17,6 +20,11 @@ ANSWER: Final = "hookline.answer"
 
 class WholeAnswers(HttpToolsProtocol):
     """HTTP/1.1 for uvicorn."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        """Take the connection."""
+        super().connection_made(transport)
+        self._file = transport.get_extra_info("socket").fileno()
 
     def on_headers_complete(self) -> None:
         """Begin with a request, as uvicorn does."""
@@ -46,4 +54,13 @@ class WholeAnswers(HttpToolsProtocol):
         pieces.append(b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n")
         if cycle.scope["method"] != "HEAD":
             pieces.append(body)
-        self.transport.write(b"".join(pieces))
+        self._send(b"".join(pieces))
+
+    def _send(self, answer: bytes) -> None:
+        """Past the event loop, as `adapters/http_connection.py` does and for its reason."""
+        written = 0
+        if self.scheme == "http" and not self.transport.get_write_buffer_size():
+            with suppress(OSError):
+                written = os.write(self._file, answer)
+        if written < len(answer):
+            self.transport.write(answer[written:])
