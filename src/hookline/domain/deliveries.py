@@ -128,11 +128,15 @@ class Verdict:
         return MOVES[State.SENDING, self.signal]
 
 
+#: Of every success.
+ACCEPTED: Final = Verdict(signal=Signal.ACCEPTED)
+
+
 def judge(outcome: Outcome, policy: RetryPolicy, *, now: datetime, jitter: float) -> Verdict:
     """Decide what becomes of a delivery after one attempt. `jitter` is a draw from [0, 1)."""
     attempt, claim = outcome.attempt, outcome.claim
     if attempt.is_success:
-        return Verdict(signal=Signal.ACCEPTED)
+        return ACCEPTED
     if attempt.status == _GONE:
         gone = "the receiver answered 410 Gone"
         return Verdict(signal=Signal.EXHAUSTED, disable_because=f"T{gone[1:]}.", reason=gone)

@@ -8,7 +8,7 @@ import base64
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Final, Literal
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -90,6 +90,11 @@ class Webhook:
     rests_until: datetime | None = None  # its host does not answer and is left alone
     failing_since: datetime | None = None  # the first failure after the last success
     warned_at: datetime | None = None  # when its owner was told of that
+
+    @cached_property
+    def time_limit(self) -> timedelta:
+        """How long an attempt may take."""
+        return timedelta(seconds=self.timeout_seconds)
 
     @cached_property
     def target(self) -> Target:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Final
 
-from hookline.domain.deliveries import LEASE, Attempt, Claim, Outcome, Verdict
+from hookline.domain.deliveries import ACCEPTED, LEASE, Attempt, Claim, Outcome, Verdict
 from hookline.domain.ids import WebhookId
 from hookline.engine.bell import Bell
 from hookline.engine.lanes import CONCURRENCY, Lane, Lanes
@@ -212,7 +212,7 @@ class Dispatcher:
 
 def _outlasts_an_attempt(claim: Claim, now: datetime) -> bool:
     """Whether the lease is long enough for an attempt that begins now."""
-    return now + timedelta(seconds=claim.webhook.timeout_seconds) + _LEASE_SLACK <= claim.lease_until
+    return claim.lease_until - now >= claim.webhook.time_limit + _LEASE_SLACK
 
 
 def _settle_and_release(
@@ -225,12 +225,12 @@ def _settle_and_release(
 
 def _tell(verdicts: Sequence[tuple[Outcome, Verdict]]) -> None:
     """One wide line for each attempt; successes only for those who ask for details."""
+    tells_successes = _log.isEnabledFor(logging.DEBUG)
     for outcome, verdict in verdicts:
-        attempt = outcome.attempt
-        level = logging.DEBUG if attempt.is_success else logging.WARNING
-        if _log.isEnabledFor(level):
+        if verdict is not ACCEPTED or tells_successes:
+            attempt = outcome.attempt
             _log.log(
-                level,
+                logging.DEBUG if verdict is ACCEPTED else logging.WARNING,
                 "attempt.settled delivery=%s webhook=%s attempt=%d status=%s outcome=%s ms=%.0f next_at=%s error=%r",
                 outcome.claim.delivery_id,
                 outcome.claim.webhook.id,

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
-from hookline.domain.deliveries import Claim, Delivery, Outcome, Signal, State, Verdict, judge
+from hookline.domain.deliveries import ACCEPTED, Claim, Delivery, Outcome, Signal, State, Verdict, judge
 from hookline.domain.events import Event, EventKind
 from hookline.domain.ids import EventId, WebhookId
 from hookline.domain.webhooks import Webhook, gone_because
@@ -34,7 +34,7 @@ def settle(tx: Transaction, outcomes: Sequence[Outcome]) -> list[tuple[Outcome, 
     if late:
         tx.erasure.empty_late_answers(late)
     for outcome, verdict in verdicts:
-        if not outcome.attempt.is_success:
+        if verdict is not ACCEPTED:
             _act_on(tx, outcome, verdict)
     follow_failures(tx, outcomes)
     return verdicts
@@ -117,10 +117,11 @@ def list_events(
 
 
 def _verdict(tx: Transaction, outcome: Outcome) -> Verdict:
+    if outcome.attempt.is_success:
+        return ACCEPTED
     webhook = tx.webhooks.webhook(outcome.claim.webhook.id)
     policy = (webhook or outcome.claim.webhook).retry_policy
-    jitter = 0.0 if outcome.attempt.is_success else tx.draw()
-    verdict = judge(outcome, policy, now=tx.now, jitter=jitter)
+    verdict = judge(outcome, policy, now=tx.now, jitter=tx.draw())
     gone = webhook is None or not webhook.is_active
     if gone and verdict.signal is Signal.FAILED:
         return Verdict(signal=Signal.WITHDRAWN, reason=gone_because(webhook))

@@ -26,7 +26,10 @@ def follow_failures(tx: Transaction, outcomes: Sequence[Outcome]) -> None:
     for outcome in outcomes:
         tried = outcome.claim.webhook
         webhook = tx.webhooks.webhook(tried.id)
-        if webhook is not None and webhook.is_active and webhook.url == tried.url:
+        if webhook is None or not webhook.is_active or webhook.url != tried.url:
+            continue
+        goes_on_well = outcome.attempt.is_success and webhook.failing_since is None and webhook.id not in attempts
+        if not goes_on_well:
             attempts[webhook.id].append(outcome.attempt)
     for webhook_id, ended in attempts.items():
         webhook = tx.webhooks.webhook(webhook_id)

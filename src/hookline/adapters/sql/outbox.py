@@ -26,7 +26,7 @@ from hookline.adapters.sql.session import (
 )
 from hookline.adapters.sql.webhooks import SqlWebhooks
 from hookline.domain.batches import MAX_HELD
-from hookline.domain.deliveries import USELESS, Claim, Delivery, Outcome, State, Verdict
+from hookline.domain.deliveries import MOVES, USELESS, Claim, Delivery, Outcome, State, Verdict
 from hookline.domain.events import Event, EventKind
 from hookline.domain.ids import DeliveryId, EventId, WebhookId, delivery_id, ulid
 from hookline.domain.webhooks import Webhook, gone_because
@@ -164,6 +164,8 @@ _SETTLED_RECORD: Final = """
     SELECT d.id, d.event_id, d.webhook_id, d.status, NULL, d.created_at, e.kind, e.subject, d.batch_id
     FROM settled_delivery d JOIN event e ON e.id = d.event_id WHERE {where}
 """
+#: What a row of the record says of a delivery whose attempt came to this.
+_STATES: Final = {signal: state.value for (before, signal), state in MOVES.items() if before is State.SENDING}
 DELIVERIES: Final = "{records} ORDER BY 1 DESC LIMIT :limit"
 ATTEMPTS: Final = f"SELECT {ATTEMPT_COLUMNS} FROM attempt WHERE delivery_id IN (:id, :batch_id) ORDER BY number"
 
@@ -289,7 +291,7 @@ class SqlOutbox:
     def settle(self, verdicts: Sequence[tuple[Outcome, Verdict]]) -> list[Claim]:
         session = self._session
         held = self._settle_final([outcome.claim for outcome, verdict in verdicts if verdict.due_at is None])
-        lost = []
+        lost, now = [], micros(session.now)
         for outcome, verdict in verdicts:
             claim = outcome.claim
             session.insert(KEEP_ATTEMPT, attempt_row(claim.delivery_id, outcome.attempt))
@@ -299,7 +301,7 @@ class SqlOutbox:
                 if still_ours and claim.batch_size is not None:
                     self._lines.let_next_go(self._batches.settle(claim, verdict))
                 elif still_ours:
-                    session.insert(KEEP_SETTLED, _settled_row(claim, verdict, created_at, session.now))
+                    session.insert(KEEP_SETTLED, _settled_row(claim, verdict, created_at, now))
             else:
                 still_ours = self._postpone(claim, verdict.due_at)
             if not still_ours:
@@ -466,15 +468,15 @@ class SqlOutbox:
         return given_up
 
 
-def _settled_row(claim: Claim, verdict: Verdict, created_at: int, now: datetime) -> Row:
+def _settled_row(claim: Claim, verdict: Verdict, created_at: int, now: int) -> Row:
     return (
         claim.delivery_id,
         claim.event.id,
         claim.webhook.id,
-        verdict.state.value,
+        _STATES[verdict.signal],
         claim.attempt,
         micros_or_none(claim.give_up_at),
         created_at,
-        micros(now),
+        now,
         verdict.reason,
     )
