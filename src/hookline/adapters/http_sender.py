@@ -166,7 +166,7 @@ def request_bytes(post: Post) -> bytes:
     """
     lines = [
         f"POST {post.target} HTTP/1.1\r\nHost: {_host_header(post)}\r\nContent-Length: {len(post.body)}",
-        *[f"{_header_name(name)}: {value}" for name, value in post.headers],
+        *[_line_of(name) + value for name, value in post.headers],
         "\r\n",
     ]
     try:
@@ -188,8 +188,8 @@ def _host_header(post: Post) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _header_name(name: str) -> str:
-    """`name`, if a request may have it. Remembered, since there are few and each request has a dozen.
+def _line_of(name: str) -> str:
+    """How the line of a header begins, if a request may have it. Remembered: there are few, each request has a dozen.
 
     Raises:
         Unsendable: it is none of HTTP's names, or one that is ours to set.
@@ -198,7 +198,7 @@ def _header_name(name: str) -> str:
         raise Unsendable(f"{name[:80]!r} can be no name of a header.")
     if name.lower() in _OURS:
         raise Unsendable(f"The header {name} is the sender's own to set.")
-    return name
+    return f"{name}: "
 
 
 def _missing(answer: AnswerReader) -> str:

@@ -59,7 +59,8 @@ class WholeAnswers(HttpToolsProtocol):
     def _send(self, answer: bytes) -> None:
         """Past the event loop, as `adapters/http_connection.py` does and for its reason."""
         written = 0
-        if self.scheme == "http" and not self.transport.get_write_buffer_size():
+        # A transport that closes has given its file back, and somebody else may have it by now.
+        if self.scheme == "http" and not (self.transport.is_closing() or self.transport.get_write_buffer_size()):
             with suppress(OSError):
                 written = os.write(self._file, answer)
         if written < len(answer):

@@ -72,5 +72,8 @@ def check_call(raw: CallPayload) -> CallPayload:
         raise Invalid.field(
             "duration_seconds", f"expected 0 for a call of type {raw.type!s}, got {raw.duration_seconds}."
         )
+    line = parse_number(raw.phone_line, "phone_line")
     contact = parse_number(raw.phone_number, "phone_number") if raw.phone_number else ""
-    return replace(raw, phone_line=parse_number(raw.phone_line, "phone_line"), phone_number=contact)
+    if (line, contact) == (raw.phone_line, raw.phone_number):
+        return raw
+    return replace(raw, phone_line=line, phone_number=contact)

@@ -56,6 +56,5 @@ def spoken(instant: datetime, *, timespec: str = "minutes") -> str:
 
 def wire_form(instant: datetime) -> str:
     """`2025-06-10T07:09:01.696Z`: UTC, exactly three decimals (cut, not rounded), `Z`."""
-    if instant.tzinfo is not UTC:
-        instant = instant.astimezone(UTC)
-    return instant.isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
+    utc = instant if instant.tzinfo is UTC else instant.astimezone(UTC)
+    return utc.isoformat(timespec="milliseconds")[: -len("+00:00")] + "Z"
