@@ -4,8 +4,10 @@
 
 One server is killed while clients book, move, edit and cancel meetings and report calls, and while subscribers answer
 200, 500, slowly or not at all; also while it makes its database, while it starts, while it recovers from the kill
-before, and while it stops because it was told to. At last it is left alone until nothing is owed any more. What clients
-do: `load.py`. What is promised: `promises.py`.
+before, and while it stops because it was told to. Some get batches, some in order; an operator rotates their secrets,
+replays ranges and closes batches meanwhile. At last it is left alone until nothing is owed any more.
+
+What clients do: `load.py`; the operator: `operating.py`; subscribers: `hooks.py`. What is promised: `promises.py`.
 
 The seed decides what is done and when it is killed; how fast the machine is, decides the rest.
 """
@@ -18,31 +20,24 @@ import sqlite3
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from hookline.adapters.system_clock import SystemClock
+from tests.acceptance.hooks import Arrival, Hook, Temper, hooks_of_every_temper
 from tests.acceptance.load import Client, Ledger
-from tests.acceptance.promises import ACCEPTED, CUT, Arrival, Figures, Hook, broken_promises
-from tests.acceptance.record import settled_record
+from tests.acceptance.operating import Journal, Operator
+from tests.acceptance.promises import Figures, broken_promises
+from tests.acceptance.record import all_announced, ended_processes, settled
 from tests.acceptance.serving import Api, Broken, Server, in_patience, real_seconds
-from tests.fakes import (
-    Manner,
-    Received,
-    Subscriber,
-    closing,
-    hanging,
-    replying,
-    resetting,
-    slowly,
-    turn,
-)
+from tests.fakes import Manner, Received, Subscriber, turn
 
 _CLIENTS: Final = 6
 _PAUSE_SECONDS: Final = 0.03  # at most, between two acts of one client
+_OPERATOR_PAUSE_SECONDS: Final = 0.1
 _LONGEST_ROUND_SECONDS: Final = 0.6
 _LONGEST_RECOVERY_SECONDS: Final = 0.05
 _LONGEST_STOP_SECONDS: Final = 0.4
@@ -52,26 +47,6 @@ _MOST_TOLD: Final = 20
 #: Everything that is owed at the end must have been settled by then: the longest schedule below is far shorter.
 _SETTLING_SECONDS: Final = 600
 
-_MEETINGS: Final = ("meetingBooked", "meetingStarted", "meetingCancelled")
-_ALL: Final = ("callFinished", *_MEETINGS)
-_PATIENT: Final = [0, 0, 1, 1, 1, *[2] * 25]
-_OK: Final = replying(200)
-_FAILS: Final = replying(500)
-
-#: What a subscriber did, and the name under which it goes down in the books.
-_Deed = tuple[str, Manner]
-_SWIFT: Final[_Deed] = (ACCEPTED, _OK)
-_REFUSES: Final[_Deed] = ("refused", _FAILS)
-_MOODS: Final[list[tuple[Callable[[random.Random], _Deed], int]]] = [
-    (lambda _: _SWIFT, 40),
-    (lambda _: _REFUSES, 20),
-    (lambda dice: (ACCEPTED, slowly(dice.uniform(0.0, 0.4), _OK)), 15),
-    (lambda _: ("too late", slowly(1.5, _OK)), 4),
-    (lambda _: ("hung", hanging), 4),
-    (lambda _: (CUT, resetting), 9),
-    (lambda _: (CUT, closing), 8),
-]
-
 
 @dataclass(slots=True)
 class Summary:
@@ -80,6 +55,8 @@ class Summary:
     seed: int
     rounds: int
     kills: Counter[str] = field(default_factory=Counter)
+    amid: int = 0  # kills while a subscriber was answering
+    by_hand: str = ""
     requests: int = 0
     repeats: int = 0
     seconds: float = 0.0
@@ -90,14 +67,11 @@ class Summary:
         """For people."""
         figures = self.figures
         yield f"seed {self.seed}, {self.rounds} rounds, {self.seconds:.0f} s, kills: {_counted(self.kills)}"
-        yield f"requests answered {self.requests}, repeated {self.repeats}"
+        yield f"kills while a POST was being answered: {self.amid}; {figures.kills()}"
+        yield f"requests answered {self.requests}, repeated {self.repeats}; {self.by_hand}"
         yield f"events {figures.events.total()}: {_counted(figures.events)}"
         yield f"deliveries {figures.deliveries.total()}: {_counted(figures.deliveries)}"
-        yield (
-            f"attempts {figures.attempts}, of which cut short {figures.cut_short}; POSTs that arrived"
-            f" {figures.arrivals}; accepted more than once {figures.duplicates}, at most {figures.duplicates_of_one}"
-            " of one delivery"
-        )
+        yield from figures.lines()
         yield f"broken promises: {len(self.broken)}"
         yield from self.broken[:_MOST_TOLD]
 
@@ -112,6 +86,7 @@ class KillTest:
         self._dice = self._dice_of("kills")
         self._server = Server(folder)
         self._ledger = Ledger()
+        self._journal = Journal()
         self._hooks: list[tuple[Hook, Subscriber]] = []
         self._subscribed = asyncio.Event()
         self._usual_start_seconds = 0.7
@@ -124,8 +99,10 @@ class KillTest:
             stack.push_async_callback(self._server.kill)
             await self._subscribe(stack)
             api = await stack.enter_async_context(Api.to(self._server))
-            await self._kill_over_and_over(api)
-            await self._let_settle(api)
+            operator = Operator(api, [hook for hook, _ in self._hooks], self._journal, self._dice_of("operator"))
+            await self._kill_over_and_over(api, operator)
+            await self._let_settle(api, operator)
+        self.summary.by_hand = self._journal.summary()
         self.summary.requests, self.summary.repeats = self._ledger.answered, api.repeats
         self.summary.broken += _of_files(self._server)
         self.summary.seconds = clock.monotonic() - began
@@ -137,57 +114,30 @@ class KillTest:
 
     async def _subscribe(self, stack: AsyncExitStack) -> None:
         """Subscribers of every temper."""
-        moods = self._dice_of("moods")
-
-        def late(received: Received, hook: Hook) -> _Deed:
-            refused = [each for each in hook.arrivals[received.header("webhook-id") or ""] if each.manner == "refused"]
-            return _SWIFT if len(refused) >= 2 else _REFUSES
-
-        def moody(_: Received, __: Hook) -> _Deed:
-            [mood] = moods.choices([mood for mood, _ in _MOODS], [weight for _, weight in _MOODS])
-            return mood(moods)
-
-        tempers: list[tuple[str, tuple[str, ...], list[int], str, Callable[[Received, Hook], _Deed]]] = [
-            ("steady", _ALL, _PATIENT, "delivered", lambda _, __: _SWIFT),
-            ("moody", _ALL, _PATIENT, "delivered", moody),
-            ("late", _ALL, _PATIENT, "delivered", late),
-            ("orderly", _ALL, _PATIENT, "delivered", moody),
-            ("slow", _MEETINGS, _PATIENT, "delivered", lambda _, __: (ACCEPTED, slowly(moods.uniform(0, 0.4), _OK))),
-            ("calls", ("callFinished",), _PATIENT, "delivered", lambda _, __: _SWIFT),
-            ("hopeless", ("meetingStarted",), [0, 1], "dead", lambda _, __: _REFUSES),
-            ("silent", ("meetingCancelled",), [], "dead", lambda _, __: ("hung", hanging)),
-        ]
-        for name, events, schedule, settles_as, temper in tempers:
-            hook = Hook(name, events, len(schedule), settles_as, ordered=name == "orderly")
-            subscriber = await stack.enter_async_context(self._listening(hook, temper))
-            self._hooks.append((hook, subscriber))
-        self._schedules = [schedule for _, _, schedule, _, _ in tempers]
+        for hook, temper in hooks_of_every_temper(self._dice_of("moods")):
+            self._hooks.append((hook, await stack.enter_async_context(self._listening(hook, temper))))
 
     @asynccontextmanager
-    async def _listening(self, hook: Hook, temper: Callable[[Received, Hook], _Deed]) -> AsyncIterator[Subscriber]:
+    async def _listening(self, hook: Hook, temper: Temper) -> AsyncIterator[Subscriber]:
+        clock = SystemClock()
+
         def manner_for(received: Received) -> Manner:
             name, manner = temper(received, hook)
-            hook.saw(Arrival(received, self._server.lives, name))
-            return manner
+            arrival = Arrival(received, self._server.lives, name, clock.now())
+            hook.saw(arrival)
+            return hook.answering(arrival, manner)
 
         async with Subscriber.running(manner_for) as subscriber:
             yield subscriber
 
-    async def _make_webhooks(self, api: Api) -> None:
-        for (hook, subscriber), schedule in zip(self._hooks, self._schedules, strict=True):
-            policy = {"scheduleSeconds": schedule}
-            hook.webhook_id = await api.subscribe(
-                *(subscriber, f"/{hook.name}"),
-                events=hook.events,
-                retryPolicy=policy,
-                timeoutSeconds=1,
-                ordered=hook.ordered,
-            )
-
-    async def _kill_over_and_over(self, api: Api) -> None:
+    async def _kill_over_and_over(self, api: Api, operator: Operator) -> None:
         """The rounds. Clients act through all of them, and end in one that nobody kills."""
         ending = asyncio.Event()
-        acting = [asyncio.create_task(self._act(api, number, ending)) for number in range(_CLIENTS)]
+        clients = [
+            Client(name, api, self._ledger, self._dice_of(name)) for name in map("client{}".format, range(_CLIENTS))
+        ]
+        acting = [asyncio.create_task(self._operate(operator, ending))]
+        acting += [asyncio.create_task(self._act(client, ending)) for client in clients]
         try:
             for number in range(1, self._rounds + 1):
                 await self._round(api, number)
@@ -228,6 +178,7 @@ class KillTest:
         if moment == "stopping":
             self._server.tell_to_stop()
             await real_seconds(self._dice.uniform(0, _LONGEST_STOP_SECONDS))
+        self.summary.amid += any(hook.under_way for hook, _ in self._hooks)
         await self._server.kill()
         await self._hear_out_the_dead()
 
@@ -238,28 +189,37 @@ class KillTest:
         for _, subscriber in self._hooks:
             await in_patience(subscriber.until(lambda each=subscriber: each.is_alone), "connections to end")  # type: ignore[misc]
 
-    async def _act(self, api: Api, number: int, ending: asyncio.Event) -> None:
-        if number == 0:
-            await self._make_webhooks(api)
-            self._subscribed.set()
-        await self._subscribed.wait()
-        name = f"client{number}"
-        dice = self._dice_of(name)
-        client = Client(name, api, self._ledger, dice)
-        while not ending.is_set():
-            await client.act()
-            await real_seconds(dice.uniform(0, _PAUSE_SECONDS))
+    async def _operate(self, operator: Operator, ending: asyncio.Event) -> None:
+        for hook, subscriber in self._hooks:
+            await operator.subscribe(hook, f"{subscriber.url}/{hook.name}")
+        self._subscribed.set()
+        await self._keep_acting(operator.act, "operator's pauses", _OPERATOR_PAUSE_SECONDS, ending)
 
-    async def _let_settle(self, api: Api) -> None:
+    async def _act(self, client: Client, ending: asyncio.Event) -> None:
+        await self._subscribed.wait()
+        await self._keep_acting(client.act, f"{client.name}'s pauses", _PAUSE_SECONDS, ending)
+
+    async def _keep_acting(
+        self, act: Callable[[], Awaitable[None]], name: str, longest_pause_seconds: float, ending: asyncio.Event
+    ) -> None:
+        dice = self._dice_of(name)
+        while not ending.is_set():
+            await act()
+            await real_seconds(dice.uniform(0, longest_pause_seconds))
+
+    async def _let_settle(self, api: Api, operator: Operator) -> None:
         """Leave the server alone until nothing is owed any more, then compare everything with everything."""
         self._say("waiting until all is settled")
-        record = await settled_record(api, self._ledger, seconds=_SETTLING_SECONDS)
+        await all_announced(api, self._ledger)
+        await ended_processes(api, seconds=_SETTLING_SECONDS)
+        await operator.close_everything()
+        record = await settled(api, seconds=_SETTLING_SECONDS)
         code = await self._server.stop()
         if code:
             self.summary.broken.append(f"SIGTERM at the end was answered with exit code {code}")
         hooks = [hook for hook, _ in self._hooks]
         self.summary.broken += broken_promises(
-            self._ledger, record, hooks, lives=self._server.lives, figures=self.summary.figures
+            self._ledger, self._journal, record, hooks, lives=self._server.lives, figures=self.summary.figures
         )
 
 

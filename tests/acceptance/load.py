@@ -18,6 +18,10 @@ from tests.acceptance.serving import Answer, Api, Broken
 #: Most that one client has under its hands at a time.
 _OPEN_MEETINGS: Final = 6
 _REMEMBERED_REQUESTS: Final = 20
+#: Lines of ours: the one that rings all day, and the one whose calls are reported hundreds at a time.
+USUAL_LINE: Final = "+441400800008"
+HEAP_LINE: Final = "+441400800009"
+_LARGEST_HEAP: Final = 600  # more than go in one batch
 
 
 def canonical(payload: Any) -> bytes:
@@ -99,7 +103,7 @@ class Client:
     """One user of the API, who does one thing after another."""
 
     def __init__(self, name: str, api: Api, ledger: Ledger, dice: random.Random) -> None:
-        self._name = name
+        self.name = name
         self._api = api
         self._ledger = ledger
         self._dice = dice
@@ -109,6 +113,7 @@ class Client:
         self._acts: list[tuple[Callable[[], Awaitable[None]], int]] = [
             (self._report_call, 30),
             (self._report_calls, 4),
+            (self._report_heap, 1),
             (self._book, 30),
             (self._book_many, 4),
             (self._cancel, 12),
@@ -135,7 +140,14 @@ class Client:
         self._reported((await self._post("/v3/calls", payload)).of(201)["id"], payload)
 
     async def _report_calls(self) -> None:
-        payloads = [self._call() for _ in range(self._dice.randint(2, 6))]
+        await self._report_many([self._call() for _ in range(self._dice.randint(2, 6))])
+
+    async def _report_heap(self) -> None:
+        """As many as fill a batch, or nearly."""
+        count = self._dice.randint(100, _LARGEST_HEAP)
+        await self._report_many([self._call() | {"phone_line": HEAP_LINE} for _ in range(count)])
+
+    async def _report_many(self, payloads: list[dict[str, Any]]) -> None:
         ids = (await self._post("/v3/calls/batch", {"calls": payloads})).of(201)["ids"]
         for id_, payload in zip(ids, payloads, strict=True):
             self._reported(id_, payload)
@@ -244,7 +256,7 @@ class Client:
 
     def _next(self) -> str:
         self._count += 1
-        return f"{self._name}-{self._count}"
+        return f"{self.name}-{self._count}"
 
     def _call(self) -> dict[str, Any]:
         is_talk = self._dice.random() < 0.5
@@ -252,7 +264,7 @@ class Client:
             "account_name": {"family_name": "Müller", "given_name": "Zoë"},
             "duration_seconds": self._dice.randint(1, 3600) if is_talk else 0,
             "is_forwarded": self._dice.random() < 0.5,
-            "phone_line": "+441400800008",
+            "phone_line": USUAL_LINE,
             "phone_line_name": f"call {self._next()}",
             "phone_number": "+14002007868",
             "recording": is_talk,

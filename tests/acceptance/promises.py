@@ -1,53 +1,21 @@
 """The promises of delivery, checked against what clients were told, what the server says and what subscribers saw.
 
-Each check yields a sentence for everything that is broken; silence is success.
+Each check yields a sentence for everything that is broken; silence is success. Single requests, batches and order:
+`arrivals.py`. Signatures and replays: `by_hand.py`.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 from hookline.adapters.sql.records import CUT_SHORT
+from tests.acceptance.arrivals import MOST_IN_BATCH, Feed, Sent, broken_arrivals, broken_order
+from tests.acceptance.by_hand import broken_replays, broken_signatures
+from tests.acceptance.hooks import ACCEPTED, CUT, Arrival, Hook
 from tests.acceptance.load import Ledger
+from tests.acceptance.operating import Journal
 from tests.acceptance.record import AttemptRow, DeliveryRow, EventRow, Record
-from tests.fakes import Received
-
-#: How a subscriber treated a request: what it answered, or `cut` when the connection ended without an answer.
-ACCEPTED, CUT = "accepted", "cut"
-
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
-    """One request at one webhook's subscriber."""
-
-    received: Received
-    life: int  # of the server that sent it
-    manner: str  # the name of what the subscriber did
-
-    @property
-    def attempt(self) -> int:
-        """The number of the attempt that it is."""
-        return int(self.received.header("hookline-attempt") or 0)
-
-
-@dataclass(slots=True)
-class Hook:
-    """A webhook, what it wants, what its subscriber saw, and what must become of its deliveries."""
-
-    name: str
-    events: Sequence[str]
-    retries: int
-    settles_as: str  # "delivered" for those that ever answer 2xx, else "dead"
-    ordered: bool = False
-    webhook_id: int = 0
-    arrivals: dict[str, list[Arrival]] = field(default_factory=lambda: defaultdict(list))  # by webhook-id
-    all_arrivals: list[Arrival] = field(default_factory=list)  # as they came
-
-    def saw(self, arrival: Arrival) -> None:
-        """Note a request."""
-        self.arrivals[arrival.received.header("webhook-id") or ""].append(arrival)
-        self.all_arrivals.append(arrival)
 
 
 @dataclass(slots=True)
@@ -57,19 +25,36 @@ class Figures:
     events: Counter[str] = field(default_factory=Counter)
     deliveries: Counter[str] = field(default_factory=Counter)
     attempts: int = 0
-    arrivals: int = 0
+    posts: int = 0
+    batches: list[int] = field(default_factory=list)  # their sizes
     cut_short: int = 0
+    cut_in: set[int] = field(default_factory=set)  # lives whose end cut an attempt short
+    answered_in: set[int] = field(default_factory=set)  # lives that ended between an answer and its settling
+    again: int = 0  # delivered once more by hand
     duplicates: int = 0
     duplicates_of_one: int = 0
 
+    def kills(self) -> str:
+        """What kills fell into, as the record and the subscribers show."""
+        return f"that cut attempts short: {len(self.cut_in)}, between answer and settling: {len(self.answered_in)}"
+
+    def lines(self) -> Iterator[str]:
+        """What was sent, for people."""
+        full = sum(size == MOST_IN_BATCH for size in self.batches)
+        yield f"POSTs {self.posts}, of which {len(self.batches)} batches of {sum(self.batches)} events, {full} full"
+        yield (
+            f"attempts {self.attempts}, of which cut short {self.cut_short}; delivered again by hand {self.again};"
+            f" accepted more than once {self.duplicates}, at most {self.duplicates_of_one} of one delivery"
+        )
+
 
 def broken_promises(
-    ledger: Ledger, record: Record, hooks: Sequence[Hook], *, lives: int, figures: Figures
+    ledger: Ledger, journal: Journal, record: Record, hooks: Sequence[Hook], *, lives: int, figures: Figures
 ) -> Iterator[str]:
     """Everything that is not as promised, after a server had so many `lives`."""
     figures.events.update(each.event for each in record.events)
     yield from _of_the_feed(ledger, record.events)
-    events = {each.id: each for each in record.events}
+    feed = Feed(record.events)
     kept: dict[tuple[str, int], DeliveryRow] = {}
     for delivery in record.deliveries:
         figures.deliveries[delivery.status] += 1
@@ -77,18 +62,38 @@ def broken_promises(
             yield f"{delivery.eventId} is owed twice to webhook {delivery.webhookId}"
         kept[delivery.eventId, delivery.webhookId] = delivery
     for hook in hooks:
-        yield from _of_arrivals(hook, events)
-        yield from _of_order(hook)
-        for event in record.events:
-            if event.event not in hook.events:
-                continue
-            row = kept.pop((event.id, hook.webhook_id), None)
-            if row is None:
-                yield f"{event.event} {event.id} was never owed to {hook.name}"
-                continue
-            for sentence in _of_delivery(hook, row, lives, figures):
-                yield f"{hook.name}, {event.event} {row.id}: {sentence}; {_story(hook, row)}"
-    yield from (f"{row.id} is owed to a webhook that does not want it" for row in kept.values())
+        yield from broken_signatures(hook, journal.epochs[hook.webhook_id])
+        yield from _of_hook(hook, feed, kept, journal, lives, figures)
+    yield from broken_replays(journal, hooks, feed, kept, record.processes)
+    owed = {(event.id, hook.webhook_id) for hook in hooks for event in feed.events if hook.wants(event)}
+    yield from (f"{kept[each].id} is owed to a webhook that does not want it" for each in kept.keys() - owed)
+
+
+def _of_hook(
+    hook: Hook,
+    feed: Feed,
+    kept: dict[tuple[str, int], DeliveryRow],
+    journal: Journal,
+    lives: int,
+    figures: Figures,
+) -> Iterator[str]:
+    """All that was owed to one webhook."""
+    sent = Sent()
+    yield from broken_arrivals(hook, feed, sent)
+    if hook.ordered:
+        yield from broken_order(hook, feed)
+    figures.posts += len(hook.arrivals)
+    figures.batches += sent.batch_sizes
+    for event in feed.events:
+        if not hook.wants(event):
+            continue
+        row = kept.get((event.id, hook.webhook_id))
+        if row is None:
+            yield f"{event.event} {event.id} was never owed to {hook.name}"
+            continue
+        hands = journal.hands_on(hook, row.id, event.createdAt)
+        for sentence in _of_delivery(hook, row, sent, hands, lives, figures):
+            yield f"{hook.name}, {event.event} {row.id}: {sentence}; {_story(row, sent)}"
 
 
 def _of_the_feed(ledger: Ledger, events: Sequence[EventRow]) -> Iterator[str]:
@@ -113,80 +118,63 @@ def _of_the_feed(ledger: Ledger, events: Sequence[EventRow]) -> Iterator[str]:
                 yield f"{event.event} {event.id} should read {owed.body!r}, and reads {bytes(event.payload)!r}"
 
 
-def _of_arrivals(hook: Hook, events: Mapping[str, EventRow]) -> Iterator[str]:
-    """Nothing but wanted events arrives, signed, with the bytes and headers of the feed."""
-    for id_, arrivals in hook.arrivals.items():
-        event = events.get(id_)
-        if event is None or event.event not in hook.events:
-            yield f"{hook.name} received {id_!r}, which is no event that it wants"
-            continue
-        expected = {
-            "hookline-event": event.event,
-            "hookline-subject": event.subject,
-            "hookline-sequence": str(event.sequence),
-            "hookline-occurred-at": event.occurredAt,
-            "hookline-test": None,
-        }
-        for arrival in arrivals:
-            if arrival.received.complaint:
-                yield f"{hook.name} could not verify {id_}: {arrival.received.complaint}"
-            if arrival.received.body != bytes(event.payload):
-                yield f"{hook.name} received {id_} with other bytes: {arrival.received.body!r}"
-            for name, value in expected.items():
-                if arrival.received.header(name) != value:
-                    yield f"{hook.name} received {id_} with {name}: {arrival.received.header(name)!r}"
-
-
-def _of_order(hook: Hook) -> Iterator[str]:
-    """To an ordered webhook that wants everything, nothing comes before all that precedes it has been accepted."""
-    accepted: Counter[str] = Counter()  # by subject: the latest
-    for arrival in hook.all_arrivals if hook.ordered else ():
-        subject = arrival.received.header("hookline-subject") or ""
-        sequence = int(arrival.received.header("hookline-sequence") or 0)
-        if sequence > accepted[subject] + 1:
-            yield f"{hook.name} received {subject} {sequence} when {accepted[subject]} was accepted"
-        if arrival.manner == ACCEPTED:
-            accepted[subject] = max(accepted[subject], sequence)
-
-
-def _of_delivery(hook: Hook, row: DeliveryRow, lives: int, figures: Figures) -> Iterator[str]:
-    arrivals = hook.arrivals.get(row.eventId, [])
+def _of_delivery(hook: Hook, row: DeliveryRow, sent: Sent, hands: int, lives: int, figures: Figures) -> Iterator[str]:
+    """One event owed to one webhook, which was made due again by hand at most so often."""
+    arrivals = sent.of(row.eventId)
     cut_short = {each.number for each in row.attempts if each.error == CUT_SHORT}
     told = [each for each in row.attempts if each.number not in cut_short]
     accepted = [each for each in arrivals if each.manner == ACCEPTED]
+    delivered = [each for each in told if each.status is not None and 200 <= each.status < 300 and not each.error]
+    cut = [each for each in arrivals if each.attempt in cut_short]
     figures.attempts += len(row.attempts)
-    figures.arrivals += len(arrivals)
     figures.cut_short += len(cut_short)
-    figures.duplicates += max(len(accepted) - 1, 0)
-    figures.duplicates_of_one = max(figures.duplicates_of_one, len(accepted) - 1)
-    yield from _of_settling(hook, row, told, accepted)
-    yield from _of_attempt_numbers(row, arrivals)
+    figures.cut_in |= {each.life for each in cut}
+    figures.answered_in |= {each.life for each in cut if each.was_answered}
+    figures.again += max(len(delivered) - 1, 0)
+    figures.duplicates += max(len(accepted) - max(len(delivered), 1), 0)
+    figures.duplicates_of_one = max(figures.duplicates_of_one, len(accepted) - max(len(delivered), 1))
+    yield from _of_settling(hook, row, told, delivered, hands)
+    yield from _of_homes(hook, row, sent, hands)
+    yield from _of_attempt_numbers(row, arrivals, may_skip=hook.batched and hands > 0)
     yield from _of_kills(row, arrivals, cut_short, lives)
     unheard = [each for each in told if each.status is None]
-    if len(accepted) - 1 > len(cut_short) + len(unheard):
+    if len(accepted) - len(delivered) > len(cut_short) + len(unheard):
         yield f"it was accepted {len(accepted)} times, more often than kills and silence explain"
 
 
 def _of_settling(
-    hook: Hook, row: DeliveryRow, told: Sequence[AttemptRow], accepted: Sequence[Arrival]
+    hook: Hook, row: DeliveryRow, told: Sequence[AttemptRow], delivered: Sequence[AttemptRow], hands: int
 ) -> Iterator[str]:
-    """It ended as it had to, for a reason."""
+    """It ended as it had to, for a reason, once and as often again as somebody asked for it."""
     if row.status != hook.settles_as:
         yield f"should have been {hook.settles_as} and is {row.status}"
-    good = [each.number for each in told if each.status is not None and 200 <= each.status < 300 and not each.error]
     if hook.settles_as == "delivered":
-        if good != [len(row.attempts)]:
-            yield f"attempts {good} succeeded, of {len(row.attempts)}"
-        if not accepted:
-            yield "nobody ever accepted it"
-    elif good or len(told) != hook.retries + 1:
-        yield f"{len(told)} attempts failed, which should have been {hook.retries + 1}"
+        if not delivered or delivered[-1] is not row.attempts[-1]:
+            yield f"attempts {_numbers(delivered)} succeeded, of {len(row.attempts)}"
+        if len(delivered) > 1 + hands:
+            yield f"attempts {_numbers(delivered)} succeeded, and it was made due again at most {hands} times"
+    else:
+        rounds, rest = divmod(len(told), len(hook.schedule) + 1)
+        if delivered or rest or not 1 <= rounds <= 1 + hands:
+            yield f"{len(told)} attempts failed, of {len(hook.schedule) + 1} in a round, {hands} times made due again"
 
 
-def _of_attempt_numbers(row: DeliveryRow, arrivals: Sequence[Arrival]) -> Iterator[str]:
-    """Each attempt has a number of its own, and is in the record."""
-    numbers = [each.number for each in row.attempts]
-    if numbers != list(range(1, len(numbers) + 1)):
+def _of_homes(hook: Hook, row: DeliveryRow, sent: Sent, hands: int) -> Iterator[str]:
+    """It came by itself or in one batch, as the record says, and under another id only after it was made due again."""
+    homes = sent.homes(row.eventId)
+    if hook.settles_as == "delivered" and row.sent_as not in homes:
+        yield f"it should have come as {row.sent_as}"
+    if len(homes | {row.sent_as}) > 1 + hands:
+        yield f"it came under {len(homes)} ids, and was made due again at most {hands} times"
+
+
+def _of_attempt_numbers(row: DeliveryRow, arrivals: Sequence[Arrival], *, may_skip: bool) -> Iterator[str]:
+    """Each attempt has a number of its own, and is in the record. The attempts of a batch that is made of replayed ones
+    are numbered on from those of all that are in it, so that of some a number is skipped.
+    """
+    numbers = _numbers(row.attempts)
+    are_counted = numbers == list(range(1, len(numbers) + 1))
+    if not are_counted and not (may_skip and numbers == sorted(set(numbers)) and numbers[0] == 1):
         yield f"the record has the attempts {numbers}"
     arrived = {each.attempt for each in arrivals}
     if not arrived <= set(numbers):
@@ -224,8 +212,12 @@ def _attempt(arrival: Arrival) -> int:
     return arrival.attempt
 
 
-def _story(hook: Hook, row: DeliveryRow) -> str:
+def _numbers(attempts: Sequence[AttemptRow]) -> list[int]:
+    return [each.number for each in attempts]
+
+
+def _story(row: DeliveryRow, sent: Sent) -> str:
     """What happened to a delivery, in short."""
     record = [f"{each.number}:{each.status or each.error}" for each in row.attempts]
-    arrived = [f"{each.attempt} in life {each.life} {each.manner}" for each in hook.arrivals.get(row.eventId, [])]
+    arrived = [f"{each.attempt} in life {each.life} {each.manner} as {each.id}" for each in sent.of(row.eventId)]
     return f"record {record}, arrived {arrived}"

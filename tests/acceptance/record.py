@@ -1,7 +1,8 @@
 """What the server says afterwards: its feed of events, and its record of deliveries and attempts."""
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 import msgspec
@@ -25,6 +26,7 @@ class EventRow(msgspec.Struct, frozen=True):
     subject: str
     sequence: int
     occurredAt: str  # noqa: N815
+    createdAt: datetime  # noqa: N815
     payload: msgspec.Raw
 
 
@@ -32,9 +34,15 @@ class AttemptRow(msgspec.Struct, frozen=True):
     """An attempt of the record."""
 
     number: int
+    startedAt: datetime  # noqa: N815
+    durationMs: float  # noqa: N815
     status: int | None
     error: str | None
-    durationMs: float  # noqa: N815
+
+    @property
+    def ended_at(self) -> datetime:
+        """When there was an answer, or no hope of one any more."""
+        return self.startedAt + timedelta(milliseconds=self.durationMs)
 
 
 class DeliveryRow(msgspec.Struct, frozen=True):
@@ -43,8 +51,31 @@ class DeliveryRow(msgspec.Struct, frozen=True):
     id: str
     eventId: str  # noqa: N815
     webhookId: int  # noqa: N815
+    batchId: str | None  # noqa: N815
     status: str
+    createdAt: datetime  # noqa: N815
     attempts: list[AttemptRow]
+
+    @property
+    def sent_as(self) -> str:
+        """The `webhook-id` under which it went at last."""
+        return self.batchId or self.eventId
+
+
+class ProcessRow(msgspec.Struct, frozen=True):
+    """How far a process is."""
+
+    id: int
+    name: str
+    status: str
+    info: str
+    total: int
+    done: int
+
+
+class _Processes(msgspec.Struct):
+    processes: list[ProcessRow]
+    count: int
 
 
 class _Events(msgspec.Struct):
@@ -63,12 +94,13 @@ class Record:
 
     events: list[EventRow]
     deliveries: list[DeliveryRow]
+    processes: list[ProcessRow] = field(default_factory=list)
 
 
-async def settled_record(api: Api, ledger: Ledger, *, seconds: float = 120) -> Record:
-    """The record, once every start that the clients know of was reached and nothing is owed any more.
+async def all_announced(api: Api, ledger: Ledger) -> None:
+    """Return once every start that the clients know of was reached. The ledger is closed.
 
-    The ledger is closed. Starts that are never announced are waited for in vain, but not for long, and not named here.
+    Starts that are never announced are waited for in vain, but not for long, and not named here.
     """
     latest = ledger.latest_start()
     if latest:
@@ -76,7 +108,37 @@ async def settled_record(api: Api, ledger: Ledger, *, seconds: float = 120) -> R
     ledger.close()
     with suppress(Broken):
         await in_patience(_until_announced(api, ledger.events), "events")
+
+
+async def settled_record(api: Api, ledger: Ledger, *, seconds: float = 120) -> Record:
+    """The record, once all is announced and nothing is owed any more."""
+    await all_announced(api, ledger)
+    return await settled(api, seconds=seconds)
+
+
+async def settled(api: Api, *, seconds: float) -> Record:
+    """The record, once nothing is owed any more."""
     return await in_patience(_settled(api), "all to be settled", seconds=seconds)
+
+
+async def ended_processes(api: Api, *, seconds: float) -> None:
+    """Return once no process is under way any more."""
+
+    async def ended() -> None:
+        while any(each.status in ("queued", "in_process") for each in await read_processes(api)):
+            await real_seconds(_LOOK_AGAIN_SECONDS)
+
+    await in_patience(ended(), "all processes to end", seconds=seconds)
+
+
+async def read_processes(api: Api) -> list[ProcessRow]:
+    """All of them, by creation."""
+    found: list[ProcessRow] = []
+    while True:
+        page = await _page(api, f"/v3/processes?sort=asc&limit={_PAGE}&offset={len(found)}", _Processes)
+        found += page.processes
+        if len(found) >= page.count:
+            return found
 
 
 async def read_events(api: Api) -> list[EventRow]:
@@ -106,7 +168,7 @@ async def _settled(api: Api) -> Record:
         await until_nothing_is_owed(api)
         deliveries = await _deliveries(api)
         if all(each.status not in ("pending", "sending") for each in deliveries):
-            return Record(await read_events(api), deliveries)
+            return Record(await read_events(api), deliveries, await read_processes(api))
 
 
 async def _deliveries(api: Api) -> list[DeliveryRow]:
