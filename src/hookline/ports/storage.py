@@ -431,7 +431,7 @@ class News:
 
     claims: Sequence[Claim] = ()  # born claimed: the listener holds them now
     webhooks: AbstractSet[WebhookId] = frozenset()  # changed, removed, put to rest or reordered: claims are outdated
-    owed: bool = False  # something is owed that was not, or is due earlier
+    owed: bool = False  # something is owed that was not, or is due earlier, and the listener may have room for it
     timers: bool = False  # a timer was set or moved
     processes: bool = False  # a process was begun, or somebody is to be told of its file
     notices: Sequence[Notice] = ()  # were made

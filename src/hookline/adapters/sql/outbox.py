@@ -232,7 +232,8 @@ class SqlOutbox:
         session, doings = self._session, self._session.doings
         owed_id, claim = delivery_id(event.id, webhook.id), None
         waits = webhook.ordered and self._lines.has_to_wait(event, webhook)
-        if not waits and due_at <= session.now and doings.claimed_of[webhook.id] < self._room(webhook.id):
+        is_due, room = not waits and due_at <= session.now, self._room(webhook.id)
+        if is_due and doings.claimed_of[webhook.id] < room:
             claim = Claim(
                 delivery_id=owed_id,
                 attempt=1,
@@ -244,8 +245,8 @@ class SqlOutbox:
                 webhook=webhook,
             )
             doings.born_claimed(claim)
-        else:
-            doings.owed |= not waits
+        else:  # a listener without room for what is due looks by itself once it has some
+            doings.owed |= room > 0 if is_due else not waits
         session.insert(
             OWE,
             (
