@@ -1,4 +1,4 @@
-"""Finding the route of a request: a look into a dictionary, whose keys are paths with their parameters cut out."""
+"""Finding the route of a request: a look into a dictionary, whose keys are paths, their parameters cut out."""
 
 from collections.abc import Iterable, Mapping
 
@@ -16,9 +16,12 @@ class Table:
         self._base = base
         self._with_slashes: set[tuple[str, ...]] = set()
         self._routes: dict[tuple[str, ...], dict[str, Route]] = {}
+        self._fixed: dict[tuple[str, str], Route] = {}  # those without parameters, by method and path
         for route in routes:
             shape = tuple(_PARAMETER if part.startswith("{") else part for part in route.path.split("/"))
             self._routes.setdefault(shape, {})[route.method] = route
+            if _PARAMETER not in shape:
+                self._fixed[route.method, route.path] = route
             if route.may_hold_slashes:
                 self._with_slashes.add(shape)
 
@@ -29,6 +32,9 @@ class Table:
             NotFound: nothing is there.
             MethodNotAllowed: something is there, with other methods.
         """
+        fixed = self._fixed.get((method, path))
+        if fixed is not None:
+            return fixed, {}
         parts = path.split("/")
         if (*parts[:2], _PARAMETER) in self._with_slashes:
             parts = [*parts[:2], "/".join(parts[2:])]
