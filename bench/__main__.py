@@ -35,6 +35,7 @@ class Measurement:
 
 MEASUREMENTS: Final = (
     Measurement(name="end-to-end", measure=scenarios.end_to_end, amount=15_000, quick_amount=3_000),
+    Measurement(name="together", measure=scenarios.end_to_end_together, amount=15_000, quick_amount=3_000),
     Measurement(name="backlog", measure=scenarios.backlog, amount=100_000, quick_amount=10_000),
     Measurement(name="bare-client", measure=scenarios.bare_client, amount=60_000, quick_amount=20_000),
     Measurement(

@@ -4,6 +4,7 @@ A process of its own. Prints one JSON object: when the first request left and th
 instants, when the request of each call left. Nanoseconds since 1970.
 
     python -m bench.load --url ... --count 10000 --connections 64     as fast as the answers come back
+    python -m bench.load --url .../batch --count 10000 --together 100    the same, 100 calls in each request
     python -m bench.load --url ... --count 500 --rate 50              at random instants (Poisson), 50 a second
 """
 
@@ -115,22 +116,26 @@ async def at_random_instants(connections: list[Connection], requests: Iterator[b
     return await asyncio.gather(*under_way)
 
 
-def requests_for(url: str, key: str, count: int) -> Iterator[bytes]:
-    """`count` whole requests, ready to be written."""
+def requests_for(url: str, key: str, count: int, together: int = 1) -> Iterator[bytes]:
+    """Whole requests, ready to be written, that report `count` calls: one each, or many `together`."""
     parts = urlsplit(url)
     head = (
         f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\napi-key: {key}\r\n"
         "Content-Type: application/json\r\nContent-Length: "
     ).encode()
-    ready = [b"%b%d\r\n\r\n%b" % (head, len(body), body) for body in call_bodies(count)]
-    return (ready[number % len(ready)] for number in range(count))
+    bodies = call_bodies(count)
+    if together > 1:
+        first = range(0, len(bodies), together)
+        bodies = [b'{"calls":[%b]}' % b",".join(bodies[number : number + together]) for number in first]
+    ready = [b"%b%d\r\n\r\n%b" % (head, len(body), body) for body in bodies]
+    return (ready[number % len(ready)] for number in range(count // together))
 
 
-async def _run(url: str, key: str, count: int, connection_count: int, rate: float) -> dict[str, object]:
+async def _run(url: str, key: str, count: int, connection_count: int, rate: float, together: int) -> dict[str, object]:
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or 80
     connections = [await Connection.to(host, port) for _ in range(connection_count)]
-    requests = requests_for(url, key, count)
+    requests = requests_for(url, key, count, together)
     if rate:
         exchanges = await at_random_instants(connections, requests, rate)
     else:
@@ -155,8 +160,10 @@ def main() -> None:
     parser.add_argument("--count", type=int, required=True)
     parser.add_argument("--connections", type=int, default=64)
     parser.add_argument("--rate", type=float, default=0.0, help="calls a second; 0 is as fast as the answers come back")
-    options = parser.parse_args()
-    print(json.dumps(uvloop.run(_run(options.url, options.key, options.count, options.connections, options.rate))))
+    parser.add_argument("--together", type=int, default=1, help="calls in one request, which must divide the count")
+    given = parser.parse_args()
+    run = _run(given.url, given.key, given.count, given.connections, given.rate, given.together)
+    print(json.dumps(uvloop.run(run)))
 
 
 if __name__ == "__main__":

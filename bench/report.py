@@ -48,6 +48,12 @@ FIGURES: Final = (
         unit="µs/delivery",
     ),
     Figure(
+        measurement="together",
+        name="deliveries_per_second",
+        title="Hookline, end to end, 100 calls a request",
+        unit="deliveries/s",
+    ),
+    Figure(
         measurement="backlog",
         name="deliveries_per_second",
         title="Hookline, backlog drained",
@@ -130,11 +136,14 @@ FIGURES: Final = (
 
 _RATE: Final = "deliveries_per_second"
 _END_TO_END: Final = ("end-to-end", _RATE)
+_TOGETHER: Final = ("together", _RATE)
 _BACKLOG: Final = ("backlog", _RATE)
 
 RATIOS: Final = (
     Ratio(title="Hookline to Celery, end to end", over=_END_TO_END, under=("celery-end-to-end", _RATE)),
     Ratio(title="Hookline to taskiq, end to end", over=_END_TO_END, under=("taskiq-end-to-end", _RATE)),
+    Ratio(title="The same, 100 calls a request: to Celery", over=_TOGETHER, under=("celery-end-to-end", _RATE)),
+    Ratio(title="The same, 100 calls a request: to taskiq", over=_TOGETHER, under=("taskiq-end-to-end", _RATE)),
     Ratio(title="Hookline to Celery, drained", over=_BACKLOG, under=("celery-drain", _RATE)),
     Ratio(title="Hookline to taskiq, drained", over=_BACKLOG, under=("taskiq-drain", _RATE)),
     Ratio(

@@ -15,6 +15,7 @@ from bench.processes import MeasurementFailed, Receiver
 
 _FAN_OUT: Final = 2
 _CONNECTIONS: Final = 64
+_TOGETHER: Final = 100
 _BATCH: Final = 1_000
 _CALLS_PER_SECOND: Final = 50
 _IDLE_SECONDS: Final = 2.0
@@ -49,6 +50,23 @@ def end_to_end(calls: int) -> dict[str, float]:
             "idle_mb": idle_mb,
             "loaded_mb": processes.resident_mb(server.session),
         }
+
+
+def end_to_end_together(calls: int) -> dict[str, float]:
+    """As `end_to_end`, with 100 calls in each request."""
+    deliveries = calls * _FAN_OUT
+    with Receiver.started() as receiver, own_folder() as folder, Server.started(Path(folder)) as server:
+        server.add_webhooks(receiver, count=_FAN_OUT, event=EVENT_NAME)
+        report_calls(server, _WARM_UP_CALLS)
+        receiver.wait_for(_WARM_UP_CALLS * _FAN_OUT)
+        server.wait_until_settled()
+        receiver.forget()
+        load = report_calls(server, calls, "--together", str(_TOGETHER), path="/v3/calls/batch", connections=4)
+        receiver.wait_for(deliveries)
+        server.wait_until_settled()
+        seconds = (time.time_ns() - load["first_sent_ns"]) / 1e9
+        require_each_once(receiver, deliveries)
+    return {"deliveries_per_second": deliveries / seconds}
 
 
 def backlog(deliveries: int) -> dict[str, float]:
@@ -124,10 +142,12 @@ def percentiles(values_ms: Sequence[float]) -> dict[str, float]:
     return {"p50_ms": ordered[len(ordered) // 2], "p99_ms": ordered[int(len(ordered) * 0.99)]}
 
 
-def report_calls(server: Server, calls: int, *how: str) -> Any:
+def report_calls(
+    server: Server, calls: int, *how: str, path: str = "/v3/calls", connections: int = _CONNECTIONS
+) -> Any:
     """Report so many calls, and tell when; `how` are further arguments of `bench.load`."""
-    target = ["--url", f"http://127.0.0.1:{server.port}/v3/calls", "--key", KEY]
-    amount = ["--count", str(calls), "--connections", str(_CONNECTIONS)]
+    target = ["--url", f"http://127.0.0.1:{server.port}{path}", "--key", KEY]
+    amount = ["--count", str(calls), "--connections", str(connections)]
     return json.loads(processes.run_to_end(processes.python("-m", "bench.load", *target, *amount, *how)))
 
 
