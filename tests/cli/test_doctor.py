@@ -151,6 +151,31 @@ def test_what_waits_for_an_earlier_event_is_told_apart(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_a_webhook_at_which_every_attempt_fails_is_told_before_anything_is_dead(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with (
+            Subscriber.running(lambda _: replying(500)) as failing,
+            Server.running(tmp_path) as server,
+            Api.to(server) as api,
+        ):
+            webhook_id = await api.subscribe(failing)
+            await api.post("/v3/calls", {"phone_line": "+441400800008", "phone_number": "", "type": "missed"})
+            await in_patience(failed(api, webhook_id), "the first attempt to fail")
+            said = Hookline.beside(server)("doctor", "--json")
+            assert said.code == 0
+            assert graded(said, "webhooks") == ["warning"]
+            assert f"Every attempt at webhook {webhook_id} has failed since" in sentences(said, "warning")
+            assert "1 is owed." in sentences(said, "ok")
+
+    asyncio.run(scenario())
+
+
+async def failed(api: Api, webhook_id: int) -> None:
+    """Return when the latest attempt at the webhook is known to have failed."""
+    while (await webhook(api, webhook_id))["failingSince"] is None:
+        pass
+
+
 async def settled(api: Api, webhook_id: int) -> None:
     """Return when the webhook is disabled."""
     while (await webhook(api, webhook_id))["isActive"]:

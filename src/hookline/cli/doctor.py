@@ -14,7 +14,7 @@ from rich.console import Console
 from hookline import bootstrap
 from hookline.adapters.sql.upkeep import Backlog, Health
 from hookline.cli.asking import NoServer, ask
-from hookline.domain.instants import wire_form
+from hookline.domain.instants import spoken, wire_form
 from hookline.errors import HooklineError
 from hookline.settings import Settings, WrongSetting, load_settings, strangers
 
@@ -84,6 +84,7 @@ def _look(environment: Mapping[str, str]) -> Iterator[Finding]:
     yield _at_clock(now, backlog)
     if backlog:
         yield from _at_deliveries(now, backlog)
+        yield from _at_webhooks(backlog)
     yield _at_server(settings)
 
 
@@ -138,19 +139,32 @@ def _at_deliveries(now: datetime, backlog: Backlog) -> Iterator[Finding]:
     grade: Grade = "problem" if late > _FAR_TOO_LATE else "warning" if late > _LATE else "ok"
     more = "" if grade == "ok" else f" The oldest is late by {late // timedelta(seconds=1):,} s: is a server running?"
     waiting = f", {backlog.waiting:,} of them behind an earlier event of their subject" if backlog.waiting else ""
-    yield Finding(grade, "deliveries", f"{backlog.owed:,} are owed{waiting}.{more}")
+    yield Finding(grade, "deliveries", f"{_number(backlog.owed)} owed{waiting}.{more}")
     if backlog.dead:
-        says = f"{backlog.dead:,} are dead. GET /v3/deliveries?status=dead shows why; POST .../ID/retry tries again."
+        says = f"{_number(backlog.dead)} dead. GET /v3/deliveries?status=dead shows why; POST .../ID/retry tries again."
         yield Finding("warning", "deliveries", says)
     else:
         yield Finding("ok", "deliveries", "None is dead.")
+
+
+def _number(count: int) -> str:
+    return "1 is" if count == 1 else f"{count:,} are"
+
+
+def _at_webhooks(backlog: Backlog) -> Iterator[Finding]:
+    for webhook_id, since in backlog.failing:
+        says = (
+            f"Every attempt at webhook {webhook_id} has failed since {spoken(since)}."
+            f" GET /v3/deliveries?webhookId={webhook_id} shows why."
+        )
+        yield Finding("warning", "webhooks", says)
     for webhook_id, reason in backlog.disabled:
         says = (
             f'Webhook {webhook_id} is disabled: {reason} PUT /v3/webhooks/{webhook_id} {{"isActive": true}} enables it.'
         )
         yield Finding("warning", "webhooks", says)
-    if not backlog.disabled:
-        yield Finding("ok", "webhooks", "None is disabled.")
+    if not backlog.failing and not backlog.disabled:
+        yield Finding("ok", "webhooks", "None is failing, and none is disabled.")
 
 
 def _at_server(settings: Settings) -> Finding:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from hookline.adapters.sql.migrate import schema_version, sqlite_migrations
-from hookline.adapters.sql.session import instant_or_none
+from hookline.adapters.sql.session import instant, instant_or_none
 from hookline.domain.ids import WebhookId
 from hookline.errors import Invalid, Unavailable
 
@@ -26,6 +26,7 @@ OWED: Final = """
 DEAD: Final = "SELECT COUNT(*) FROM settled_delivery WHERE status = 'dead' AND webhook_id IN (SELECT id FROM webhook)"
 NEWEST_EVENT: Final = "SELECT MAX(created_at) FROM event WHERE position = (SELECT MAX(position) FROM event)"
 DISABLED: Final = "SELECT id, disabled_reason FROM webhook WHERE NOT is_active ORDER BY id"
+FAILING: Final = "SELECT id, failing_since FROM webhook WHERE is_active AND failing_since IS NOT NULL ORDER BY id"
 #: Any question makes a transaction see one state of the file from then on.
 FIRST_LOOK: Final = "SELECT COUNT(*) FROM sqlite_schema"
 
@@ -40,6 +41,7 @@ class Backlog:
     dead: int
     newest_event_at: datetime | None
     disabled: Sequence[tuple[WebhookId, str]]  # with the reason
+    failing: Sequence[tuple[WebhookId, datetime]]  # since when; those that are disabled are not among them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +120,7 @@ def _backlog(connection: sqlite3.Connection) -> Backlog:
         dead=dead,
         newest_event_at=instant_or_none(newest_event_at),
         disabled=[(WebhookId(webhook_id), reason) for webhook_id, reason in connection.execute(DISABLED)],
+        failing=[(WebhookId(webhook_id), instant(since)) for webhook_id, since in connection.execute(FAILING)],
     )
 
 
