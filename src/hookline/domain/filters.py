@@ -4,10 +4,12 @@ A filter names attributes at the top of a payload, each with the values that pas
 whose payload does not have an attribute is not measured by it, so one webhook can take meetings and some calls.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, get_args, get_origin, get_type_hints
 
-from hookline.domain.events import PAYLOADS, EventKind
+from hookline.domain.calls import parse_number
+from hookline.domain.events import PAYLOADS, CallType, EventKind
+from hookline.domain.money import parse_currency
 from hookline.domain.text import require_storable_text
 from hookline.errors import Invalid
 
@@ -78,7 +80,31 @@ def _values(attribute: str, values: Sequence[Any]) -> tuple[Value, ...]:
             raise Invalid.field(f"{field}[{index}]", f"expected {_WORDS[expected]}, got {str(value)[:40]!r}.")
         if isinstance(value, str):
             require_storable_text(value, f"{field}[{index}]")
-    return tuple(values)
+    as_sent = _AS_SENT.get(attribute, _as_it_is)
+    return tuple(as_sent(value, f"{field}[{index}]") for index, value in enumerate(values))
+
+
+def _as_it_is(value: Value, _: str) -> Value:
+    return value
+
+
+def _number_as_sent(value: str, field: str) -> str:
+    return parse_number(value, field) if value else ""
+
+
+def _type_as_sent(value: str, field: str) -> str:
+    if value not in set(CallType):
+        raise Invalid.field(field, f"expected one of {', '.join(CallType)}, got {value[:40]!r}.")
+    return value
+
+
+#: Attributes that are sent in one spelling only: a value in another one would never match, without anybody being told.
+_AS_SENT: Final[Mapping[str, Callable[[Any, str], Value]]] = {
+    "type": _type_as_sent,
+    "phone_line": _number_as_sent,
+    "phone_number": _number_as_sent,
+    "currency": parse_currency,
+}
 
 
 def _fits(value: Any, expected: type) -> bool:

@@ -29,11 +29,11 @@ DECIMALS: Final = {
 HIGHEST_PRICE: Final = 99_999_999_999
 
 
-def parse_currency(text: str) -> str:
+def parse_currency(text: str, field: str = "currency") -> str:
     """The ISO 4217 code in capitals; `""` stays `""` (a meeting that costs nothing needs none)."""
     code = text.upper() if text.isascii() else text
     if code and code not in DECIMALS:
-        raise Invalid.field("currency", f"expected an ISO 4217 code such as EUR, got {text[:40]!r}.")
+        raise Invalid.field(field, f"expected an ISO 4217 code such as EUR, got {text[:40]!r}.")
     return code
 
 
