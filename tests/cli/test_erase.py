@@ -60,7 +60,10 @@ def test_a_participant_and_a_contact_are_erased(tmp_path: Path) -> None:
             " Answers of receivers emptied: 0.\n"
         )
         again = hookline("erase", "bo@example.com", "--yes")
-        assert (again.code, again.out) == (0, "Nothing is kept about bo@example.com.\n")
+        nobody = "No meeting has a participant bo@example.com. Where it is the address of a host, it stays.\n"
+        assert (again.code, again.out) == (0, nobody)
+        line = hookline("erase", CALL["phone_line"], "--yes")
+        assert line.out.endswith(" Where it is the number of a line, it stays.\n")
         call = hookline("erase", "+1 400 200 7868", "--yes", "--json")
         assert (call.code, call.err) == (0, "")
         assert call.value == {"meetings": 0, "calls": 1, "events": 1, "withdrawn": 0, "answers": 0}

@@ -17,6 +17,7 @@ COMMANDS = [
     "demo",
     "trigger",
     "replay",
+    "erase",
     "doctor",
     "backup",
     "migrate",

@@ -65,7 +65,7 @@ def _require_agreement(name: str) -> None:
 
 def _in_words(name: str, told: dict[str, Any]) -> str:
     if not any(told.values()):
-        return f"Nothing is kept about {name}."
+        return _nobody(name)
     counts = (
         (told["meetings"], "meeting", "meetings"),
         (told["calls"], "call", "calls"),
@@ -76,3 +76,10 @@ def _in_words(name: str, told: dict[str, Any]) -> str:
         f"{name} is erased: from {where}. Deliveries withdrawn: {told['withdrawn']}."
         f" Answers of receivers emptied: {told['answers']}."
     )
+
+
+def _nobody(name: str) -> str:
+    """What was looked for, and no more than that: the same address may be a host's, and a host is not erased."""
+    if "@" in name:
+        return f"No meeting has a participant {name}. Where it is the address of a host, it stays."
+    return f"No call has the contact {name}. Where it is the number of a line, it stays."
