@@ -150,7 +150,7 @@ def _parse_network(cidr: str) -> Network:
         network = ip_network(cidr.strip())
     except ValueError as error:
         raise Invalid(
-            f"HOOKLINE_ALLOW_NETWORKS: expected a network such as 10.2.0.0/16, got {cidr[:60]!r} ({error})."
+            f"expected networks such as 127.0.0.0/8, with commas between, got {cidr[:60]!r}: {error}."
         ) from None
     return _unmapped(network)
 
