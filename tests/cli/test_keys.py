@@ -45,7 +45,7 @@ def test_a_removed_key_is_gone_and_cannot_be_removed_again(hookline: Hookline) -
 def test_no_keys_are_an_empty_list(hookline: Hookline) -> None:
     hookline("migrate")
     assert hookline("keys", "list", "--json").value == []
-    assert "no key" in hookline("keys", "list").out
+    assert "No key is kept." in hookline("keys", "list").out
 
 
 def test_a_database_that_is_not_there_is_not_made_by_looking(hookline: Hookline) -> None:

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import msgspec
 import typer
@@ -16,6 +16,7 @@ from hookline.settings import Settings, load_settings
 
 app = typer.Typer(help="Make, list and remove API keys.", no_args_is_help=True, rich_markup_mode=None)
 
+_NONE: Final = "No key is kept. Make one with `hookline keys create`. That of HOOKLINE_API_KEY is not listed."
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -47,7 +48,7 @@ def list_(*, json: Json = False) -> None:
     if json:
         typer.echo(msgspec.json.encode(rows))
     else:
-        typer.echo("\n".join(_aligned(rows)) or "There is no key yet. Make one with `hookline keys create`.")
+        typer.echo("\n".join(_aligned(rows)) or _NONE)
 
 
 @app.command()

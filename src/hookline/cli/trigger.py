@@ -51,8 +51,8 @@ class Outcome:
         answer = "no answer" if self.status is None else f"answered {self.status}"
         took = "" if self.durationMs is None else f" in {self.durationMs:.0f} ms"
         line = f"{'ok    ' if self.delivered else 'FAILED'}  {name}{self.url}  {answer}{took}"
-        again = f" It is sent again at {self.nextAttemptAt}." if self.nextAttemptAt else ""
-        return f"{line}  {self.error}{again}".rstrip()
+        again = f"It is sent again at {self.nextAttemptAt}." if self.nextAttemptAt else ""
+        return f"{line}  {' '.join(each for each in (self.error, again) if each)}".rstrip()
 
 
 def trigger(
@@ -119,8 +119,8 @@ async def _to_one(settings: Settings, event: EventKind, url: str, secret: str | 
         _print_json({"event": event, "secret": used, "outcome": outcome, "responseBody": body})
         return outcome.delivered
     typer.echo(outcome)
-    if body:
-        typer.echo(body[:_MOST_SHOWN])
+    if body.strip():
+        typer.echo(body[:_MOST_SHOWN].rstrip())
     return outcome.delivered
 
 
