@@ -175,6 +175,20 @@ def test_what_goes_in_a_batch_is_told_what_becomes_of_the_batch(store: SqliteSto
     )  # fmt: skip
 
 
+def test_what_goes_in_another_batch_when_it_is_tried_again_tells_of_that_one(
+    store: SqliteStore, clock: ManualClock
+) -> None:
+    new_webhook(store, batched=True, retry_policy=own_policy((), retry_4xx=True))
+    store.write(report_call, call_payload())
+    clock.set_wall(MONDAY + HOUR)
+    settle(store, *(refused(each, 500) for each in claim_all(store)))
+    [explanation] = explained(store).values()
+    assert explanation.delivery_id is not None
+    store.write(retry_delivery, explanation.delivery_id)
+    settle(store, *(accepted(each) for each in claim_all(store)))
+    assert only(store)[1].startswith("Delivered with attempt 2")
+
+
 def test_a_test_is_told_as_one(store: SqliteStore) -> None:
     tested, other = new_webhook(store), new_webhook(store)
     sent = store.write(send_test, tested.id, EventKind.CALL_FINISHED)

@@ -157,7 +157,9 @@ def _attempt(row: Row) -> Attempt:
 
 
 def _latest(delivery_id: str, batch_id: str | None, latest: Mapping[str, Attempt]) -> Attempt | None:
-    return latest.get(delivery_id) or (latest.get(batch_id) if batch_id else None)
+    """The latest attempt, by itself or in its batch: what is tried again brings attempts of its own into a batch."""
+    made = [latest[holder] for holder in (delivery_id, batch_id) if holder is not None and holder in latest]
+    return max(made, key=lambda attempt: attempt.number, default=None)
 
 
 def _settled(row: Row, latest: Mapping[str, Attempt]) -> Fate:
