@@ -148,6 +148,22 @@ def one_claim_of(store: SqliteStore, webhook_id: int) -> Claim:
     return next(claim for claim in claims if claim.webhook.id == webhook_id)
 
 
+def test_attempts_that_were_under_way_when_a_rest_began_do_not_lengthen_it(
+    store: SqliteStore, clock: ManualClock
+) -> None:
+    new_webhook(store, retry_policy=BREVO)
+    for _ in range(3):
+        store.write(report_call, call_payload())
+    first, second, third = claim_all(store)
+    settle(store, unanswered(first))
+    clock.advance(seconds=5)
+    settle(store, unanswered(second))
+    assert webhook_now(store, first.webhook).rests_until == MONDAY + TEN_MINUTES
+    clock.set_wall(MONDAY + TEN_MINUTES)
+    settle(store, unanswered(third))  # and one that ends after it begins another
+    assert webhook_now(store, first.webhook).rests_until == MONDAY + 2 * TEN_MINUTES
+
+
 @pytest.mark.parametrize("status", [429, 500, 404])
 def test_a_host_that_answers_does_not_rest(store: SqliteStore, status: int) -> None:
     claim = one_claim(store, retry_policy=BREVO)

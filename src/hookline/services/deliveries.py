@@ -134,8 +134,15 @@ def _act_on(tx: Transaction, outcome: Outcome, verdict: Verdict) -> None:
         return
     if verdict.disable_because:
         disable_webhook(tx, webhook, verdict.disable_because)
-    elif outcome.attempt.status is None and webhook.retry_policy.rest_seconds:
+    elif outcome.attempt.status is None and webhook.retry_policy.rest_seconds and not _rests(tx, webhook):
         _rest_host(tx, webhook)
+
+
+def _rests(tx: Transaction, webhook: Webhook) -> bool:
+    """Whether its host rests already. Attempts that were under way then end one by one: they lengthen no rest, and what
+    is owed, which may be a million deliveries, is not put off again for each of them.
+    """
+    return webhook.rests_until is not None and tx.now < webhook.rests_until
 
 
 def _rest_host(tx: Transaction, silent: Webhook) -> None:
