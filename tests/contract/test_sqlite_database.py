@@ -18,10 +18,12 @@ from hookline.domain.keys import Scope
 from hookline.errors import Unavailable
 from hookline.ports.storage import News, Transaction
 from hookline.services.booking import book_meeting
+from hookline.services.calls import report_call
+from hookline.services.erasure import erase_contact
 from hookline.services.keys import create_key, list_keys
 from hookline.services.webhooks import delete_webhook
 from tests.fakes import ManualClock, until
-from tests.values import details, webhook
+from tests.values import call_payload, details, webhook
 
 
 class Refused(Exception):
@@ -254,6 +256,29 @@ def test_somebody_who_reads_for_long_holds_up_the_log_and_no_commit(
 
     asyncio.run(scenario())
     assert len(database.names_on_disk()) == 5
+
+
+def test_what_is_erased_leaves_the_log_too_as_soon_as_nobody_reads(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_commit, "_EMPTY_AGAIN_SECONDS", 0.01)
+
+    def on_disk() -> bytes:
+        return b"".join(path.read_bytes() for path in database.path.parent.iterdir())
+
+    async def scenario() -> None:
+        async with database.open() as opened:
+            await opened.write(report_call, call_payload(phone_number="+14002007868"))
+            reader = sqlite3.connect(database.path, isolation_level=None)
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM call").fetchall()
+            assert await opened.write(erase_contact, "+14002007868", 500)
+            assert b"+14002007868" in on_disk()  # the reader may still ask for it
+            reader.rollback()
+            reader.close()
+            await until(lambda: b"+14002007868" not in on_disk())
+
+    asyncio.run(scenario())
 
 
 def _named(tx: Transaction, name: str) -> str:

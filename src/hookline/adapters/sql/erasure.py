@@ -70,12 +70,14 @@ class SqlErasure:
     def rewrite_meeting(
         self, meeting_id: MeetingId, *, body: bytes, booked_body: bytes, participant: str, becomes: str
     ) -> None:
+        self._session.doings.erased = True
         payload = {"payload": body.decode(), "booked_body": booked_body}
         self._session.run(REWRITE_MEETING, {"id": meeting_id, **payload})
         self._session.run(FORGET_PARTICIPANT, {"id": meeting_id, "email": participant.lower()})
         self._session.insert(ADD_PARTICIPANT, (becomes, meeting_id))
 
     def rewrite_call(self, call_id: CallId, body: bytes) -> None:
+        self._session.doings.erased = True
         self._session.run(REWRITE_CALL, {"id": call_id, "payload": body.decode()})
 
     def bodies_of(self, subject: SubjectId) -> dict[EventId, bytes]:

@@ -33,6 +33,10 @@ _COMMITS_PER_CHECKPOINT: Final = 512
 _LOG_BYTES: Final = 64 * 1024 * 1024
 #: How long that one waits for readers: no commit gets through meanwhile.
 _PATIENCE_MS: Final = 100
+#: When the log could not be emptied of somebody who was erased, since somebody reads: how long until the next try.
+_EMPTY_AGAIN_SECONDS: Final = 1.0
+
+CHECKPOINT: Final = "PRAGMA wal_checkpoint({mode})"
 
 _log = logging.getLogger("hookline.store")
 _Waiting = tuple[Call, "asyncio.Future[Any]"]
@@ -55,6 +59,7 @@ class SqliteDatabase:
         self._opened: list[SqliteStore] = []
         self._writer = threading.Thread(target=self._write_for_all, name="hookline-write", daemon=True)
         self._checkpoint_due = threading.Event()
+        self._log_holds_erased = threading.Event()
         self._closing = False
         self._tidier = threading.Thread(target=self._checkpoint_now_and_then, name="hookline-tidy", daemon=True)
 
@@ -112,7 +117,9 @@ class SqliteDatabase:
                 answers, doings = [Answered(error=problem) for _ in group], Doings()
             self._loop.call_soon_threadsafe(self._tell, group, answers, doings)
             commits += 1
-            if commits % _COMMITS_PER_CHECKPOINT == 0:
+            if doings.erased:
+                self._log_holds_erased.set()
+            if doings.erased or commits % _COMMITS_PER_CHECKPOINT == 0:
                 self._checkpoint_due.set()
 
     def _next_group(self) -> list[_Waiting]:
@@ -159,11 +166,23 @@ class SqliteDatabase:
         store.connection.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS}")
         log = self._path.with_name(self._path.name + "-wal")
         while not self._closing:
-            self._checkpoint_due.wait()
+            self._checkpoint_due.wait(_EMPTY_AGAIN_SECONDS if self._log_holds_erased.is_set() else None)
             self._checkpoint_due.clear()
             try:
-                mode = "RESTART" if log.stat().st_size > _LOG_BYTES else "PASSIVE"
-                store.connection.execute(f"PRAGMA wal_checkpoint({mode})")
+                self._checkpoint(store.connection, log)
             except (sqlite3.Error, OSError) as problem:
                 _log.warning("store.checkpoint_failed error=%s", problem)
         store.close()
+
+    def _checkpoint(self, connection: sqlite3.Connection, log: Path) -> None:
+        """Move what can be moved beside the commits; then, if it must be, the rest, for which commits wait. A log that
+        holds pages from before an erasure is emptied, and not only written over some day.
+        """
+        connection.execute(CHECKPOINT.format(mode="PASSIVE"))
+        if self._log_holds_erased.is_set():
+            self._log_holds_erased.clear()
+            [(is_busy, *_)] = connection.execute(CHECKPOINT.format(mode="TRUNCATE"))
+            if is_busy:
+                self._log_holds_erased.set()
+        elif log.stat().st_size > _LOG_BYTES:
+            connection.execute(CHECKPOINT.format(mode="RESTART"))

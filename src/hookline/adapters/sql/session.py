@@ -62,6 +62,7 @@ class Doings:
     timers: bool = False
     processes: bool = False
     notices: list[Notice] = field(default_factory=list)
+    erased: bool = False  # somebody was taken out; it stays when that is undone, which does no harm
 
     def born_claimed(self, claim: Claim) -> None:
         """A delivery was born with this claim on it."""
@@ -77,6 +78,7 @@ class Doings:
         self.timers |= more.timers
         self.processes |= more.processes
         self.notices += more.notices
+        self.erased |= more.erased
 
     def mark(self) -> Mark:
         """Where it stands, to be cut back to."""
