@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hookline.domain.deliveries import Attempt
-from hookline.domain.failing import DISABLE_AFTER, FINE, WARN_AFTER, Streak, enough, follow, warning
+from hookline.domain.failing import DISABLE_AFTER, FINE, WARN_AFTER, WARNED_FOR, Streak, enough, follow, warning
 from hookline.domain.notices import NoticeKind
 from tests.fakes import MONDAY
 from tests.values import DAY, HOUR, MICROSECOND
@@ -51,6 +51,15 @@ def test_the_first_failure_after_five_days_is_enough() -> None:
     assert follow(warned, [attempt(then)], now=then)[1] is NoticeKind.WEBHOOK_DISABLED
 
 
+def test_nobody_is_disabled_without_a_warning_a_day_before_however_long_nothing_was_attempted() -> None:
+    late = MONDAY + 9 * DAY
+    streak, called_for = follow(failing(), [attempt(late)], now=late)
+    assert called_for is NoticeKind.WEBHOOK_FAILING
+    just_before, then = late + WARNED_FOR - MICROSECOND, late + WARNED_FOR
+    assert follow(streak, [attempt(just_before)], now=just_before) == (streak, None)
+    assert follow(streak, [attempt(then)], now=then)[1] is NoticeKind.WEBHOOK_DISABLED
+
+
 def test_a_success_among_those_that_are_settled_together_saves_the_webhook() -> None:
     late = MONDAY + DISABLE_AFTER
     ended = [attempt(late), attempt(late, status=204), attempt(late + HOUR)]
@@ -58,10 +67,11 @@ def test_a_success_among_those_that_are_settled_together_saves_the_webhook() -> 
 
 
 def test_the_sentences_hold_the_facts() -> None:
-    assert warning(MONDAY, attempt()) == (
+    assert warning(MONDAY, attempt(), now=MONDAY + DAY) == (
         "Every attempt has failed since 2026-01-05 09:00 UTC, the last one with status 503."
         " If nothing gets through by 2026-01-10 09:00 UTC, the next failure disables it."
     )
+    assert "by 2026-01-15 09:00 UTC" in warning(MONDAY, attempt(), now=MONDAY + 9 * DAY)
     assert enough(MONDAY, attempt(status=None, error="No answer within 15 s.")) == (
         'Every attempt has failed since 2026-01-05 09:00 UTC: for 5 days, the last one with "No answer within 15 s".'
     )
@@ -77,9 +87,12 @@ def brute_force(history: Sequence[Attempt]) -> tuple[datetime | None, set[Notice
     if not streak:
         return None, set()
     since = streak[0].started_at
-    spans = [each.started_at - since for each in streak]
-    called = {NoticeKind.WEBHOOK_FAILING} if any(WARN_AFTER <= span < DISABLE_AFTER for span in spans) else set()
-    return since, called | ({NoticeKind.WEBHOOK_DISABLED} if spans[-1] >= DISABLE_AFTER else set())
+    warned_at = next((each.started_at for each in streak if each.started_at - since >= WARN_AFTER), None)
+    if warned_at is None:
+        return since, set()
+    latest_at = streak[-1].started_at
+    is_enough = latest_at - since >= DISABLE_AFTER and latest_at - warned_at >= WARNED_FOR
+    return since, {NoticeKind.WEBHOOK_FAILING} | ({NoticeKind.WEBHOOK_DISABLED} if is_enough else set())
 
 
 @given(attempts)

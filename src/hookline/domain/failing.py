@@ -15,6 +15,9 @@ from hookline.domain.notices import NoticeKind
 #: The first failing attempt after this much failing warns the owner; the first after that much disables the webhook.
 WARN_AFTER: Final = timedelta(hours=24)
 DISABLE_AFTER: Final = timedelta(days=5)
+#: Nobody is disabled sooner after the warning: where there were no attempts for days, for want of events or of a
+#: server, the second failure of all may be the first after 5 days.
+WARNED_FOR: Final = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,12 +41,18 @@ def follow(streak: Streak, attempts: Sequence[Attempt], *, now: datetime) -> tup
         streak = _after(streak, attempt)
     if streak.failing_since is None:
         return streak, None
-    lasted = attempts[-1].started_at - streak.failing_since
-    if lasted >= DISABLE_AFTER:
-        return streak, NoticeKind.WEBHOOK_DISABLED
-    if lasted >= WARN_AFTER and streak.warned_at is None:
+    latest_at = attempts[-1].started_at
+    if streak.warned_at is None:
+        if latest_at - streak.failing_since < WARN_AFTER:
+            return streak, None
         return replace(streak, warned_at=now), NoticeKind.WEBHOOK_FAILING
-    return streak, None
+    is_enough = latest_at >= _disabled_from(streak.failing_since, streak.warned_at)
+    return streak, NoticeKind.WEBHOOK_DISABLED if is_enough else None
+
+
+def _disabled_from(since: datetime, warned_at: datetime) -> datetime:
+    """From when on the next failure disables the webhook."""
+    return max(since + DISABLE_AFTER, warned_at + WARNED_FOR)
 
 
 def _after(streak: Streak, attempt: Attempt) -> Streak:
@@ -52,11 +61,11 @@ def _after(streak: Streak, attempt: Attempt) -> Streak:
     return Streak(failing_since=attempt.started_at) if streak.failing_since is None else streak
 
 
-def warning(since: datetime, latest: Attempt) -> str:
-    """What the owner of a failing webhook is told before it is disabled."""
+def warning(since: datetime, latest: Attempt, *, now: datetime) -> str:
+    """What the owner of a failing webhook is told now, before it is disabled."""
     return (
         f"Every attempt has failed since {spoken(since)}, the last one with {latest.in_words}."
-        f" If nothing gets through by {spoken(since + DISABLE_AFTER)}, the next failure disables it."
+        f" If nothing gets through by {spoken(_disabled_from(since, now))}, the next failure disables it."
     )
 
 

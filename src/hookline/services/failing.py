@@ -48,4 +48,4 @@ def _follow(tx: Transaction, webhook: Webhook, ended: Sequence[Attempt]) -> None
         failing = tx.webhooks.webhook(webhook.id) or webhook
         disable_webhook(tx, failing, enough(streak.failing_since, ended[-1]))
     elif called_for is NoticeKind.WEBHOOK_FAILING:
-        give_notice(tx, webhook.id, called_for, warning(streak.failing_since, ended[-1]))
+        give_notice(tx, webhook.id, called_for, warning(streak.failing_since, ended[-1], now=tx.now))
