@@ -10,8 +10,9 @@ import pytest
 
 from hookline.domain.batches import MAX_BYTES
 from hookline.domain.deliveries import LEASE, State
-from hookline.domain.events import EventKind
+from hookline.domain.events import SAMPLES, CallType, EventKind, canonical_bytes, plain
 from hookline.domain.exports import Recorded
+from hookline.domain.filters import parse_filter, stopped_by
 from hookline.domain.ids import CallId, DeliveryId, MeetingId, WebhookId, delivery_id
 from hookline.domain.processes import Export, File, Notification, Only, Process, Replay, Span, begun
 from hookline.ports.storage import Transaction
@@ -191,6 +192,43 @@ def test_events_are_walked_in_the_order_of_keeping_up_to_the_edges_of_the_span(
     assert store.read(lambda tx: tx.history.count_events(span(until=MONDAY + 9 * DAY))) == 5
     assert store.read(lambda tx: tx.history.count_events(span(kinds=()))) == 0
     assert test
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {"type": ["answered"]},
+        {"type": ["missed", "missed voicemail"]},
+        {"recording": [True]},
+        {"recording": [False, True]},
+        {"duration_seconds": [123.0, 5]},
+        {"duration_seconds": [10**30]},
+        {"price": [49.9]},
+        {"price": [123.0, 49.9]},
+        {"currency": ["EUR"], "type": ["missed"]},
+        {"phone_line_name": ['Élan "1" – 你好']},
+        {"phone_line_name": ["", "1"]},
+    ],
+)
+def test_events_that_pass_a_filter_are_counted_as_they_are_let_pass(store: Store, wanted: dict[str, list[Any]]) -> None:
+    call, meeting = plain(SAMPLES[EventKind.CALL_FINISHED]), plain(SAMPLES[EventKind.MEETING_BOOKED])
+    payloads = [
+        *(call | {"type": each.value} for each in CallType),
+        *(call | {"recording": each, "duration_seconds": 5} for each in (True, False)),
+        *(call | {"phone_line_name": each} for each in ('Élan "1" – 你好', "", "1")),
+        *(meeting | {"price": each} for each in (0, 49.9, 49.95, 123)),
+        *(meeting | {"currency": each} for each in ("EUR", "USD")),
+    ]
+    for payload in payloads:
+        store.write(_kept_with, canonical_bytes(payload))
+    filter_ = parse_filter(wanted)
+    passing = sum(stopped_by(filter_, payload) is None for payload in payloads)
+    assert store.read(lambda tx: tx.history.count_events(span(), filter_)) == passing
+
+
+def _kept_with(tx: Transaction, body: bytes) -> None:
+    subject = CallId(f"call_{tx.ulid()}")
+    tx.outbox.add_event(make_event(tx, EventKind.CALL_FINISHED, subject, sequence=1, body=body))
 
 
 def _kept_test(tx: Transaction) -> str:

@@ -10,6 +10,7 @@ from typing import Protocol
 from hookline.domain.deliveries import State
 from hookline.domain.events import Event
 from hookline.domain.exports import Recorded
+from hookline.domain.filters import NO_FILTER, Filter
 from hookline.domain.ids import DeliveryId, ProcessId, WebhookId
 from hookline.domain.processes import Process, Span
 
@@ -70,8 +71,8 @@ class History(Protocol):
     def events(self, span: Span, *, after: str, limit: int) -> Sequence[Event]:
         """The next events."""
 
-    def count_events(self, span: Span) -> int:
-        """How many events there are."""
+    def count_events(self, span: Span, wanted: Filter = NO_FILTER) -> int:
+        """How many events there are that pass a filter, as `domain.filters.stopped_by` says, without reading them."""
 
     def undelivered(self, span: Span, webhook_id: WebhookId, *, after: str, limit: int) -> Sequence[DeliveryId]:
         """The next deliveries to this webhook that are dead or withdrawn, or wait after a failure."""
