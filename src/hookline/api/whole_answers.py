@@ -2,7 +2,8 @@
 
 An ASGI answer goes out in two messages, each checked and written apart: a third of what a loaded server did for a call.
 The API has its whole answer at hand, and finds the short way under `ANSWER` in the scope. Everything else (parsing,
-bodies, pipelining, idle clients, closing) stays uvicorn's.
+bodies, pipelining, idle clients, closing) stays uvicorn's, but for requests that offer to go on in another protocol:
+Java's client does with every first request, and uvicorn would lose their bodies.
 """
 
 import asyncio
@@ -12,6 +13,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Final
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 #: The key in an ASGI scope. Its value takes status, headers and body, and tells whether it could take them now.
@@ -24,7 +26,44 @@ class WholeAnswers(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Take the connection."""
         super().connection_made(transport)
-        self._file = transport.get_extra_info("socket").fileno()
+        self._file: int | None = transport.get_extra_info("socket").fileno()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of the connection. Its number may be another connection's, or the store's, from now on."""
+        super().connection_lost(exc)
+        self._file = None
+
+    def data_received(self, data: bytes) -> None:
+        """Read on. Offers to upgrade are passed over, as RFC 9110, 7.8 allows: the request is read without them."""
+        self._unset_keepalive_if_required()
+        try:
+            while data:
+                data = self._rest_of(data)
+        except httptools.HttpParserError:
+            self.send_400_response("Invalid HTTP request received.")
+
+    def _rest_of(self, data: bytes) -> bytes:
+        """What is to be read yet: nothing, unless the parser stopped for an offer."""
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as offer:
+            if self._should_upgrade():
+                again = self._head_without_upgrade() + data[offer.args[0] :]
+                self.parser = httptools.HttpRequestParser(self)  # the one so far may take this request for the last
+                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+                return again
+        return b""
+
+    def _should_upgrade(self) -> bool:
+        """Whether to leave this request alone, because it comes again without its offer."""
+        return bool(self.parser.get_method() != b"CONNECT")
+
+    def _head_without_upgrade(self) -> bytes:
+        pieces = [self.parser.get_method(), b" ", self.url, b" HTTP/", self.parser.get_http_version().encode(), b"\r\n"]
+        for name, value in self.headers:
+            if name != b"upgrade":
+                pieces += (name, b": ", value, b"\r\n")
+        return b"".join((*pieces, b"\r\n"))
 
     def on_headers_complete(self) -> None:
         """Begin with a request, as uvicorn does."""
@@ -36,32 +75,33 @@ class WholeAnswers(HttpToolsProtocol):
     ) -> bool:
         if cycle.response_started or self.flow.write_paused:
             return False  # the long way waits until the client reads on
-        if not cycle.disconnected:
-            self._write(cycle, status, headers, body)
-            cycle.response_started = cycle.response_complete = True
-            cycle.message_event.set()
-            if not cycle.keep_alive:
-                self.transport.close()
-            cycle.on_response()
+        if self._file is None:
+            cycle.disconnected = True  # uvicorn says so to the last of pipelined requests alone
+            return True
+        self._send(self._file, _message(cycle, status, headers, body))
+        cycle.response_started = cycle.response_complete = True
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            self.transport.close()
+        cycle.on_response()
         return True
 
-    def _write(
-        self, cycle: RequestResponseCycle, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes
-    ) -> None:
-        pieces = [STATUS_LINE[status]]
-        for name, value in (*cycle.default_headers, *headers):
-            pieces += (name, b": ", value, b"\r\n")
-        pieces.append(b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n")
-        if cycle.scope["method"] != "HEAD":
-            pieces.append(body)
-        self._send(b"".join(pieces))
-
-    def _send(self, answer: bytes) -> None:
+    def _send(self, file: int, answer: bytes) -> None:
         """Past the event loop, as `adapters/http_connection.py` does and for its reason."""
         written = 0
         # A transport that closes has given its file back, and somebody else may have it by now.
         if self.scheme == "http" and not (self.transport.is_closing() or self.transport.get_write_buffer_size()):
             with suppress(OSError):
-                written = os.write(self._file, answer)
+                written = os.write(file, answer)
         if written < len(answer):
             self.transport.write(answer[written:])
+
+
+def _message(cycle: RequestResponseCycle, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> bytes:
+    pieces = [STATUS_LINE[status]]
+    for name, value in (*cycle.default_headers, *headers):
+        pieces += (name, b": ", value, b"\r\n")
+    pieces.append(b"\r\n" if cycle.keep_alive else b"connection: close\r\n\r\n")
+    if cycle.scope["method"] != "HEAD":
+        pieces.append(body)
+    return b"".join(pieces)

@@ -1,0 +1,152 @@
+"""The listening side, over real connections: each answer goes to the client that asked, and to no other."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import pytest
+import uvicorn
+import uvloop
+
+from hookline.api.whole_answers import ANSWER, WholeAnswers
+from hookline.bootstrap import Server, listening_on
+from tests.api.door import ADMIN, CALL, serving
+from tests.fakes import until
+
+BODY: Final = json.dumps(CALL).encode()
+UPGRADE: Final = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAA\r\n"
+
+App = Callable[[Any, Any, Any], Awaitable[None]]
+
+
+class Gated:
+    """Answers each request with its own path, those below /late once the gate is open."""
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+        self.asked = 0
+
+    def was_asked_after(self, before: int) -> bool:
+        """Whether more was asked than that."""
+        return self.asked > before
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        self.asked += 1
+        if scope["path"].startswith("/late"):
+            await self.gate.wait()
+        body = scope["path"].encode()
+        headers = [(b"content-length", b"%d" % len(body))]
+        if not scope[ANSWER](200, headers, body):
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+
+
+@asynccontextmanager
+async def listening(app: App) -> AsyncIterator[tuple[Server, int]]:
+    """A server of `app`, with its port."""
+    up = asyncio.Event()
+    config = uvicorn.Config(app, http=WholeAnswers, lifespan="off", log_config=None, timeout_graceful_shutdown=1)
+    server = Server(config, up.set)
+    with listening_on("127.0.0.1", 0) as bound:
+        running = asyncio.create_task(server.serve([bound]))
+        await up.wait()
+        try:
+            yield server, bound.getsockname()[1]
+        finally:
+            server.leave()
+            await running
+
+
+def get(path: str) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: hookline.example\r\n\r\n".encode()
+
+
+async def body_of_answer(reader: asyncio.StreamReader) -> bytes:
+    """The body of the next answer on a connection."""
+    head = await reader.readuntil(b"\r\n\r\n")
+    length = next(line for line in head.split(b"\r\n") if line.startswith(b"content-length: "))
+    return await reader.readexactly(int(length.partition(b": ")[2]))
+
+
+def test_what_a_client_asked_before_it_left_is_not_told_to_the_one_that_came_after() -> None:
+    """Connections are numbers to the system, and are given out again as soon as they are free."""
+
+    async def scenario() -> None:
+        app = Gated()
+        async with listening(app) as (server, port):
+            for _ in range(5):
+                before = app.asked
+                _, leaving = await asyncio.open_connection("127.0.0.1", port)
+                leaving.write(get("/late/secret") + get("/late/other"))
+                await until(partial(app.was_asked_after, before))
+                leaving.transport.abort()
+            await until(lambda: not server.server_state.connections)
+
+            others = [await asyncio.open_connection("127.0.0.1", port) for _ in range(10)]
+            await until(lambda: len(server.server_state.connections) == len(others))
+            app.gate.set()
+            await until(lambda: not server.server_state.tasks)
+            for reader, writer in others:
+                writer.write(get("/mine"))
+                assert await body_of_answer(reader) == b"/mine"
+                writer.close()
+
+    uvloop.run(scenario())
+
+
+def test_pipelined_requests_are_answered_in_their_order_to_a_client_that_reads_late() -> None:
+    async def scenario() -> None:
+        app = Gated()
+        async with listening(app) as (_, port):
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            paths = [f"/{number}/{'x' * 8000}" for number in range(100)]
+            writer.write(get("/late") + b"".join(get(path) for path in paths))
+            await until(lambda: app.asked == 1)
+            app.gate.set()
+            for path in ("/late", *paths):
+                assert await body_of_answer(reader) == path.encode()
+            writer.close()
+
+    uvloop.run(scenario())
+
+
+async def _answers(url: str, requests: bytes, count: int) -> list[bytes]:
+    reader, writer = await asyncio.open_connection(urlsplit(url).hostname, urlsplit(url).port)
+    writer.write(requests)
+    bodies = [await body_of_answer(reader) for _ in range(count)]
+    writer.close()
+    return bodies
+
+
+@pytest.mark.parametrize("framing", [f"Content-Length: {len(BODY)}", "Transfer-Encoding: chunked"])
+def test_a_client_that_offers_to_go_on_in_http_2_is_heard_out(tmp_path: Path, framing: str) -> None:
+    """Java's client offers it with every first request, whose body must not be lost."""
+    sent = b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY) if "chunked" in framing else BODY
+    head = f"POST /v3/calls HTTP/1.1\r\nHost: h\r\napi-key: {ADMIN}\r\n{UPGRADE}{framing}\r\n\r\n"
+    with serving(tmp_path) as url:
+        for answer in asyncio.run(_answers(url, (head.encode() + sent) * 2, 2)):
+            assert answer.startswith(b'{"id":"call_'), answer
+
+
+def test_an_offer_of_http_2_to_a_connection_that_ends_here_loses_nothing_either(tmp_path: Path) -> None:
+    head = f"POST /v3/calls HTTP/1.0\r\napi-key: {ADMIN}\r\n{UPGRADE}Content-Length: {len(BODY)}\r\n\r\n"
+    with serving(tmp_path) as url:
+        [answer] = asyncio.run(_answers(url, head.encode() + BODY, 1))
+        assert answer.startswith(b'{"id":"call_'), answer
+
+
+def test_what_is_no_http_gets_a_400_and_the_server_goes_on(tmp_path: Path) -> None:
+    with serving(tmp_path) as url:
+        for request in (
+            b"\x16\x03\x01\x02\x00\r\n\r\n",
+            b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+            b"CONNECT a:1 HTTP/1.1\r\n\r\n",
+        ):
+            assert asyncio.run(_answers(url, request, 1)) == [b"Invalid HTTP request received."]
+        assert asyncio.run(_answers(url, get("/healthz"), 1)) == [b'{"status":"up"}']
