@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -19,6 +21,8 @@ from tests.api.door import ADMIN, CALL, serving
 from tests.fakes import until
 
 BODY: Final = json.dumps(CALL).encode()
+#: Closing resets the connection: nothing more is sent or taken.
+AT_ONCE: Final = struct.pack("ii", 1, 0)
 UPGRADE: Final = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAA\r\n"
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
@@ -85,6 +89,7 @@ def test_what_a_client_asked_before_it_left_is_not_told_to_the_one_that_came_aft
                 _, leaving = await asyncio.open_connection("127.0.0.1", port)
                 leaving.write(get("/late/secret") + get("/late/other"))
                 await until(partial(app.was_asked_after, before))
+                leaving.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
                 leaving.transport.abort()
             await until(lambda: not server.server_state.connections)
 
@@ -139,6 +144,29 @@ def test_an_offer_of_http_2_to_a_connection_that_ends_here_loses_nothing_either(
     with serving(tmp_path) as url:
         [answer] = asyncio.run(_answers(url, head.encode() + BODY, 1))
         assert answer.startswith(b'{"id":"call_'), answer
+
+
+async def _all_said(url: str, requests: bytes) -> bytes:
+    """What a server says to a client that closes its side once it has asked."""
+    reader, writer = await asyncio.open_connection(urlsplit(url).hostname, urlsplit(url).port)
+    writer.write(requests)
+    writer.write_eof()
+    said = await reader.read()
+    writer.close()
+    return said
+
+
+def test_a_client_that_closes_its_side_is_answered_and_half_a_request_is_none(tmp_path: Path) -> None:
+    head = f"POST /v3/calls HTTP/1.1\r\nHost: h\r\napi-key: {ADMIN}\r\nContent-Length: {len(BODY)}\r\n\r\n".encode()
+    with serving(tmp_path) as url:
+        said = asyncio.run(_all_said(url, (head + BODY) * 3))
+        assert said.count(b"HTTP/1.1 201 Created") == 3
+        assert asyncio.run(_all_said(url, head + BODY[:-1])) == b""
+        assert asyncio.run(_all_said(url, head[:-1])) == b""
+        assert asyncio.run(_all_said(url, b"")) == b""
+        asked = f"GET /v3/calls HTTP/1.1\r\nHost: h\r\napi-key: {ADMIN}\r\nConnection: close\r\n\r\n"
+        [listed] = asyncio.run(_answers(url, asked.encode(), 1))
+        assert len(json.loads(listed)["calls"]) == 3
 
 
 def test_what_is_no_http_gets_a_400_and_the_server_goes_on(tmp_path: Path) -> None:

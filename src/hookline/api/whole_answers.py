@@ -2,8 +2,9 @@
 
 An ASGI answer goes out in two messages, each checked and written apart: a third of what a loaded server did for a call.
 The API has its whole answer at hand, and finds the short way under `ANSWER` in the scope. Everything else (parsing,
-bodies, pipelining, idle clients, closing) stays uvicorn's, but for requests that offer to go on in another protocol:
-Java's client does with every first request, and uvicorn would lose their bodies.
+bodies, pipelining, idle clients, closing) stays uvicorn's, but for two kinds of requests that it would fail: those that
+offer to go on in another protocol, as Java's client does with every first one, and those after which the client closes
+its side.
 """
 
 import asyncio
@@ -27,6 +28,13 @@ class WholeAnswers(HttpToolsProtocol):
         """Take the connection."""
         super().connection_made(transport)
         self._file: int | None = transport.get_extra_info("socket").fileno()
+
+    def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn closes, and leaves what was asked unanswered
+        """Answer a client that has said all it wants to; whoever stops in the middle of a request has asked nothing."""
+        waits = bool(self.cycle and not self.cycle.response_complete and not self.cycle.more_body)
+        if waits:
+            self.cycle.keep_alive = False
+        return waits
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of the connection. Its number may be another connection's, or the store's, from now on."""
