@@ -230,12 +230,35 @@ def test_the_log_is_moved_into_the_file_beside_the_commits(database: Database, m
 
     async def scenario() -> None:
         async with database.open() as opened:
-            before = database.path.stat().st_size
             for number in range(3):
                 await opened.write(_named, f"{number}" * 90)
-            await until(lambda: database.path.stat().st_size > before)
+            await until(lambda: b"2" * 90 in database.path.read_bytes())
 
     asyncio.run(scenario())
+
+
+def test_the_log_is_moved_after_many_rows_too(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_commit, "_ROWS_PER_CHECKPOINT", 3)
+
+    async def scenario() -> None:
+        async with database.open() as opened:
+            await opened.write(lambda tx: [_named(tx, f"{number}" * 90) for number in range(3)])
+            await until(lambda: b"2" * 90 in database.path.read_bytes())
+
+    asyncio.run(scenario())
+
+
+def test_the_log_of_one_that_died_is_moved_at_the_start(database: Database) -> None:
+    store = SqliteStore(database.path, database.clock, database.dice)
+    store.write(_named, "a" * 90)
+    assert b"a" * 90 not in database.path.read_bytes()
+
+    async def scenario() -> None:
+        async with database.open():
+            await until(lambda: b"a" * 90 in database.path.read_bytes())
+
+    asyncio.run(scenario())
+    store.close()
 
 
 def test_somebody_who_reads_for_long_holds_up_the_log_and_no_commit(

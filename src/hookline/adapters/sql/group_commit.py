@@ -28,8 +28,10 @@ P = ParamSpec("P")
 #: Most functions in one commit: beyond it only the wait for the commit grows.
 GROUP: Final = 128
 _READERS: Final = 2
-#: Commits between two checkpoints, and the size of the log from which on one waits for readers to be out of the way.
+#: Commits between two checkpoints, or rows that were written, if these are many.
 _COMMITS_PER_CHECKPOINT: Final = 512
+_ROWS_PER_CHECKPOINT: Final = 200_000
+#: The size of the log from which on a checkpoint waits for readers to be out of the way.
 _LOG_BYTES: Final = 64 * 1024 * 1024
 #: How long that one waits for readers: no commit gets through meanwhile.
 _PATIENCE_MS: Final = 100
@@ -59,6 +61,7 @@ class SqliteDatabase:
         self._opened: list[SqliteStore] = []
         self._writer = threading.Thread(target=self._write_for_all, name="hookline-write", daemon=True)
         self._checkpoint_due = threading.Event()
+        self._writing = threading.Lock()  # a checkpoint for which commits wait is waited for here, and not in SQLite
         self._log_holds_erased = threading.Event()
         self._closing = False
         self._tidier = threading.Thread(target=self._checkpoint_now_and_then, name="hookline-tidy", daemon=True)
@@ -108,10 +111,13 @@ class SqliteDatabase:
         return store.read(function, *args, **kwargs)
 
     def _write_for_all(self) -> None:
-        commits = 0
+        commits, rows, written = 0, 0, 0
+        self._checkpoint_due.set()  # whoever was here before may have died again and again, and left a long log
         while group := self._next_group():
             try:
-                answers, doings = self._store.write_group([call for call, _ in group])
+                with self._writing:
+                    answers, doings = self._store.write_group([call for call, _ in group])
+                    written = self._store.connection.total_changes
             except Exception as problem:  # noqa: BLE001  whoever waits must be told, whatever it was
                 _log.exception("store.failed")
                 answers, doings = [Answered(error=problem) for _ in group], Doings()
@@ -119,7 +125,8 @@ class SqliteDatabase:
             commits += 1
             if doings.erased:
                 self._log_holds_erased.set()
-            if doings.erased or commits % _COMMITS_PER_CHECKPOINT == 0:
+            if doings.erased or commits >= _COMMITS_PER_CHECKPOINT or written - rows >= _ROWS_PER_CHECKPOINT:
+                commits, rows = 0, written
                 self._checkpoint_due.set()
 
     def _next_group(self) -> list[_Waiting]:
@@ -179,10 +186,10 @@ class SqliteDatabase:
         holds pages from before an erasure is emptied, and not only written over some day.
         """
         connection.execute(CHECKPOINT.format(mode="PASSIVE"))
-        if self._log_holds_erased.is_set():
+        holds_erased = self._log_holds_erased.is_set()
+        if holds_erased or log.stat().st_size > _LOG_BYTES:
             self._log_holds_erased.clear()
-            [(is_busy, *_)] = connection.execute(CHECKPOINT.format(mode="TRUNCATE"))
-            if is_busy:
+            with self._writing:
+                [(is_busy, *_)] = connection.execute(CHECKPOINT.format(mode="TRUNCATE"))
+            if is_busy and holds_erased:
                 self._log_holds_erased.set()
-        elif log.stat().st_size > _LOG_BYTES:
-            connection.execute(CHECKPOINT.format(mode="RESTART"))
