@@ -10,7 +10,6 @@ import socket
 import ssl
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from functools import partial
 from ipaddress import IPv4Address
 from typing import Any, Final, NamedTuple, cast
@@ -47,14 +46,13 @@ class Origin(NamedTuple):
 class Connection(asyncio.Protocol):
     """A keep-alive connection that carries one request at a time."""
 
-    __slots__ = ("_answered", "_file", "_on_lost", "_transport", "answer", "idle_since", "reused")
+    __slots__ = ("_answered", "_on_lost", "_transport", "answer", "idle_since", "reused")
 
     def __init__(self) -> None:
         self.answer = AnswerReader()
         self.reused = False
         self.idle_since = 0.0
         self._transport: asyncio.Transport | None = None
-        self._file: int | None = None  # to be written to directly; None when what goes out is encrypted
         self._answered: asyncio.Future[None] | None = None
         self._on_lost: Callable[[Connection], None] | None = None
 
@@ -68,19 +66,8 @@ class Connection(asyncio.Protocol):
         elif self.answer.over:
             self._settle()
         else:
-            self._write(self._transport, request)
+            self._transport.write(request)
         return answered
-
-    def _write(self, transport: asyncio.Transport, request: bytes) -> None:
-        """Write past the event loop, which would hold the interpreter's lock during the system call: the thread that
-        writes to the store can have it meanwhile. What does not go at once, and every failure, is the loop's.
-        """
-        written = 0
-        if self._file is not None and not transport.get_write_buffer_size():
-            with suppress(OSError):
-                written = os.write(self._file, request)
-        if written < len(request):
-            transport.write(request[written:])
 
     @property
     def is_open(self) -> bool:
@@ -108,8 +95,6 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep what we write to."""
         self._transport = cast("asyncio.Transport", transport)  # which is what stream sockets have
-        if transport.get_extra_info("sslcontext") is None:
-            self._file = transport.get_extra_info("socket").fileno()
 
     def data_received(self, data: bytes) -> None:
         """Read on in the answer that is awaited."""

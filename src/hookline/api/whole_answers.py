@@ -7,10 +7,7 @@ offer to go on in another protocol, as Java's client does with every first one, 
 its side.
 """
 
-import asyncio
-import os
 from collections.abc import Iterable
-from contextlib import suppress
 from functools import partial
 from typing import Final
 
@@ -24,22 +21,12 @@ ANSWER: Final = "hookline.answer"
 class WholeAnswers(HttpToolsProtocol):
     """HTTP/1.1 for uvicorn."""
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Take the connection."""
-        super().connection_made(transport)
-        self._file: int | None = transport.get_extra_info("socket").fileno()
-
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn closes, and leaves what was asked unanswered
         """Answer a client that has said all it wants to; whoever stops in the middle of a request has asked nothing."""
         waits = bool(self.cycle and not self.cycle.response_complete and not self.cycle.more_body)
         if waits:
             self.cycle.keep_alive = False
         return waits
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Let go of the connection. Its number may be another connection's, or the store's, from now on."""
-        super().connection_lost(exc)
-        self._file = None
 
     def data_received(self, data: bytes) -> None:
         """Read on. Offers to upgrade are passed over, as RFC 9110, 7.8 allows: the request is read without them."""
@@ -83,26 +70,16 @@ class WholeAnswers(HttpToolsProtocol):
     ) -> bool:
         if cycle.response_started or self.flow.write_paused:
             return False  # the long way waits until the client reads on
-        if self._file is None:
+        if self.transport.is_closing():
             cycle.disconnected = True  # uvicorn says so to the last of pipelined requests alone
             return True
-        self._send(self._file, _message(cycle, status, headers, body))
+        self.transport.write(_message(cycle, status, headers, body))
         cycle.response_started = cycle.response_complete = True
         cycle.message_event.set()
         if not cycle.keep_alive:
             self.transport.close()
         cycle.on_response()
         return True
-
-    def _send(self, file: int, answer: bytes) -> None:
-        """Past the event loop, as `adapters/http_connection.py` does and for its reason."""
-        written = 0
-        # A transport that closes has given its file back, and somebody else may have it by now.
-        if self.scheme == "http" and not (self.transport.is_closing() or self.transport.get_write_buffer_size()):
-            with suppress(OSError):
-                written = os.write(file, answer)
-        if written < len(answer):
-            self.transport.write(answer[written:])
 
 
 def _message(cycle: RequestResponseCycle, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> bytes:
