@@ -10,12 +10,9 @@ any more. What has to be so then, is said by the functions at the end of this mo
 The seed decides when calls are reported.
 """
 
-import argparse
 import asyncio
 import random
-import shutil
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack
@@ -25,9 +22,10 @@ from typing import Final
 
 from hookline.adapters.system_clock import SystemClock
 from tests.acceptance.bad_manners import MANNERS, TIME_LIMIT_SECONDS, Manner, all_of_them
+from tests.acceptance.command import long_run
 from tests.acceptance.load import Ledger
 from tests.acceptance.record import DeliveryRow, Record, settled_record, until_nothing_is_owed
-from tests.acceptance.serving import Api, Broken, Server, in_patience, real_seconds
+from tests.acceptance.serving import Api, Server, in_patience, real_seconds
 from tests.fakes import Manner as Deed
 from tests.fakes import Received, Subscriber, replying
 
@@ -65,6 +63,11 @@ class Summary:
     longest_ms: float = 0.0  # attempt at a bad one
     broken: list[str] = field(default_factory=list)  # promises, whatever the machine
     late: list[str] = field(default_factory=list)  # figures, which belong to a machine
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether a promise was broken."""
+        return bool(self.broken or self.late)
 
     def lines(self) -> Iterator[str]:
         """For people."""
@@ -236,30 +239,15 @@ def run(seconds: float, seed: int, folder: Path, say: Callable[[str], None]) -> 
 
 def main() -> int:
     """The command."""
-    parser = argparse.ArgumentParser(description="Bad receivers beside a good one; the good one notices nothing.")
-    parser.add_argument("--seconds", type=float, default=300, help="how long all of them are there, after a warm-up")
-    parser.add_argument("--seed", type=int, default=None, help="what decides when calls are reported")
-    given = parser.parse_args()
-    seed = random.SystemRandom().getrandbits(32) if given.seed is None else given.seed
-
-    def say(line: str) -> None:
-        sys.stdout.write(line + "\n")
-        sys.stdout.flush()
-
-    say(f"seed {seed}")
-    folder = Path(tempfile.mkdtemp(prefix="hookline-bad-receivers-"))
-    try:
-        summary = run(given.seconds, seed, folder, say)
-    except Broken as problem:
-        say(f"broken: {problem}\nseed {seed}; database and log are in {folder}")
-        return 1
-    for line in summary.lines():
-        say(line)
-    if summary.broken or summary.late:
-        say(f"database and log are in {folder}")
-        return 1
-    shutil.rmtree(folder)
-    return 0
+    return long_run(
+        run,
+        name="bad-receivers",
+        description="Bad receivers beside a good one; the good one notices nothing.",
+        amount="seconds",
+        default=300.0,
+        amount_help="how long all of them are there, after a warm-up",
+        seed_help="what decides when calls are reported",
+    )
 
 
 if __name__ == "__main__":

@@ -12,13 +12,10 @@ What clients do: `load.py`; the operator: `operating.py`; subscribers: `hooks.py
 The seed decides what is done and when it is killed; how fast the machine is, decides the rest.
 """
 
-import argparse
 import asyncio
 import random
-import shutil
 import sqlite3
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -27,6 +24,7 @@ from pathlib import Path
 from typing import Final
 
 from hookline.adapters.system_clock import SystemClock
+from tests.acceptance.command import long_run
 from tests.acceptance.hooks import Arrival, Hook, Temper, hooks_of_every_temper
 from tests.acceptance.load import Client, Ledger
 from tests.acceptance.operating import Journal, Operator
@@ -62,6 +60,11 @@ class Summary:
     seconds: float = 0.0
     figures: Figures = field(default_factory=Figures)
     broken: list[str] = field(default_factory=list)
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether a promise was broken."""
+        return bool(self.broken)
 
     def lines(self) -> Iterator[str]:
         """For people."""
@@ -252,30 +255,15 @@ def run(rounds: int, seed: int, folder: Path, say: Callable[[str], None]) -> Sum
 
 def main() -> int:
     """The command."""
-    parser = argparse.ArgumentParser(description="Kill a server at random moments; nothing may be lost.")
-    parser.add_argument("--rounds", type=int, default=200, help="how often it is killed")
-    parser.add_argument("--seed", type=int, default=None, help="what decides what is done and when it is killed")
-    given = parser.parse_args()
-    seed = random.SystemRandom().getrandbits(32) if given.seed is None else given.seed
-
-    def say(line: str) -> None:
-        sys.stdout.write(line + "\n")
-        sys.stdout.flush()
-
-    say(f"seed {seed}")
-    folder = Path(tempfile.mkdtemp(prefix="hookline-kill-"))
-    try:
-        summary = run(given.rounds, seed, folder, say)
-    except Broken as problem:
-        say(f"broken: {problem}\nseed {seed}; database and log are in {folder}")
-        return 1
-    for line in summary.lines():
-        say(line)
-    if summary.broken:
-        say(f"database and log are in {folder}")
-        return 1
-    shutil.rmtree(folder)
-    return 0
+    return long_run(
+        run,
+        name="kill",
+        description="Kill a server at random moments; nothing may be lost.",
+        amount="rounds",
+        default=200,
+        amount_help="how often it is killed",
+        seed_help="what decides what is done and when it is killed",
+    )
 
 
 if __name__ == "__main__":

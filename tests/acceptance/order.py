@@ -10,12 +10,9 @@ The seed decides what is done and what is refused; how fast the machine is, deci
 `kill.py`.
 """
 
-import argparse
 import asyncio
 import random
-import shutil
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack
@@ -26,7 +23,8 @@ from typing import Any, Final
 
 from hookline.adapters.system_clock import SystemClock
 from hookline.domain.instants import wire_form
-from tests.acceptance.serving import Api, Broken, Server, in_patience
+from tests.acceptance.command import long_run
+from tests.acceptance.serving import Api, Server, in_patience
 from tests.fakes import Manner, Received, Subscriber, hanging, replying
 
 _CLIENTS: Final = 8
@@ -94,6 +92,11 @@ class Summary:
     seconds: float = 0.0
     answers: dict[str, Counter[str]] = field(default_factory=dict)
     broken: list[str] = field(default_factory=list)
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether a promise was broken."""
+        return bool(self.broken)
 
     def lines(self) -> Iterator[str]:
         """For people."""
@@ -210,30 +213,15 @@ def run(events: int, seed: int, folder: Path, say: Callable[[str], None]) -> Sum
 
 def main() -> int:
     """The command."""
-    parser = argparse.ArgumentParser(description="Send many events to ordered webhooks that fail; the order must hold.")
-    parser.add_argument("--events", type=int, default=100_000, help="how many there are, at least")
-    parser.add_argument("--seed", type=int, default=None, help="what decides what is done and what is refused")
-    given = parser.parse_args()
-    seed = random.SystemRandom().getrandbits(32) if given.seed is None else given.seed
-
-    def say(line: str) -> None:
-        sys.stdout.write(line + "\n")
-        sys.stdout.flush()
-
-    say(f"seed {seed}")
-    folder = Path(tempfile.mkdtemp(prefix="hookline-order-"))
-    try:
-        summary = run(given.events, seed, folder, say)
-    except Broken as problem:
-        say(f"broken: {problem}\nseed {seed}; database and log are in {folder}")
-        return 1
-    for line in summary.lines():
-        say(line)
-    if summary.broken:
-        say(f"database and log are in {folder}")
-        return 1
-    shutil.rmtree(folder)
-    return 0
+    return long_run(
+        run,
+        name="order",
+        description="Send many events to ordered webhooks that fail; the order must hold.",
+        amount="events",
+        default=100_000,
+        amount_help="how many there are, at least",
+        seed_help="what decides what is done and what is refused",
+    )
 
 
 if __name__ == "__main__":

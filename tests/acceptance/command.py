@@ -1,0 +1,64 @@
+"""How a long run is a command: seed and progress are printed; what it leaves is kept only when a promise broke."""
+
+import argparse
+import random
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Protocol
+
+from tests.acceptance.serving import Broken
+
+
+class Summary(Protocol):
+    """What came of a run."""
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether a promise was broken."""
+
+    def lines(self) -> Iterator[str]:
+        """For people."""
+
+
+def say(line: str) -> None:
+    """Print a line at once."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def long_run(
+    run: Callable[[Any, int, Path, Callable[[str], None]], Summary],
+    *,
+    name: str,
+    description: str,
+    amount: str,
+    default: float,
+    amount_help: str,
+    seed_help: str,
+) -> int:
+    """Read the arguments, do the run in a folder of its own, and tell what came of it. Returns the exit code.
+
+    `amount` names the option that says how long the run is; its default also says whether it is whole.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument(f"--{amount}", type=type(default), default=default, help=amount_help)
+    parser.add_argument("--seed", type=int, default=None, help=seed_help)
+    given = vars(parser.parse_args())
+    seed = random.SystemRandom().getrandbits(32) if given["seed"] is None else given["seed"]
+    say(f"seed {seed}")
+    folder = Path(tempfile.mkdtemp(prefix=f"hookline-{name}-"))
+    try:
+        summary = run(given[amount], seed, folder, say)
+    except Broken as problem:
+        say(f"broken: {problem}\nseed {seed}; database and log are in {folder}")
+        return 1
+    for line in summary.lines():
+        say(line)
+    if summary.is_broken:
+        say(f"database and log are in {folder}")
+        return 1
+    shutil.rmtree(folder)
+    return 0
