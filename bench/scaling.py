@@ -13,7 +13,7 @@ from bench import processes, size
 from bench.bodies import EVENT_NAME
 from bench.hookline_server import Server, database_setting
 from bench.processes import Receiver
-from bench.scenarios import own_folder, percentiles, report_calls, require_each_once, seed
+from bench.scenarios import own_folder, percentiles, rate, report_calls, seed
 
 _CALLS_PER_SECOND: Final = 50
 _WEBHOOKS: Final = 10
@@ -72,19 +72,7 @@ def _backlog(deliveries: int) -> dict[str, float]:
 
 def fan_out(deliveries: int) -> dict[str, float]:
     """Deliveries a second, end to end, of calls that go to 1, 5 and 20 webhooks; as many deliveries each time."""
-    return {f"to_{webhooks}": _rate(deliveries // webhooks, webhooks) for webhooks in _FAN_OUTS}
-
-
-def _rate(calls: int, webhooks: int) -> float:
-    deliveries = calls * webhooks
-    with Receiver.started() as receiver, own_folder() as folder, Server.started(Path(folder)) as server:
-        server.add_webhooks(receiver, count=webhooks, event=EVENT_NAME)
-        load = report_calls(server, calls)
-        receiver.wait_for(deliveries)
-        server.wait_until_settled()
-        ended_ns, began_ns = time.time_ns(), int(load["first_sent_ns"])
-        require_each_once(receiver, deliveries)
-    return deliveries / (ended_ns - began_ns) * 1e9
+    return {f"to_{webhooks}": rate(deliveries // webhooks, webhooks) for webhooks in _FAN_OUTS}
 
 
 def disk(calls: int) -> dict[str, float]:

@@ -31,11 +31,7 @@ def end_to_end(calls: int) -> dict[str, float]:
         time.sleep(_IDLE_SECONDS)
         idle_mb = processes.resident_mb(server.session)
         server.add_webhooks(receiver, count=_FAN_OUT, event=EVENT_NAME)
-        report_calls(server, _WARM_UP_CALLS)
-        receiver.wait_for(_WARM_UP_CALLS * _FAN_OUT)
-        server.wait_until_settled()
-        receiver.forget()
-
+        _warm_up(server, receiver, _WARM_UP_CALLS, _FAN_OUT)
         cpu_before = processes.cpu_seconds(server.session)
         load = report_calls(server, calls)
         receiver.wait_for(deliveries)
@@ -54,19 +50,34 @@ def end_to_end(calls: int) -> dict[str, float]:
 
 def end_to_end_together(calls: int) -> dict[str, float]:
     """As `end_to_end`, with 100 calls in each request."""
-    deliveries = calls * _FAN_OUT
+    together = ("--together", str(_TOGETHER))
+    per_second = rate(calls, _FAN_OUT, *together, path="/v3/calls/batch", connections=4, warm_up=_WARM_UP_CALLS)
+    return {"deliveries_per_second": per_second}
+
+
+def rate(
+    calls: int,
+    webhooks: int,
+    *how: str,
+    path: str = "/v3/calls",
+    connections: int = _CONNECTIONS,
+    warm_up: int = 0,
+) -> float:
+    """Deliveries a second on a server of their own, from the first request to the last outcome recorded.
+
+    `how` are further arguments of `bench.load`; `warm_up` is how many calls are reported, one a request, before.
+    """
+    deliveries = calls * webhooks
     with Receiver.started() as receiver, own_folder() as folder, Server.started(Path(folder)) as server:
-        server.add_webhooks(receiver, count=_FAN_OUT, event=EVENT_NAME)
-        report_calls(server, _WARM_UP_CALLS)
-        receiver.wait_for(_WARM_UP_CALLS * _FAN_OUT)
-        server.wait_until_settled()
-        receiver.forget()
-        load = report_calls(server, calls, "--together", str(_TOGETHER), path="/v3/calls/batch", connections=4)
+        server.add_webhooks(receiver, count=webhooks, event=EVENT_NAME)
+        if warm_up:
+            _warm_up(server, receiver, warm_up, webhooks)
+        load = report_calls(server, calls, *how, path=path, connections=connections)
         receiver.wait_for(deliveries)
         server.wait_until_settled()
-        seconds = (time.time_ns() - load["first_sent_ns"]) / 1e9
+        ended_ns, began_ns = time.time_ns(), int(load["first_sent_ns"])
         require_each_once(receiver, deliveries)
-    return {"deliveries_per_second": deliveries / seconds}
+    return deliveries / (ended_ns - began_ns) * 1e9
 
 
 def backlog(deliveries: int) -> dict[str, float]:
@@ -128,6 +139,14 @@ def lateness(meetings: int) -> dict[str, float]:
     if min(late_ms) < 0:
         raise MeasurementFailed("A meeting was announced before its start.")
     return percentiles(late_ms)
+
+
+def _warm_up(server: Server, receiver: Receiver, calls: int, webhooks: int) -> None:
+    """Have calls delivered that nobody measures."""
+    report_calls(server, calls)
+    receiver.wait_for(calls * webhooks)
+    server.wait_until_settled()
+    receiver.forget()
 
 
 def seed(folder: Path, calls: int) -> None:
