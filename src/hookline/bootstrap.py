@@ -11,6 +11,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -24,8 +25,8 @@ from hookline.adapters.sql.sqlite import SqliteStore
 from hookline.adapters.system_clock import SystemClock
 from hookline.api.access import Access
 from hookline.api.app import Api
+from hookline.api.listening import Listening
 from hookline.api.site import Site
-from hookline.api.whole_answers import WholeAnswers
 from hookline.engine import notices
 from hookline.engine.chores import Chores
 from hookline.engine.dispatcher import Dispatcher
@@ -203,7 +204,7 @@ async def serve(settings: Settings, ready: Callable[[str], None], stopping: Call
         server = Server(
             uvicorn.Config(
                 site,
-                http=WholeAnswers,
+                http=partial(Listening, site.api, SystemClock()),  # type: ignore[arg-type]  # it calls it as it would a class
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 lifespan="off",
                 log_config=None,

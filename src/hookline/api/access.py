@@ -1,6 +1,7 @@
 """Who is asking: the key that came with a request, and how far it reaches."""
 
 import hmac
+from collections.abc import Mapping
 from typing import Final
 
 from hookline.domain.ids import KeyId
@@ -25,7 +26,7 @@ class Access:
         self._admin = None if admin_key is None else _admin_key(admin_key, clock)
         self._believed: dict[str, tuple[float, ApiKey]] = {}
 
-    async def key_of(self, headers: dict[bytes, bytes]) -> ApiKey:
+    async def key_of(self, headers: Mapping[bytes, bytes]) -> ApiKey:
         """The key in `api-key` or `Authorization: Bearer`.
 
         Raises:

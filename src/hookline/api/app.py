@@ -3,6 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -10,10 +11,10 @@ import msgspec
 
 from hookline.api import calls, deliveries, erasure, meetings, notices, processes, webhooks
 from hookline.api.access import Access
+from hookline.api.listening import Request, Whole
 from hookline.api.reading import Query
 from hookline.api.routes import Asked, Reply, Route, Steps, Work
 from hookline.api.table import Table
-from hookline.api.whole_answers import ANSWER
 from hookline.domain.keys import ApiKey
 from hookline.errors import (
     HooklineError,
@@ -44,6 +45,9 @@ ROUTES: Final[tuple[Route, ...]] = (
     *erasure.ROUTES,
 )
 BASE: Final = "/v3"
+#: Below it, and without a key: the link is the key.
+FILES: Final = BASE + "/exports/"
+_BELOW: Final = BASE + "/"
 MAX_BODY: Final = 1024 * 1024
 MAX_IDEMPOTENCY_KEY: Final = 255
 RETRY_AFTER_SECONDS: Final = 1
@@ -59,11 +63,12 @@ _STATUS: Final[dict[Kind, int]] = {
     "mismatch": 422,
     "unavailable": 503,
 }
+_JSON: Final = (b"content-type", b"application/json")
 _log = logging.getLogger("hookline.api")
 
 
 class Api:
-    """The ASGI application below /v3."""
+    """All that is below /v3 but files: an ASGI application, which can be asked beside ASGI as well."""
 
     def __init__(self, database: Database, access: Access, limits: Limits) -> None:
         self._database = database
@@ -71,38 +76,42 @@ class Api:
         self._limits = limits
         self._table = Table(ROUTES, BASE)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        try:
-            reply = await self._answer(scope, receive)
-        except HooklineError as refusal:
-            reply = _refused(refusal)
-        except Exception:  # noqa: BLE001  the caller gets an answer, the log the trace
-            _log.exception("request.failed method=%s path=%s", scope["method"], scope["path"])
-            reply = _FAILED
-        await _send(reply, scope, send)
+    def owns(self, path: str) -> bool:
+        """Whether it answers what is at this path."""
+        return path.startswith(_BELOW) and not path.startswith(FILES)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> "_Raw":
-        headers: dict[bytes, bytes] = dict(scope["headers"])
-        key = await self._access.key_of(headers)
-        route, path = self._table.find(scope["method"], scope["path"].removeprefix(BASE))
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request. Who may not ask is told so before the body is read."""
+        headers = dict(scope["headers"])
+        body = partial(_body, headers, receive)
+        reply = await self.answer(Request(scope["method"], scope["path"], scope["query_string"], headers, body))
+        await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
+        await send({"type": "http.response.body", "body": reply.body})
+
+    async def answer(self, request: Request) -> Whole:
+        """Answer one request, whatever happens."""
+        try:
+            return _whole(*await self._answer(request))
+        except HooklineError as refusal:
+            return _refused(refusal)
+        except Exception:  # noqa: BLE001  the caller gets an answer, the log the trace
+            _log.exception("request.failed method=%s path=%s", request.method, request.path)
+            return _whole(500, _FAILED)
+
+    async def _answer(self, request: Request) -> tuple[int, bytes]:
+        key = await self._access.key_of(request.headers)
+        route, path = self._table.find(request.method, request.path.removeprefix(BASE))
         if key.scope not in route.scopes:
             raise PermissionDenied(
                 f"A key of scope {key.scope} may not do this.",
                 hint=f"It takes one of scope {' or '.join(sorted(route.scopes))}.",
             )
-        asked = Asked(
-            path=path,
-            query=_query(scope["query_string"]),
-            body=await _body(headers, receive),
-            scope=key.scope,
-            limits=self._limits,
-        )
-        return await self._done(route, asked, key, headers.get(b"idempotency-key"), scope)
+        body = request.body if isinstance(request.body, bytes) else await request.body()
+        asked = Asked(path=path, query=_query(request.query), body=body, scope=key.scope, limits=self._limits)
+        return await self._done(route, asked, key, request)
 
-    async def _done(
-        self, route: Route, asked: Asked, key: ApiKey, idempotency_key: bytes | None, scope: Scope
-    ) -> "_Raw":
+    async def _done(self, route: Route, asked: Asked, key: ApiKey, request: Request) -> tuple[int, bytes]:
+        idempotency_key = request.headers.get(b"idempotency-key")
         try:
             work = route.handler(asked)
             if route.path != "/webhooks" or route.method != "GET":  # Brevo's clients send it parameters of their own
@@ -120,17 +129,13 @@ class Api:
             return reply.status, reply.body()
 
         if route.method == "GET":
-            return _Raw(*await self._database.read(run))
+            return await self._database.read(run)
         if route.method != "POST" or idempotency_key is None:
-            return _Raw(*await self._database.write(run))
-        request = f"{scope['method']} {scope['path']}\n".encode() + asked.body
-        return _Raw(
-            *await self._database.write(
-                once, key.id, _idempotency_key(idempotency_key), hashlib.sha256(request).hexdigest(), run
-            )
-        )
+            return await self._database.write(run)
+        digest = hashlib.sha256(f"{request.method} {request.path}\n".encode() + asked.body).hexdigest()
+        return await self._database.write(once, key.id, _idempotency_key(idempotency_key), digest, run)
 
-    async def _step_by_step(self, steps: Steps[Any]) -> "_Raw":
+    async def _step_by_step(self, steps: Steps[Any]) -> tuple[int, bytes]:
         """Each step is on disk before the next begins, and others get in between."""
         done = steps.begin
         try:
@@ -141,7 +146,7 @@ class Api:
                 raise
             raise Unavailable(refusal.message, hint="A part was done and stays so; ask again for the rest.") from None
         reply = steps.reply(done)
-        return _Raw(reply.status, reply.body())
+        return reply.status, reply.body()
 
 
 def _refusing(refusal: Invalid) -> Work:
@@ -151,18 +156,7 @@ def _refusing(refusal: Invalid) -> Work:
     return work
 
 
-class _Raw:
-    """An answer as bytes."""
-
-    __slots__ = ("body", "headers", "status")
-
-    def __init__(self, status: int, body: bytes, headers: tuple[tuple[bytes, bytes], ...] = ()) -> None:
-        self.status = status
-        self.body = body
-        self.headers = headers
-
-
-_FAILED: Final = _Raw(500, b'{"code":"internal_error","message":"Something went wrong here; it was logged."}')
+_FAILED: Final = b'{"code":"internal_error","message":"Something went wrong here; it was logged."}'
 
 
 def _query(raw: bytes) -> Query:
@@ -206,13 +200,13 @@ def _too_large() -> TooLarge:
     return TooLarge(f"The body may have at most {MAX_BODY} bytes.")
 
 
-def _refused(refusal: HooklineError) -> _Raw:
+def _refused(refusal: HooklineError) -> Whole:
     value: dict[str, Any] = {"code": refusal.code, "message": refusal.message}
     if refusal.hint:
         value["hint"] = refusal.hint
     if refusal.fields:
         value["fields"] = [{"field": each.field, "message": each.message} for each in refusal.fields]
-    return _Raw(_STATUS[refusal.kind], msgspec.json.encode(value), _headers_of(refusal))
+    return _whole(_STATUS[refusal.kind], msgspec.json.encode(value), _headers_of(refusal))
 
 
 def _headers_of(refusal: HooklineError) -> tuple[tuple[bytes, bytes], ...]:
@@ -225,14 +219,9 @@ def _headers_of(refusal: HooklineError) -> tuple[tuple[bytes, bytes], ...]:
     return ()
 
 
-async def _send(reply: _Raw, scope: Scope, send: Send) -> None:
-    headers = [*reply.headers]
-    if reply.body:
-        headers.append((b"content-type", b"application/json"))
-    if reply.status != 204:
-        headers.append((b"content-length", b"%d" % len(reply.body)))
-    answer = scope.get(ANSWER)
-    if answer is not None and answer(reply.status, headers, reply.body):
-        return
-    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-    await send({"type": "http.response.body", "body": reply.body})
+def _whole(status: int, body: bytes, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Whole:
+    if body:
+        headers = (*headers, _JSON)
+    if status != 204:
+        headers = (*headers, (b"content-length", b"%d" % len(body)))
+    return Whole(status, headers, body)

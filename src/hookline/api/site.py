@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from hookline.api.app import BASE, Api, Receive, Scope, Send
+from hookline.api.app import FILES, Api, Receive, Scope, Send
 from hookline.api.markup import CONTENT_SECURITY_POLICY
 from hookline.api.openapi import openapi_document
 from hookline.api.reference import reference_page, welcome_page
@@ -19,9 +19,6 @@ from hookline.ports.storage import Database
 from hookline.services import exports
 from hookline.services.timers import next_timer_at
 
-_BELOW: Final = BASE + "/"
-#: Below /v3, and without a key: the link is the key.
-_FILES: Final = BASE + "/exports/"
 _PAGE_HEADERS: Final = {
     "content-security-policy": CONTENT_SECURITY_POLICY,
     "referrer-policy": "no-referrer",
@@ -41,7 +38,7 @@ class Site:
 
     def __init__(self, api: Api, database: Database, failing: Callable[[], list[str]], public_url: str) -> None:
         """`failing` names the loops of the engine that do not run."""
-        self._api = api
+        self.api = api
         self._database = database
         self._failing = failing
         self._openapi = openapi_document(public_url)
@@ -54,16 +51,15 @@ class Site:
                 Route("/readyz", self._is_ready),
                 Route("/openapi.json", self._describe),
                 Route("/docs", self._reference),
-                Route(_FILES + "{token}.csv", self._file),
+                Route(FILES + "{token}.csv", self._file),
             ],
             exception_handlers={HTTPException: _refuse, HooklineError: _refuse_file},
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        below = scope["type"] == "http" and scope["path"].startswith(_BELOW)
-        is_api = below and not scope["path"].startswith(_FILES)
-        await (self._api if is_api else self._rest)(scope, receive, send)
+        is_api = scope["type"] == "http" and self.api.owns(scope["path"])
+        await (self.api if is_api else self._rest)(scope, receive, send)
 
     async def _is_up(self, _: Request) -> Response:
         return JSONResponse({"status": "up"})

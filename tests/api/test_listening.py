@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 import struct
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -15,21 +15,23 @@ import pytest
 import uvicorn
 import uvloop
 
-from hookline.api.whole_answers import ANSWER, WholeAnswers
+from hookline.adapters.system_clock import SystemClock
+from hookline.api.listening import Listening, Request, Whole
 from hookline.bootstrap import Server, listening_on
+from hookline.ports.clock import Clock
 from tests.api.door import ADMIN, CALL, serving
-from tests.fakes import until
+from tests.fakes import ManualClock, until
 
 BODY: Final = json.dumps(CALL).encode()
 #: Closing resets the connection: nothing more is sent or taken.
 AT_ONCE: Final = struct.pack("ii", 1, 0)
 UPGRADE: Final = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAA\r\n"
 
-App = Callable[[Any, Any, Any], Awaitable[None]]
-
 
 class Gated:
-    """Answers each request with its own path, those below /late once the gate is open."""
+    """Answers each request with its own path, those that end in `late` once the gate is open; those below /long the
+    long way.
+    """
 
     def __init__(self) -> None:
         self.gate = asyncio.Event()
@@ -39,23 +41,30 @@ class Gated:
         """Whether more was asked than that."""
         return self.asked > before
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await receive()
+    def owns(self, path: str) -> bool:
+        return not path.startswith("/long")
+
+    async def answer(self, request: Request) -> Whole:
         self.asked += 1
-        if scope["path"].startswith("/late"):
+        if request.path.endswith("late"):
             await self.gate.wait()
-        body = scope["path"].encode()
-        headers = [(b"content-length", b"%d" % len(body))]
-        if not scope[ANSWER](200, headers, body):
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
-            await send({"type": "http.response.body", "body": body})
+        body = request.path.encode()
+        return Whole(200, [(b"content-length", b"%d" % len(body))], body)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        while (await receive()).get("more_body"):
+            pass
+        answer = await self.answer(Request("GET", scope["path"], b"", {}, b""))
+        await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+        await send({"type": "http.response.body", "body": answer.body})
 
 
 @asynccontextmanager
-async def listening(app: App) -> AsyncIterator[tuple[Server, int]]:
+async def listening(app: Gated, clock: Clock | None = None) -> AsyncIterator[tuple[Server, int]]:
     """A server of `app`, with its port."""
     up = asyncio.Event()
-    config = uvicorn.Config(app, http=WholeAnswers, lifespan="off", log_config=None, timeout_graceful_shutdown=1)
+    protocol: Any = partial(Listening, app, clock or SystemClock())
+    config = uvicorn.Config(app, http=protocol, lifespan="off", log_config=None, timeout_graceful_shutdown=1)
     server = Server(config, up.set)
     with listening_on("127.0.0.1", 0) as bound:
         running = asyncio.create_task(server.serve([bound]))
@@ -87,7 +96,7 @@ def test_what_a_client_asked_before_it_left_is_not_told_to_the_one_that_came_aft
             for _ in range(5):
                 before = app.asked
                 _, leaving = await asyncio.open_connection("127.0.0.1", port)
-                leaving.write(get("/late/secret") + get("/late/other"))
+                leaving.write(get("/secret/late") + get("/other/late"))
                 await until(partial(app.was_asked_after, before))
                 leaving.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
                 leaving.transport.abort()
@@ -96,7 +105,6 @@ def test_what_a_client_asked_before_it_left_is_not_told_to_the_one_that_came_aft
             others = [await asyncio.open_connection("127.0.0.1", port) for _ in range(10)]
             await until(lambda: len(server.server_state.connections) == len(others))
             app.gate.set()
-            await until(lambda: not server.server_state.tasks)
             for reader, writer in others:
                 writer.write(get("/mine"))
                 assert await body_of_answer(reader) == b"/mine"
@@ -110,13 +118,44 @@ def test_pipelined_requests_are_answered_in_their_order_to_a_client_that_reads_l
         app = Gated()
         async with listening(app) as (_, port):
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            paths = [f"/{number}/{'x' * 8000}" for number in range(100)]
+            paths = [f"/{('short', 'long')[number % 3 == 0]}/{number}/{'x' * 8000}" for number in range(100)]
             writer.write(get("/late") + b"".join(get(path) for path in paths))
             await until(lambda: app.asked == 1)
             app.gate.set()
             for path in ("/late", *paths):
                 assert await body_of_answer(reader) == path.encode()
             writer.close()
+
+    uvloop.run(scenario())
+
+
+def test_whoever_is_silent_is_not_waited_for_unless_it_waits_for_an_answer() -> None:
+    async def scenario() -> None:
+        app, clock = Gated(), ManualClock()
+        async with listening(app, clock) as (server, port):
+            silent = {
+                "after nothing": b"",
+                "in a head": get("/short")[:-2],
+                "in a body": b"POST /short HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nhalf",
+                "in a long body": b"POST /long HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nhalf",
+                "after an answer": get("/short"),
+            }
+            callers = [await asyncio.open_connection("127.0.0.1", port) for _ in silent]
+            waiting_reader, waiting = await asyncio.open_connection("127.0.0.1", port)
+            for (_, writer), said in zip(callers, silent.values(), strict=True):
+                writer.write(said)
+            waiting.write(get("/late"))
+            await until(lambda: app.asked == 2)
+            assert await body_of_answer(callers[-1][0]) == b"/short"
+            for _ in range(3):
+                clock.advance(seconds=5)
+            await until(lambda: len(server.server_state.connections) == 1)
+            for reader, writer in callers:
+                assert await reader.read() == b""
+                writer.close()
+            app.gate.set()
+            assert await body_of_answer(waiting_reader) == b"/late"
+            waiting.close()
 
     uvloop.run(scenario())
 
@@ -176,5 +215,7 @@ def test_what_is_no_http_gets_a_400_and_the_server_goes_on(tmp_path: Path) -> No
             b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
             b"CONNECT a:1 HTTP/1.1\r\n\r\n",
         ):
-            assert asyncio.run(_answers(url, request, 1)) == [b"Invalid HTTP request received."]
+            assert asyncio.run(_answers(url, request, 1)) == [
+                b'{"code":"bad_request","message":"What came is no HTTP request."}'
+            ]
         assert asyncio.run(_answers(url, get("/healthz"), 1)) == [b'{"status":"up"}']
