@@ -31,7 +31,8 @@ class SqliteSession:
         self._connection = connection
         self._clock = clock
         self._dice = dice
-        self._gathered: dict[Insert, list[Row]] = defaultdict(list)
+        self._gathered: list[tuple[Insert, Row]] = []
+        self._length = 0  # of what the parts before this one gathered
         self._is_open = True  # whether statements of this part can be undone
         self._mark = Doings().mark()
         self.now = clock.now()
@@ -48,7 +49,7 @@ class SqliteSession:
         """Begin the part of one function. Its savepoint is made when its first statement needs one."""
         self.now = self._clock.now()
         self._mark = self.doings.mark()
-        self._lengths = {insert: len(rows) for insert, rows in self._gathered.items()}
+        self._length = len(self._gathered)
         self._is_open = False
 
     def end_part(self) -> None:
@@ -65,8 +66,7 @@ class SqliteSession:
             self._connection.execute("ROLLBACK TO part")
             self._connection.execute("RELEASE part")
         else:
-            for insert, rows in self._gathered.items():
-                del rows[self._lengths.get(insert, 0) :]
+            del self._gathered[self._length :]
 
     def write_all(self) -> None:
         """Write what still waits.
@@ -89,7 +89,7 @@ class SqliteSession:
         return self._execute(sql, parameters).rowcount
 
     def insert(self, insert: Insert, row: Row) -> None:
-        self._gathered[insert].append(row)
+        self._gathered.append((insert, row))
 
     def insert_returning_id(self, insert: Insert, row: Row) -> int:
         [(new_id,)] = self._execute(f"{insert.sql(1)} RETURNING id", row).fetchall()
@@ -103,16 +103,18 @@ class SqliteSession:
 
     def _open_part(self) -> None:
         """Write what the parts before gathered, then set the point to which this one can be undone."""
-        own = {insert: rows[self._lengths.get(insert, 0) :] for insert, rows in self._gathered.items()}
-        for insert, rows in self._gathered.items():
-            del rows[self._lengths.get(insert, 0) :]
+        own = self._gathered[self._length :]
+        del self._gathered[self._length :]
         self.write_all()
         self._connection.execute("SAVEPOINT part")
         self._is_open = True
-        self._gathered.update(own)
+        self._gathered += own
 
     def _write_gathered(self) -> None:
-        for insert, rows in self._gathered.items():
+        by_table: dict[Insert, list[Row]] = defaultdict(list)
+        for insert, row in self._gathered:
+            by_table[insert].append(row)
+        for insert, rows in by_table.items():
             written = 0
             for size in _SIZES:
                 while len(rows) - written >= size:
