@@ -9,9 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
-from hookline.adapters.sql.sqlite import SqliteStore, nobody_has_room
+from hookline.adapters.sql.group import nobody_has_room
+from hookline.adapters.sql.postgres import PostgresStore
+from hookline.adapters.sql.sqlite import SqliteStore
 from hookline.domain.ids import WebhookId
 from hookline.ports.clock import Clock
+from tests.postgres_server import postgres_server
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -37,7 +40,21 @@ Open = Callable[[Path, Clock, random.Random, Room], Store]
 
 STORES: Final[dict[str, Open]] = {
     "sqlite": lambda folder, clock, dice, room: SqliteStore(folder / "hookline.db", clock, dice, room=room),
+    "postgres": lambda folder, clock, dice, room: PostgresStore(database_of(folder), clock, dice, room=room),
 }
+
+
+def database_of(folder: Path) -> str:
+    """The URL of the PostgreSQL database that belongs to a folder; it is made when first asked for."""
+    note = folder / "postgres-url"
+    if not note.exists():
+        note.write_text(postgres_server().new_database(), "utf-8")
+    return note.read_text("utf-8")
+
+
+def examples(name: str, count: int) -> int:
+    """With how many generated scripts a store is tried: the same statements decide on each, and one is far quicker."""
+    return count if name == "sqlite" else count // 6
 
 
 class Place:
@@ -60,3 +77,6 @@ class Place:
         """Close what was opened."""
         for store in self._opened:
             store.close()
+        note = self._folder / "postgres-url"
+        if note.exists():
+            postgres_server().forget(note.read_text("utf-8"))

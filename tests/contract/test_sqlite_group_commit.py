@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hookline.adapters.sql.sqlite import Answered, Call, SqliteStore
+from hookline.adapters.sql.group import Answered, Call
+from hookline.adapters.sql.sqlite import SqliteStore
 from hookline.domain.events import EventKind
 from hookline.domain.ids import DeliveryId, KeyId
 from hookline.domain.keys import ApiKey, Scope

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from hookline.adapters.sql.sqlite import Call, SqliteStore
+from hookline.adapters.sql.group import Call
+from hookline.adapters.sql.sqlite import SqliteStore
 from hookline.domain.keys import Scope
 from hookline.errors import Unavailable
 from hookline.ports.storage import Transaction

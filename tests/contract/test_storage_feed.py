@@ -12,7 +12,7 @@ from hookline.domain.ids import MeetingId
 from hookline.ports.storage import Page, Transaction
 from hookline.services.publishing import make_event
 from tests.contract.owing import new_event, pages
-from tests.contract.stores import STORES, Place, Store
+from tests.contract.stores import STORES, Place, Store, examples
 from tests.fakes import MONDAY, ManualClock
 from tests.values import DAY, HOUR, MICROSECOND
 
@@ -149,21 +149,24 @@ def test_pages_of_the_feed_show_each_once_and_what_is_added_meanwhile(store: Sto
 
 
 @pytest.mark.parametrize("name", STORES)
-@settings(deadline=None, max_examples=25)
-@given(steps=st.lists(st.tuples(st.integers(0, 4), st.integers(1, 3)), min_size=1, max_size=12))
 def test_a_feed_that_is_followed_by_the_last_event_seen_has_no_gaps_and_no_doubles(
-    tmp_path_factory: pytest.TempPathFactory, name: str, steps: list[tuple[int, int]]
+    tmp_path_factory: pytest.TempPathFactory, name: str
 ) -> None:
-    clock = ManualClock()
-    place = Place(STORES[name], tmp_path_factory.mktemp("feed"), clock, random.Random(1))
-    store = place.open()
-    made: list[Event] = []
-    seen: list[Event] = []
-    for count, limit in steps:
-        made += added(store, count)
-        while got := feed(store, after=seen[-1].id if seen else None, limit=limit):
-            seen += got
-        clock.advance(seconds=60)
-        store.write(lambda tx: tx.outbox.forget_before(tx.now, limit=2))
-    place.close()
-    assert seen == made
+    @settings(deadline=None, max_examples=examples(name, 25))
+    @given(steps=st.lists(st.tuples(st.integers(0, 4), st.integers(1, 3)), min_size=1, max_size=12))
+    def play(steps: list[tuple[int, int]]) -> None:
+        clock = ManualClock()
+        place = Place(STORES[name], tmp_path_factory.mktemp("feed"), clock, random.Random(1))
+        store = place.open()
+        made: list[Event] = []
+        seen: list[Event] = []
+        for count, limit in steps:
+            made += added(store, count)
+            while got := feed(store, after=seen[-1].id if seen else None, limit=limit):
+                seen += got
+            clock.advance(seconds=60)
+            store.write(lambda tx: tx.outbox.forget_before(tx.now, limit=2))
+        place.close()
+        assert seen == made
+
+    play()

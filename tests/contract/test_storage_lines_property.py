@@ -31,7 +31,7 @@ from tests.contract.owing import (
     next_due_at,
     settled,
 )
-from tests.contract.stores import STORES, Place
+from tests.contract.stores import STORES, Place, examples
 from tests.fakes import ManualClock
 from tests.values import accepted, refused
 
@@ -323,17 +323,20 @@ steps = st.one_of(
 
 
 @pytest.mark.parametrize("name", STORES)
-@settings(deadline=None, max_examples=200)
-@given(script=st.lists(steps, min_size=6, max_size=30))
 def test_nothing_is_claimed_before_what_comes_before_it_and_nothing_waits_for_nobody(
-    tmp_path_factory: pytest.TempPathFactory, name: str, script: list[tuple[str, ...]]
+    tmp_path_factory: pytest.TempPathFactory, name: str
 ) -> None:
-    clock = ManualClock()
-    place = Place(STORES[name], tmp_path_factory.mktemp("lines"), clock, random.Random(3))
-    world = World(place, clock)
-    world.owe(0, 2, None, 0, 0)
-    for step, *arguments in script:
-        getattr(world, step)(*arguments)
-        world.line_up()
-        world.compare()
-    place.close()
+    @settings(deadline=None, max_examples=examples(name, 200))
+    @given(script=st.lists(steps, min_size=6, max_size=30))
+    def play(script: list[tuple[str, ...]]) -> None:
+        clock = ManualClock()
+        place = Place(STORES[name], tmp_path_factory.mktemp("lines"), clock, random.Random(3))
+        world = World(place, clock)
+        world.owe(0, 2, None, 0, 0)
+        for step, *arguments in script:
+            getattr(world, step)(*arguments)
+            world.line_up()
+            world.compare()
+        place.close()
+
+    play()

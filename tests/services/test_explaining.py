@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hookline.adapters.sql.sqlite import Call, SqliteStore
+from hookline.adapters.sql.group import Call
+from hookline.adapters.sql.sqlite import SqliteStore
 from hookline.domain.backoff import BREVO, own_policy
 from hookline.domain.deliveries import Claim
 from hookline.domain.events import EventKind

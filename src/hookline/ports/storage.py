@@ -229,7 +229,7 @@ class Outbox(Protocol):
     def recover(self) -> int:
         """At the start of the only process that delivers: give back what a dead one held. Returns how many.
 
-        A store shared by several nodes does nothing here; there, leases expire.
+        Where several nodes deliver from one store none of them may ask for this; there, leases expire.
         """
 
     def rest(self, webhook_ids: Sequence[WebhookId], until: datetime) -> None:

@@ -15,8 +15,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
+from hookline.adapters.sql.group import Answered, Call
 from hookline.adapters.sql.session import Doings
-from hookline.adapters.sql.sqlite import BUSY_TIMEOUT_SECONDS, Answered, Call, SqliteStore
+from hookline.adapters.sql.sqlite import BUSY_TIMEOUT_SECONDS, SqliteStore
 from hookline.domain.ids import WebhookId
 from hookline.errors import HooklineError, Unavailable
 from hookline.ports.clock import Clock

@@ -34,14 +34,14 @@ EVENTS: Final = f"""
 COUNT_EVENTS: Final = f"SELECT COUNT(*) {_EVENTS}"
 #: A filter is a list of [attribute, values]; what an event does not have does not measure it. A million bodies are read
 #: here in seconds, and by Python in many.
-_PASSES: Final = """
+PASSES: Final = """
     NOT EXISTS (
         SELECT 1 FROM json_each(:filter) wanted
         WHERE json_type(CAST(e.body AS TEXT), '$.' || json_extract(wanted.value, '$[0]')) IS NOT NULL
             AND json_extract(CAST(e.body AS TEXT), '$.' || json_extract(wanted.value, '$[0]'))
                 NOT IN (SELECT value FROM json_each(wanted.value, '$[1]')))
 """
-COUNT_PASSING_EVENTS: Final = f"{COUNT_EVENTS} AND {_PASSES}"
+COUNT_PASSING_EVENTS: Final = f"{COUNT_EVENTS} AND {PASSES}"
 _EVENT: Final = "JOIN event e ON e.id = d.event_id"
 _WHERE: Final = f"WHERE d.id > :low AND d.id < :high AND {_IN_SPAN}"
 # What goes in a batch is sent, and fails, as the batch does, whose attempts are kept once.
@@ -69,7 +69,7 @@ IN_FRONT: Final = """
         WHERE webhook_id = :webhook_id AND due_at <= :lease_end AND (due_at <= :now OR token IS NOT NULL)
         LIMIT :limit) AS in_front
 """
-_OF_WEBHOOK: Final = "(:webhook_id IS NULL OR d.webhook_id = :webhook_id)"
+_OF_WEBHOOK: Final = "d.webhook_id = COALESCE(:webhook_id, d.webhook_id)"
 _RECORDED: Final = f"""
     SELECT d.id, d.event_id, d.webhook_id, {_STATE}, d.created_at, e.kind, e.subject, e.sequence, d.batch_id
     FROM delivery d {_EVENT} {_BATCH} {_WHERE} AND {_OF_WEBHOOK}

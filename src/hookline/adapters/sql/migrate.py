@@ -1,4 +1,7 @@
-"""Migrations: numbered SQL files, one folder a dialect, each applied once and in one transaction."""
+"""Migrations: numbered SQL files, one folder a dialect, each applied once and in one transaction.
+
+What PostgreSQL does otherwise: `postgres_migrate.py`.
+"""
 
 import sqlite3
 from importlib import resources
@@ -6,13 +9,33 @@ from typing import Final
 
 from hookline.errors import Unavailable
 
-_SQLITE: Final = resources.files("hookline.adapters.sql") / "migrations" / "sqlite"
+_MIGRATIONS: Final = resources.files("hookline.adapters.sql") / "migrations"
 
 
 def sqlite_migrations() -> list[tuple[int, str]]:
-    """Number and SQL of every migration, in order."""
-    files = sorted((file for file in _SQLITE.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
+    """Number and SQL of every migration of SQLite, in order."""
+    return migrations_of("sqlite")
+
+
+def migrations_of(dialect: str) -> list[tuple[int, str]]:
+    """Number and SQL of every migration of a dialect, in order."""
+    folder = _MIGRATIONS / dialect
+    files = sorted((file for file in folder.iterdir() if file.name.endswith(".sql")), key=lambda file: file.name)
     return [(int(file.name.split("_")[0]), file.read_text("utf-8")) for file in files]
+
+
+def missing_of(migrations: list[tuple[int, str]], at: int) -> list[tuple[int, str]]:
+    """Those that a database with this schema has not seen.
+
+    Raises:
+        Unavailable: the database was made by a later version.
+    """
+    if at > migrations[-1][0]:
+        raise Unavailable(
+            f"The database has schema {at}; this version knows schemas up to {migrations[-1][0]}.",
+            hint="Start the version that made it, or a later one.",
+        )
+    return [(number, sql) for number, sql in migrations if number > at]
 
 
 def schema_version(connection: sqlite3.Connection) -> int:
@@ -41,13 +64,7 @@ def migrate_sqlite(connection: sqlite3.Connection) -> list[int]:
 
 
 def _apply_missing(connection: sqlite3.Connection, migrations: list[tuple[int, str]]) -> list[int]:
-    at = schema_version(connection)
-    if at > migrations[-1][0]:
-        raise Unavailable(
-            f"The database has schema {at}; this version knows schemas up to {migrations[-1][0]}.",
-            hint="Start the version that made it, or a later one.",
-        )
-    missing = [(number, sql) for number, sql in migrations if number > at]
+    missing = missing_of(migrations, schema_version(connection))
     for number, sql in missing:
         for statement in _statements(sql):
             connection.execute(statement)

@@ -127,7 +127,7 @@ OWE_AGAIN: Final = """
     INSERT INTO delivery (id, event_id, webhook_id, due_at, token, attempt, failures, give_up_at, created_at, line,
         sequence)
     SELECT s.id, s.event_id, s.webhook_id, :now, NULL, s.attempt, 0, NULL, s.created_at,
-        CASE WHEN w.ordered THEN e.subject END, CASE WHEN w.ordered THEN e.sequence END
+        CASE WHEN w.ordered = 1 THEN e.subject END, CASE WHEN w.ordered = 1 THEN e.sequence END
     FROM settled_delivery s JOIN event e ON e.id = s.event_id LEFT JOIN webhook w ON w.id = s.webhook_id
     WHERE s.id = :id
     RETURNING webhook_id, line, sequence

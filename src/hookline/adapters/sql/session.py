@@ -1,6 +1,7 @@
 """What the topics (calendar, phone, outbox, webhooks, keys) ask of a database connection, and how values are kept.
 
-SQL is upper-case, with `:name` parameters; a dialect translates where its driver wants another style.
+SQL is upper-case, with `:name` parameters, in the words of SQLite; `postgres_sql.py` says which of them PostgreSQL has
+others for.
 """
 
 import json

@@ -10,10 +10,10 @@ import random
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
+from hookline.adapters.sql.group import Answered, Call, nobody_has_room
 from hookline.adapters.sql.migrate import migrate_sqlite
 from hookline.adapters.sql.session import Doings
 from hookline.adapters.sql.sqlite_session import GroupBroken, SqliteSession
@@ -28,28 +28,6 @@ P = ParamSpec("P")
 
 #: How long another process may hold the file before we answer that we cannot.
 BUSY_TIMEOUT_SECONDS: Final = 2.0
-
-
-def nobody_has_room(_: WebhookId) -> int:
-    """The room of a store that nobody listens to: nothing is born claimed."""
-    return 0
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One function that waits for a commit."""
-
-    function: Callable[..., Any]
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-
-
-@dataclass(slots=True)
-class Answered:
-    """What a function returned, or the exception that undid its part of the commit."""
-
-    result: Any = None
-    error: BaseException | None = None
 
 
 class SqliteStore:

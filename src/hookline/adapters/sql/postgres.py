@@ -1,0 +1,226 @@
+"""PostgreSQL: one connection that writes, others that read, and all that only PostgreSQL does.
+
+The database has one writer at a time, as a SQLite file has: each commit begins by taking an advisory lock, so what a
+function reads is so until its commit, on however many nodes such functions run. READ COMMITTED is enough then: each
+statement sees all that was committed before the lock was had. Nothing belongs to a session (prepared statements, locks,
+settings), so that a pooler may stand between. A node that is paused or cut off while it has the lock loses its
+transaction to a time limit of the server, and with it the lock.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import datetime
+from typing import Any, Concatenate, Final, ParamSpec, TypeVar
+
+import psycopg
+
+from hookline.adapters.sql.group import Answered, Call, nobody_has_room
+from hookline.adapters.sql.postgres_link import OF_A_PART, Link, as_unavailable, is_below_sql, met_another
+from hookline.adapters.sql.postgres_migrate import LOCK_SPACE, migrate_postgres
+from hookline.adapters.sql.postgres_session import NotUndone, PostgresSession
+from hookline.adapters.sql.session import Doings, Row, instant
+from hookline.adapters.sql.transaction import SqlTransaction
+from hookline.domain.deliveries import LEASE
+from hookline.domain.ids import WebhookId
+from hookline.errors import Unavailable
+from hookline.ports.clock import Clock
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+#: How long a transaction may wait for the one before it, run one statement, and leave the server without a word. The
+#: last is how long a node that was paused can hold up the others.
+_LOCK_MS: Final = 10_000
+_STATEMENT_MS: Final = 30_000
+_SILENCE_MS: Final = 5_000
+LIMITS: Final = f"""
+    SET LOCAL statement_timeout = {_STATEMENT_MS};
+    SET LOCAL idle_in_transaction_session_timeout = {_SILENCE_MS};
+"""
+_CLOCK: Final = "(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::BIGINT"
+#: One way to the server: the last answer is that of the last statement, which sees what was committed before the lock.
+BEGIN_WRITING: Final = f"""
+    BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
+    {LIMITS}
+    SET LOCAL lock_timeout = {_LOCK_MS};
+    SELECT pg_advisory_xact_lock({LOCK_SPACE}, 2);
+    SELECT {_CLOCK}, latest FROM writing;
+"""
+BEGIN_READING: Final = f"""
+    BEGIN ISOLATION LEVEL REPEATABLE READ {{access}};
+    {LIMITS}
+    SELECT {_CLOCK};
+"""
+TAKE_OVER: Final = "UPDATE writing SET latest = %s"
+NOTE_WEBHOOK_CHANGES: Final = "UPDATE writing SET webhook_changes = webhook_changes + 1"
+#: How often a commit is begun again that met another one.
+_TRIES: Final = 3
+
+
+def nobody_asks(_: datetime) -> None:
+    """Who does not care what the server's clock says."""
+
+
+class PostgresStore:
+    """One connection to a database. Not to be shared between threads that run at the same time."""
+
+    def __init__(
+        self,
+        url: str,
+        clock: Clock,
+        dice: random.Random,
+        *,
+        room: Callable[[WebhookId], int] = nobody_has_room,
+        agree: Callable[[datetime], None] = nobody_asks,
+        before_commit: Callable[[psycopg.Connection, Doings], None] = lambda _connection, _doings: None,
+        read_only: bool = False,
+    ) -> None:
+        """Connect to (and, unless `read_only`, make or migrate the tables in) the database at `url`.
+
+        `agree` is told what the server's clock says whenever a transaction begins, before anybody is asked for the
+        instant; `before_commit` may add to each commit what tells other nodes of it.
+
+        Raises:
+            Unavailable: the server cannot be reached, or the database is no database of ours.
+        """
+        self._agree = agree
+        self._before_commit = before_commit
+        self._access = "READ ONLY" if read_only else "READ WRITE"
+        self._id = dice.getrandbits(63)
+        with as_unavailable():
+            self._link = Link(url, clock, dice)
+            try:
+                if not read_only:
+                    migrate_postgres(self._link.connection)
+                self._session = PostgresSession(self._link.connection, clock, dice)
+            except BaseException:
+                self._link.close()
+                raise
+        self._tx = SqlTransaction(self._session, dice, room=room, lease=LEASE)
+
+    @property
+    def connection(self) -> psycopg.Connection:
+        """The connection, for what is done to the database as a whole."""
+        return self._link.connection
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._link.close()
+
+    def write(self, function: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run one function in a transaction of its own."""
+        answers, _ = self.write_group([Call(function, args, kwargs)])
+        if answers[0].error is not None:
+            raise answers[0].error
+        result: T = answers[0].result
+        return result
+
+    def read(self, function: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run one function on one unchanging state of the database."""
+        with as_unavailable():
+            try:
+                self._begin(BEGIN_READING.format(access=self._access))
+                self._tx.forget_held()
+                self._session.begin()
+                return function(self._tx, *args, **kwargs)
+            finally:
+                self._roll_back()
+
+    def write_group(self, calls: Sequence[Call]) -> tuple[list[Answered], Doings]:
+        """Run many functions inside one commit; each that raises undoes only its own part."""
+        try:
+            with as_unavailable():
+                return self._write_together(calls), self._session.doings
+        except Unavailable as problem:
+            return [Answered(error=problem) for _ in calls], Doings()
+
+    def _write_together(self, calls: Sequence[Call]) -> list[Answered]:
+        """One commit, begun again with care when a part could not be undone, and again when it met another one."""
+        careful, tries = False, 0
+        while True:
+            try:
+                return self._try_to_write(calls, careful=careful)
+            except (NotUndone, *OF_A_PART):
+                if careful:
+                    raise
+                careful = True
+            except psycopg.OperationalError as problem:
+                tries += 1
+                if tries == _TRIES or not met_another(problem):
+                    raise
+
+    def _try_to_write(self, calls: Sequence[Call], *, careful: bool) -> list[Answered]:
+        try:
+            self._begin_writing(careful=careful)
+            answers = [self._run(call) for call in calls]
+            self._session.write_all()
+            if self._session.doings.webhooks:
+                self.connection.execute(NOTE_WEBHOOK_CHANGES)
+            self._before_commit(self.connection, self._session.doings)
+        except BaseException:
+            self._roll_back()
+            raise
+        self._commit()
+        return answers
+
+    def _begin_writing(self, *, careful: bool) -> None:
+        _, latest = self._begin(BEGIN_WRITING)
+        self._session.begin(careful=careful)
+        if latest != self._id:  # another connection wrote since
+            self._tx.forget_held()
+            self.connection.execute(TAKE_OVER, (self._id,))
+
+    def _begin(self, statements: str) -> Row:
+        """Begin a transaction, on a new connection if the last was lost, and agree with the server on the time."""
+        if not self._link.is_lost:
+            try:
+                return self._begin_here(statements)
+            except psycopg.OperationalError:
+                if not self._link.is_lost:  # it is alive, and could not
+                    raise
+        self._tx.forget_held()
+        self._link.mend()
+        self._session.use(self.connection)
+        return self._begin_here(statements)
+
+    def _begin_here(self, statements: str) -> Row:
+        """Begin a transaction. Returns the last answer."""
+        cursor = self.connection.execute(statements.encode())
+        while cursor.nextset():
+            pass
+        [answer] = cursor.fetchall()
+        self._agree(instant(answer[0]))
+        return answer
+
+    def _run(self, call: Call) -> Answered:
+        self._session.begin_part()
+        try:
+            result = call.function(self._tx, *call.args, **call.kwargs)
+            self._session.end_part()
+        except Exception as refusal:
+            if is_below_sql(refusal):
+                raise
+            self._session.undo_part()
+            self._tx.forget_held()
+            return Answered(error=refusal)
+        return Answered(result=result)
+
+    def _roll_back(self) -> None:
+        self._tx.forget_held()
+        with suppress(psycopg.Error):  # a connection that is lost has lost its transaction too
+            self.connection.execute("ROLLBACK")
+
+    def _commit(self) -> None:
+        """Commit. When the answer does not come, nobody knows whether it was."""
+        try:
+            outcome = self.connection.execute("COMMIT").statusmessage
+        except psycopg.Error as problem:
+            self._tx.forget_held()
+            raise Unavailable(
+                "The database went away while it kept this, so it may have been kept or not.",
+                hint="Ask again with the same Idempotency-Key; then it is done once.",
+            ) from problem
+        if outcome != "COMMIT":  # some statement failed, and whoever asked it did not mind
+            self._tx.forget_held()
+            raise NotUndone

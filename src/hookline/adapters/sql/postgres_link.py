@@ -1,0 +1,112 @@
+"""The way to a PostgreSQL server: how a connection comes about, and how a lost one comes back.
+
+Nobody is kept waiting while the server is away: whoever asks is told so at once, and only now and then somebody is the
+one who tries. The waits grow, and differ from node to node, so that a server that is just up again is not run over.
+"""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import psycopg
+from psycopg import errors
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from hookline.errors import Unavailable
+from hookline.ports.clock import Clock
+
+#: What a connection may take to come about, and how soon a dead one is noticed. What the URL says goes before.
+_CONNECTING: Final = {
+    "connect_timeout": "5",
+    "keepalives_idle": "5",
+    "keepalives_interval": "2",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "10000",
+    "application_name": "hookline",
+}
+_FIRST_WAIT_SECONDS: Final = 0.1
+_LONGEST_WAIT_SECONDS: Final = 5.0
+#: What the server says of one statement: the part that it belongs to is at fault, and no other.
+OF_A_PART: Final = (
+    psycopg.IntegrityError,
+    psycopg.ProgrammingError,
+    psycopg.DataError,
+    psycopg.NotSupportedError,
+)
+
+
+class Link:
+    """One connection, and another one when it is lost."""
+
+    def __init__(self, url: str, clock: Clock, dice: random.Random) -> None:
+        """Connect.
+
+        Raises:
+            psycopg.Error: it did not come about.
+        """
+        self._url = url
+        self._clock = clock
+        self._dice = dice
+        self._failures = 0
+        self._not_before = clock.monotonic()
+        self.connection = connected(url)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether nothing can be asked of this connection any more."""
+        return self.connection.closed
+
+    def mend(self) -> None:
+        """Connect again.
+
+        Raises:
+            Unavailable: it is too soon after a try that failed.
+            psycopg.Error: it did not come about.
+        """
+        now = self._clock.monotonic()
+        if now < self._not_before:
+            raise Unavailable("The database cannot be reached now.")
+        wait = min(_FIRST_WAIT_SECONDS * 2**self._failures, _LONGEST_WAIT_SECONDS)
+        self._failures += 1
+        self._not_before = now + wait * (0.5 + self._dice.random())
+        self.connection.close()
+        self.connection = connected(self._url)
+        self._failures = 0
+
+    def close(self) -> None:
+        """Close the connection for good."""
+        self.connection.close()
+
+
+def connected(url: str) -> psycopg.Connection:
+    """A new connection, on which transactions begin and end only when told to.
+
+    Raises:
+        psycopg.Error: it did not come about.
+    """
+    wanted = make_conninfo("", **{**_CONNECTING, **conninfo_to_dict(url)})
+    # Never prepared: behind a pooler a statement would be prepared on one connection, and asked for on another.
+    return psycopg.connect(wanted, autocommit=True, prepare_threshold=None)
+
+
+def is_below_sql(problem: BaseException) -> bool:
+    """Whether the server or the way to it failed, so that the whole commit is in doubt, not one statement of ours."""
+    return isinstance(problem, psycopg.Error) and not isinstance(problem, OF_A_PART)
+
+
+def met_another(problem: BaseException) -> bool:
+    """Whether a transaction only stood in the way of another one: run again, it may well succeed."""
+    return isinstance(problem, errors.SerializationFailure | errors.DeadlockDetected)
+
+
+@contextmanager
+def as_unavailable() -> Iterator[None]:
+    """What PostgreSQL says below SQL, as a sentence for whoever asked. It never holds the password."""
+    try:
+        yield
+    except psycopg.Error as problem:
+        if not is_below_sql(problem):
+            raise
+        said = (problem.diag.message_primary or str(problem) or type(problem).__name__).strip().splitlines()[0]
+        raise Unavailable(f"The database cannot be used now: {said.rstrip('.')}.") from problem
