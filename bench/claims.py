@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
+from hookline.adapters.sql.postgres import PostgresStore
 from hookline.adapters.sql.sqlite import SqliteStore
 from hookline.bootstrap import open_store
 from hookline.domain.deliveries import LEASE, Attempt, Claim, Outcome
@@ -45,7 +46,7 @@ def timed(work: Callable[[], T], took: list[float]) -> T:
     return result
 
 
-def measured(store: SqliteStore) -> dict[str, float]:
+def measured(store: SqliteStore | PostgresStore) -> dict[str, float]:
     """Claim, settle, ask when the next is due, over and over."""
     claiming: list[float] = []
     settling: list[float] = []

@@ -19,8 +19,10 @@ import uvicorn
 
 from hookline.adapters.address_guard import AddressGuard
 from hookline.adapters.http_sender import HttpSender
-from hookline.adapters.sql import upkeep
-from hookline.adapters.sql.group_commit import SqliteDatabase
+from hookline.adapters.sql.grouped import GroupedDatabase
+from hookline.adapters.sql.health import Health
+from hookline.adapters.sql.places import Place, PostgresPlace, SqlitePlace
+from hookline.adapters.sql.postgres import PostgresStore
 from hookline.adapters.sql.sqlite import SqliteStore
 from hookline.adapters.system_clock import SystemClock
 from hookline.api.access import Access
@@ -41,7 +43,7 @@ from hookline.ports.sender import Sender
 from hookline.ports.storage import News
 from hookline.services import deliveries
 from hookline.services.webhooks import Limits
-from hookline.settings import Settings, WrongSetting
+from hookline.settings import PostgresUrl, Settings, WrongSetting
 
 #: How long open requests may take to end when the server is told to stop.
 GRACE_SECONDS: Final = 10
@@ -71,7 +73,7 @@ class Dice(random.Random):
 class Engine:
     """The loops of one process, and the store's listener."""
 
-    def __init__(self, database: SqliteDatabase, sender: HttpSender, clock: SystemClock, keep_for: timedelta) -> None:
+    def __init__(self, database: GroupedDatabase, sender: HttpSender, clock: SystemClock, keep_for: timedelta) -> None:
         self._dispatcher = Dispatcher(database, sender, clock)
         self._scheduler = Scheduler(database, clock)
         self._processes = Processes(database, clock)
@@ -107,27 +109,34 @@ class Engine:
         await self._supervisor.stop()
 
 
+def place_of(settings: Settings) -> Place:
+    """Where everything is kept."""
+    where = settings.database
+    return PostgresPlace(where.url) if isinstance(where, PostgresUrl) else SqlitePlace(where)
+
+
 def migrate(settings: Settings) -> tuple[list[int], int]:
     """Bring the database to the schema of this version. Returns the migrations applied, and the schema it has now.
 
     Raises:
         Unavailable: the database cannot be used, is of a later version, or is in the hands of a server.
     """
-    before, latest = upkeep.schema_of(settings.database), upkeep.latest_schema()
+    place = place_of(settings)
+    before, latest = place.schema(), place.latest_schema()
     if before != latest:
-        with only_server_of(settings.database), open_store(settings):
+        with only_server_of(place), open_store(settings):
             pass  # to open it is to migrate it
     return list(range(before + 1, latest + 1)), latest
 
 
 def back_up(settings: Settings, to: Path, progress: Callable[[int, int], None]) -> None:
-    """Copy the database while a server may be using it; see `adapters.sql.upkeep.back_up`."""
-    upkeep.back_up(settings.database, to, progress)
+    """Copy the database while a server may be using it; see `adapters.sql.places`."""
+    place_of(settings).back_up(to, progress)
 
 
-def look_into(settings: Settings) -> upkeep.Health:
-    """How the database is; see `adapters.sql.upkeep.look_into`."""
-    return upkeep.look_into(settings.database)
+def look_into(settings: Settings) -> Health:
+    """How the database is; see `adapters.sql.places`."""
+    return place_of(settings).look_into()
 
 
 @asynccontextmanager
@@ -141,12 +150,16 @@ async def open_sender(settings: Settings) -> AsyncIterator[Sender]:
 
 
 @contextmanager
-def only_server_of(database: Path) -> Iterator[None]:
-    """Be the one process that delivers from this SQLite file.
+def only_server_of(place: Place) -> Iterator[None]:
+    """Be the one process that delivers from this place, if it is a file. Of a database that nodes share there is none.
 
     Raises:
         Unavailable: another one does.
     """
+    database = place.file
+    if database is None:
+        yield
+        return
     try:
         lock = database.with_name(database.name + ".lock").open("a")
     except OSError as problem:
@@ -164,9 +177,10 @@ def only_server_of(database: Path) -> Iterator[None]:
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[tuple[Site, Engine]]:
     """Everything but the listening socket: the store, the loops, and the site to be served; the engine is stopped."""
-    clock, dice = SystemClock(), Dice()
-    with only_server_of(settings.database):
-        database = SqliteDatabase(settings.database, clock, dice)
+    place, dice = place_of(settings), Dice()
+    clock = place.clock()
+    with only_server_of(place):
+        database = place.database(clock, dice)
         guard = AddressGuard(settings.allowed_networks)
         sender = HttpSender(clock, guard, connections_per_origin=CONNECTIONS_PER_HOST)
         keep_for = timedelta(days=settings.retention_days)
@@ -174,7 +188,8 @@ async def running(settings: Settings) -> AsyncIterator[tuple[Site, Engine]]:
         database.listen(engine)
         database.start()
         try:
-            await database.write(deliveries.recover)
+            if place.file is not None:  # this process is the only one that delivers: whoever held anything is dead
+                await database.write(deliveries.recover)
             engine.start()
             limits = Limits(
                 max_webhooks=settings.max_webhooks,
@@ -284,9 +299,10 @@ def listening_on(host: str, port: int) -> socket.socket:
 
 
 @contextmanager
-def open_store(settings: Settings) -> Iterator[SqliteStore]:
+def open_store(settings: Settings) -> Iterator[SqliteStore | PostgresStore]:
     """The store, for a command that needs no server. A server may run beside it."""
-    store = SqliteStore(settings.database, SystemClock(), Dice())
+    place = place_of(settings)
+    store = place.store(place.clock(), Dice())
     try:
         yield store
     finally:

@@ -6,7 +6,7 @@ environment wins. Nobody below `bootstrap.py` sees either: parts are given plain
 
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -19,6 +19,14 @@ CONFIG: Final = "HOOKLINE_CONFIG"
 SAFE_KEY: Final = 16
 _MOST_DIGITS: Final = 9
 _SQLITE: Final = "sqlite:///"
+_POSTGRES: Final = ("postgresql://", "postgres://")
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresUrl:
+    """Where a PostgreSQL database is, and who may use it: it may have a password, so nobody prints it."""
+
+    url: str = field(repr=False)
 
 
 class WrongSetting(Exception):
@@ -38,7 +46,7 @@ class Setting:
 class Settings:
     """What this installation was told."""
 
-    database: Path
+    database: Path | PostgresUrl
     host: str
     port: int
     public_url: str
@@ -56,7 +64,9 @@ class Settings:
 
 ALL: Final = (
     Setting(
-        name="HOOKLINE_DATABASE", default="sqlite:///hookline.db", meaning="Where everything is kept: a SQLite file."
+        name="HOOKLINE_DATABASE",
+        default="sqlite:///hookline.db",
+        meaning="Where everything is kept: a SQLite file, or postgresql://..., which several servers may share.",
     ),
     Setting(name="HOOKLINE_LISTEN", default="127.0.0.1:8000", meaning="Address and port of the API and the pages."),
     Setting(
@@ -143,10 +153,23 @@ def strangers(environment: Mapping[str, str]) -> list[str]:
     )
 
 
-def _database(text: str) -> Path:
+def _database(text: str) -> Path | PostgresUrl:
+    if text.startswith(_POSTGRES):
+        return _postgres(text)
     if not text.startswith(_SQLITE) or text == _SQLITE:
-        raise ValueError(f"expected sqlite:///PATH, got {text!r}.")
+        raise ValueError(f"expected sqlite:///PATH or postgresql://USER@HOST/NAME, got {text.rpartition('@')[2]!r}.")
     return Path(unquote(text.removeprefix(_SQLITE)))
+
+
+def _postgres(text: str) -> PostgresUrl:
+    """What is wrong with a URL is told without it: it may have a password."""
+    try:
+        is_one = bool(urlsplit(text).path.strip("/"))
+    except ValueError:
+        is_one = False
+    if not is_one:
+        raise ValueError("expected postgresql://USER:PASSWORD@HOST:PORT/NAME, got one without the NAME of a database.")
+    return PostgresUrl(text)
 
 
 def _listen(text: str) -> tuple[str, int]:

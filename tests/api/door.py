@@ -87,6 +87,12 @@ class Door:
             transport=httpx.ASGITransport(site, client=("203.0.113.9", 1024)), base_url="http://hookline.example"
         )
 
+    @property
+    def file(self) -> Path:
+        """The file of a server on SQLite."""
+        assert isinstance(self.settings.database, Path)
+        return self.settings.database
+
     def run(self, awaitable: Awaitable[T]) -> T:
         """Let the server's loop turn until this is done. A hanging test is a failed test."""
 

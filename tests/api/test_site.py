@@ -57,7 +57,7 @@ def test_a_server_says_that_it_is_up_and_ready(shared_door: Door) -> None:
 
 
 def test_a_server_that_cannot_read_its_store_is_up_but_not_ready(door: Door) -> None:
-    with closing(sqlite3.connect(door.settings.database)) as other:
+    with closing(sqlite3.connect(door.file)) as other:
         other.execute("ALTER TABLE timer RENAME TO lost")
         answer = door.ask("GET", "/readyz", scope="")
         assert (answer.status_code, answer.json()["status"]) == (503, "not ready")

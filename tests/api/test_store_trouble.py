@@ -37,7 +37,7 @@ def full_disk(door: Door) -> Iterator[None]:
 @contextmanager
 def locked(door: Door) -> Iterator[None]:
     """Another process that holds the file."""
-    with closing(sqlite3.connect(door.settings.database, isolation_level=None)) as other:
+    with closing(sqlite3.connect(door.file, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         yield
         other.execute("ROLLBACK")
@@ -47,7 +47,7 @@ def assert_unavailable(door: Door, method: str, path: str, body: Any, **more: An
     answer = door.ask(method, path, body, **more)
     assert (answer.status_code, answer.json()["code"]) == (503, "unavailable"), answer.text
     assert int(answer.headers["retry-after"]) >= 1
-    assert str(door.settings.database.parent) not in answer.text
+    assert str(door.file.parent) not in answer.text
 
 
 @pytest.mark.parametrize(("path", "body"), [("/v3/calls/batch", MANY_CALLS), ("/v3/meetings/batch", MANY_MEETINGS)])
@@ -105,7 +105,7 @@ def test_a_database_that_lost_its_tables_makes_every_route_unavailable_and_none_
         "/webhooks/{id}/test": {"event": "callFinished"}, "/webhooks/{id}/replay": BODIES[ReplayBody],
         "/webhooks/export": {**BODIES[ExportBody], "notifyURL": NOWHERE},
     }  # fmt: skip
-    with closing(sqlite3.connect(door.settings.database, isolation_level=None)) as other:
+    with closing(sqlite3.connect(door.file, isolation_level=None)) as other:
         for table in tables:
             other.execute(f"ALTER TABLE {table} RENAME TO lost_{table}")
         for route in ROUTES:

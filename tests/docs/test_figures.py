@@ -9,7 +9,7 @@ import pytest
 from hookline import bootstrap
 from hookline.adapters import http_answer
 from hookline.adapters.http_sender import HttpSender
-from hookline.adapters.sql.group_commit import GROUP
+from hookline.adapters.sql.grouped import GROUP
 from hookline.api import access, app, reading, webhooks
 from hookline.domain import deliveries, keys, signatures
 from hookline.domain import webhooks as webhook_rules

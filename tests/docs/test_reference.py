@@ -59,6 +59,7 @@ def test_the_settings_of_the_service_can_be_read(tmp_path: Path) -> None:
     (tmp_path / "hookline.toml").write_text(block.code, "utf-8")
     settings = load_settings({CONFIG: str(tmp_path / "hookline.toml")})
     [unit] = [block.code for block in pages.blocks(pages.page("how-to/run-as-a-service.md")) if block.kind == "ini"]
+    assert isinstance(settings.database, Path)
     assert f"WorkingDirectory={settings.database.parent}\n" in unit
     assert f"Environment={CONFIG}={block.title}\n" in unit
 

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from hookline.ports.clock import Alarm
@@ -19,6 +19,9 @@ class SystemClock:
 
     monotonic = staticmethod(time.monotonic)
 
+    def agree(self, instant: datetime) -> None:
+        """Somebody else says that it is this instant. This clock is the machine's, and does not mind."""
+
     def now(self) -> datetime:
         """The machine's wall time, aware UTC."""
         return datetime.now(UTC)
@@ -31,3 +34,26 @@ class SystemClock:
     def alarm(self, after_seconds: float, ring: Callable[[], None]) -> Alarm:
         """Ring on the running loop. `after_seconds` below zero rings at once, on the loop's next turn."""
         return asyncio.get_running_loop().call_later(max(after_seconds, 0.0), ring)
+
+
+class ServerClock(SystemClock):
+    """The clock of a server, as a machine beside it knows it: nodes that share a server measure leases by one clock.
+
+    It follows what the server was heard to say last, and between two words of it the machine's clocks: the one that has
+    gone further, since the wall may be set back and the other stands still while the machine sleeps. To be early with
+    the end of a lease does no harm. It is behind the server by as long as its word was on the way.
+    """
+
+    def __init__(self) -> None:
+        self._heard: tuple[datetime, datetime, float] | None = None
+
+    def agree(self, instant: datetime) -> None:
+        """The server says that it is this instant now. From any thread."""
+        self._heard = instant, datetime.now(UTC), time.monotonic()
+
+    def now(self) -> datetime:
+        """The server's time, aware UTC; the machine's before anything was heard."""
+        if self._heard is None:
+            return datetime.now(UTC)
+        said, wall, monotonic = self._heard
+        return said + max(datetime.now(UTC) - wall, timedelta(seconds=time.monotonic() - monotonic))

@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Annotated, Final, Literal
 
 import msgspec
@@ -12,7 +13,8 @@ import typer
 from rich.console import Console
 
 from hookline import bootstrap
-from hookline.adapters.sql.upkeep import Backlog, Health
+from hookline.adapters.sql.health import Backlog, Health
+from hookline.adapters.sql.places import Place
 from hookline.cli.asking import NoServer, ask
 from hookline.domain.instants import spoken, wire_form
 from hookline.errors import HooklineError
@@ -67,19 +69,19 @@ def _look(environment: Mapping[str, str]) -> Iterator[Finding]:
         yield Finding("problem", "settings", str(refusal))
         return
     yield Finding("ok", "settings", "Every value can be used.")
-    yield from _at_disk(settings)
+    place = bootstrap.place_of(settings)
+    if place.file is not None:
+        yield from _at_disk(place.file)
     now = bootstrap.system_clock().now()
     health = None
-    if settings.database.exists():
-        try:
-            health = bootstrap.look_into(settings)
-        except HooklineError as refusal:
-            yield Finding("problem", "database", f"{refusal.message} If it is damaged, restore a backup.")
-        else:
-            yield _at_database(settings, health)
+    try:
+        if place.exists():
+            health = place.look_into()
+    except HooklineError as refusal:
+        hint = "If it is damaged, restore a backup." if place.file else "Look at HOOKLINE_DATABASE, and at the server."
+        yield Finding("problem", "database", f"{refusal.message} {hint}")
     else:
-        says = f"There is no {settings.database} yet; `hookline serve` makes it. Or look at HOOKLINE_DATABASE."
-        yield Finding("warning", "database", says)
+        yield _at_database(place, health)
     backlog = health.backlog if health else None
     yield _at_clock(now, backlog)
     if backlog:
@@ -88,19 +90,19 @@ def _look(environment: Mapping[str, str]) -> Iterator[Finding]:
     yield _at_server(settings)
 
 
-def _at_disk(settings: Settings) -> Iterator[Finding]:
-    folder = settings.database.absolute().parent
+def _at_disk(database: Path) -> Iterator[Finding]:
+    folder = database.absolute().parent
     if not folder.is_dir():
         yield Finding("problem", "disk", f"There is no folder {folder}: make it, or see HOOKLINE_DATABASE.")
         return
-    if not os.access(folder, os.W_OK) or (settings.database.exists() and not os.access(settings.database, os.W_OK)):
-        says = f"{settings.database} cannot be written by this user: change the mode or owner of file and folder."
+    if not os.access(folder, os.W_OK) or (database.exists() and not os.access(database, os.W_OK)):
+        says = f"{database} cannot be written by this user: change the mode or owner of file and folder."
         yield Finding("problem", "disk", says)
     free = shutil.disk_usage(folder).free
     grade: Grade = "problem" if free < _FULL_DISK_BYTES else "warning" if free < _LOW_DISK_BYTES else "ok"
     more = "" if grade == "ok" else " Make room: on a full disk every change is answered 503."
     yield Finding(grade, "disk", f"{free // _MIB:,} MiB are free in {folder}.{more}")
-    log = settings.database.with_name(settings.database.name + "-wal")
+    log = database.with_name(database.name + "-wal")
     size = log.stat().st_size if log.exists() else 0
     if size > _LARGE_LOG_BYTES:
         says = f"{log.name} has {size // _MIB:,} MiB: somebody reads the database for very long. End what does."
@@ -109,16 +111,19 @@ def _at_disk(settings: Settings) -> Iterator[Finding]:
         yield Finding("ok", "disk", f"The log beside the database has {size // _MIB:,} MiB.")
 
 
-def _at_database(settings: Settings, health: Health) -> Finding:
+def _at_database(place: Place, health: Health | None) -> Finding:
+    if health is None:
+        says = f"There is no {place} yet; `hookline serve` makes it. Or look at HOOKLINE_DATABASE."
+        return Finding("warning", "database", says)
     if health.damage:
-        return Finding("problem", "database", f"{settings.database} is damaged: {health.damage}. Restore a backup.")
+        return Finding("problem", "database", f"{place} is damaged: {health.damage}. Restore a backup.")
     if health.schema > health.latest_schema:
         says = f"It has schema {health.schema}, this version knows up to {health.latest_schema}: start a later version."
         return Finding("problem", "database", says)
     if health.schema < health.latest_schema:
         says = f"It has schema {health.schema} of {health.latest_schema}: run `hookline migrate`, or start the server."
         return Finding("warning", "database", says)
-    return Finding("ok", "database", f"{settings.database} is sound, and has schema {health.schema}.")
+    return Finding("ok", "database", f"{place} is sound, and has schema {health.schema}.")
 
 
 def _at_clock(now: datetime, backlog: Backlog | None) -> Finding:

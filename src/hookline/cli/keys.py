@@ -29,8 +29,9 @@ def create(
 ) -> None:
     """Make a key. It is shown this once."""
     settings = load_settings(os.environ)
-    if not settings.database.exists():
-        typer.echo(f"There was no database at {settings.database}; it is made now, and the key is for it.", err=True)
+    place = bootstrap.place_of(settings)
+    if not place.exists():
+        typer.echo(f"There was no database at {place}; it is made now, and the key is for it.", err=True)
     with bootstrap.open_store(settings) as store:
         key = store.write(keys.create_key, name, scope)
     typer.echo(msgspec.json.encode({"key": key, "name": name.strip(), "scope": scope}) if json else key)
@@ -62,9 +63,10 @@ def remove(key_id: Annotated[str, typer.Argument(metavar="ID", help="Its id, fro
 def _of_existing_database() -> Settings:
     """The settings, if there is a database where they say: a path that is misspelt must not become an empty one."""
     settings = load_settings(os.environ)
-    if not settings.database.exists():
+    place = bootstrap.place_of(settings)
+    if not place.exists():
         raise Failed(
-            f"There is no database {settings.database}.",
+            f"There is no database {place}.",
             hint="Look at HOOKLINE_DATABASE; `hookline serve` and `hookline keys create` make it.",
         )
     return settings

@@ -23,9 +23,9 @@ def migrate(*, json: Json = False) -> None:
         typer.echo(msgspec.json.encode({"applied": applied, "schema": schema}))
     elif applied:
         numbers = ", ".join(map(str, applied))
-        typer.echo(f"{settings.database}: applied {numbers}; it is at schema {schema} now.")
+        typer.echo(f"{bootstrap.place_of(settings)}: applied {numbers}; it is at schema {schema} now.")
     else:
-        typer.echo(f"{settings.database}: nothing to do, it is at schema {schema}.")
+        typer.echo(f"{bootstrap.place_of(settings)}: nothing to do, it is at schema {schema}.")
 
 
 def backup(

@@ -247,6 +247,7 @@ class SqlOutbox:
             doings.born_claimed(claim)
         else:  # a listener without room for what is due looks by itself once it has some
             doings.owed |= room > 0 if is_due else not waits
+            doings.left |= is_due
         session.insert(
             OWE,
             (

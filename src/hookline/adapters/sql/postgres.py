@@ -16,6 +16,7 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 import psycopg
 
 from hookline.adapters.sql.group import Answered, Call, nobody_has_room
+from hookline.adapters.sql.postgres_bell import told_with
 from hookline.adapters.sql.postgres_link import OF_A_PART, Link, as_unavailable, is_below_sql, met_another
 from hookline.adapters.sql.postgres_migrate import LOCK_SPACE, migrate_postgres
 from hookline.adapters.sql.postgres_session import NotUndone, PostgresSession
@@ -53,7 +54,6 @@ BEGIN_READING: Final = f"""
     SELECT {_CLOCK};
 """
 TAKE_OVER: Final = "UPDATE writing SET latest = %s"
-NOTE_WEBHOOK_CHANGES: Final = "UPDATE writing SET webhook_changes = webhook_changes + 1"
 #: How often a commit is begun again that met another one.
 _TRIES: Final = 3
 
@@ -73,30 +73,23 @@ class PostgresStore:
         *,
         room: Callable[[WebhookId], int] = nobody_has_room,
         agree: Callable[[datetime], None] = nobody_asks,
-        before_commit: Callable[[psycopg.Connection, Doings], None] = lambda _connection, _doings: None,
         read_only: bool = False,
     ) -> None:
-        """Connect to (and, unless `read_only`, make or migrate the tables in) the database at `url`.
+        """Connect to the database at `url`, and make or migrate its tables; if `read_only`, connect when first asked.
 
         `agree` is told what the server's clock says whenever a transaction begins, before anybody is asked for the
-        instant; `before_commit` may add to each commit what tells other nodes of it.
+        instant.
 
         Raises:
             Unavailable: the server cannot be reached, or the database is no database of ours.
         """
         self._agree = agree
-        self._before_commit = before_commit
         self._access = "READ ONLY" if read_only else "READ WRITE"
-        self._id = dice.getrandbits(63)
-        with as_unavailable():
-            self._link = Link(url, clock, dice)
-            try:
-                if not read_only:
-                    migrate_postgres(self._link.connection)
-                self._session = PostgresSession(self._link.connection, clock, dice)
-            except BaseException:
-                self._link.close()
-                raise
+        self.id = dice.getrandbits(63)
+        self._link = Link(url, clock, dice)
+        self._session = PostgresSession(clock, dice)
+        if not read_only:
+            self._connect_and_migrate()
         self._tx = SqlTransaction(self._session, dice, room=room, lease=LEASE)
 
     @property
@@ -118,14 +111,13 @@ class PostgresStore:
 
     def read(self, function: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run one function on one unchanging state of the database."""
+        call = Call(function, args, kwargs)
         with as_unavailable():
             try:
-                self._begin(BEGIN_READING.format(access=self._access))
-                self._tx.forget_held()
-                self._session.begin()
-                return function(self._tx, *args, **kwargs)
-            finally:
-                self._roll_back()
+                result: T = self._read(call, careful=False)
+            except psycopg.DataError:
+                result = self._read(call, careful=True)
+        return result
 
     def write_group(self, calls: Sequence[Call]) -> tuple[list[Answered], Doings]:
         """Run many functions inside one commit; each that raises undoes only its own part."""
@@ -134,6 +126,24 @@ class PostgresStore:
                 return self._write_together(calls), self._session.doings
         except Unavailable as problem:
             return [Answered(error=problem) for _ in calls], Doings()
+
+    def _connect_and_migrate(self) -> None:
+        with as_unavailable():
+            try:
+                migrate_postgres(self._link.mend())
+                self._session.use(self.connection)
+            except BaseException:
+                self._link.close()
+                raise
+
+    def _read(self, call: Call, *, careful: bool) -> Any:
+        try:
+            self._begin(BEGIN_READING.format(access=self._access))
+            self._tx.forget_held()
+            self._session.begin(careful=careful)
+            return call.function(self._tx, *call.args, **call.kwargs)
+        finally:
+            self._roll_back()
 
     def _write_together(self, calls: Sequence[Call]) -> list[Answered]:
         """One commit, begun again with care when a part could not be undone, and again when it met another one."""
@@ -155,9 +165,6 @@ class PostgresStore:
             self._begin_writing(careful=careful)
             answers = [self._run(call) for call in calls]
             self._session.write_all()
-            if self._session.doings.webhooks:
-                self.connection.execute(NOTE_WEBHOOK_CHANGES)
-            self._before_commit(self.connection, self._session.doings)
         except BaseException:
             self._roll_back()
             raise
@@ -167,9 +174,9 @@ class PostgresStore:
     def _begin_writing(self, *, careful: bool) -> None:
         _, latest = self._begin(BEGIN_WRITING)
         self._session.begin(careful=careful)
-        if latest != self._id:  # another connection wrote since
+        if latest != self.id:  # another connection wrote since
             self._tx.forget_held()
-            self.connection.execute(TAKE_OVER, (self._id,))
+            self.connection.execute(TAKE_OVER, (self.id,))
 
     def _begin(self, statements: str) -> Row:
         """Begin a transaction, on a new connection if the last was lost, and agree with the server on the time."""
@@ -180,18 +187,21 @@ class PostgresStore:
                 if not self._link.is_lost:  # it is alive, and could not
                     raise
         self._tx.forget_held()
-        self._link.mend()
-        self._session.use(self.connection)
+        self._session.use(self._link.mend())
         return self._begin_here(statements)
 
     def _begin_here(self, statements: str) -> Row:
         """Begin a transaction. Returns the last answer."""
+        [answer] = self._last_of(statements).fetchall()
+        self._agree(instant(answer[0]))
+        return answer
+
+    def _last_of(self, statements: str) -> psycopg.Cursor[Row]:
+        """Send several statements in one go. Returns what came of the last."""
         cursor = self.connection.execute(statements.encode())
         while cursor.nextset():
             pass
-        [answer] = cursor.fetchall()
-        self._agree(instant(answer[0]))
-        return answer
+        return cursor
 
     def _run(self, call: Call) -> Answered:
         self._session.begin_part()
@@ -212,9 +222,9 @@ class PostgresStore:
             self.connection.execute("ROLLBACK")
 
     def _commit(self) -> None:
-        """Commit. When the answer does not come, nobody knows whether it was."""
+        """Commit, and tell other nodes. When the answer does not come, nobody knows whether it was."""
         try:
-            outcome = self.connection.execute("COMMIT").statusmessage
+            outcome = self._last_of(f"{told_with(self._session.doings, self.id)} COMMIT").statusmessage
         except psycopg.Error as problem:
             self._tx.forget_held()
             raise Unavailable(

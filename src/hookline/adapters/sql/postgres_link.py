@@ -34,49 +34,57 @@ OF_A_PART: Final = (
     psycopg.DataError,
     psycopg.NotSupportedError,
 )
+#: What it says when the database is not what we left: a table or a right was taken away.
+_OTHER_DATABASE: Final = (errors.UndefinedTable, errors.UndefinedColumn, errors.InsufficientPrivilege)
 
 
 class Link:
-    """One connection, and another one when it is lost."""
+    """One connection, made when it is first needed, and another one when it is lost."""
 
     def __init__(self, url: str, clock: Clock, dice: random.Random) -> None:
-        """Connect.
-
-        Raises:
-            psycopg.Error: it did not come about.
-        """
         self._url = url
         self._clock = clock
         self._dice = dice
+        self._connection: psycopg.Connection | None = None
         self._failures = 0
         self._not_before = clock.monotonic()
-        self.connection = connected(url)
+
+    @property
+    def connection(self) -> psycopg.Connection:
+        """The connection; there is one since the first `mend`."""
+        assert self._connection is not None
+        return self._connection
 
     @property
     def is_lost(self) -> bool:
-        """Whether nothing can be asked of this connection any more."""
-        return self.connection.closed
+        """Whether there is no connection of which anything can be asked."""
+        return self._connection is None or self._connection.closed
 
-    def mend(self) -> None:
-        """Connect again.
+    def mend(self) -> psycopg.Connection:
+        """Connect anew.
 
         Raises:
             Unavailable: it is too soon after a try that failed.
             psycopg.Error: it did not come about.
         """
-        now = self._clock.monotonic()
-        if now < self._not_before:
+        if self.seconds_to_wait() > 0:
             raise Unavailable("The database cannot be reached now.")
         wait = min(_FIRST_WAIT_SECONDS * 2**self._failures, _LONGEST_WAIT_SECONDS)
         self._failures += 1
-        self._not_before = now + wait * (0.5 + self._dice.random())
-        self.connection.close()
-        self.connection = connected(self._url)
+        self._not_before = self._clock.monotonic() + wait * (0.5 + self._dice.random())
+        self.close()
+        self._connection = connected(self._url)
         self._failures = 0
+        return self._connection
+
+    def seconds_to_wait(self) -> float:
+        """How long until the next try may be made."""
+        return self._not_before - self._clock.monotonic() if self._failures else 0.0
 
     def close(self) -> None:
-        """Close the connection for good."""
-        self.connection.close()
+        """Close the connection, if there is one."""
+        if self._connection is not None:
+            self._connection.close()
 
 
 def connected(url: str) -> psycopg.Connection:
@@ -92,7 +100,8 @@ def connected(url: str) -> psycopg.Connection:
 
 def is_below_sql(problem: BaseException) -> bool:
     """Whether the server or the way to it failed, so that the whole commit is in doubt, not one statement of ours."""
-    return isinstance(problem, psycopg.Error) and not isinstance(problem, OF_A_PART)
+    is_of_a_part = isinstance(problem, OF_A_PART) and not isinstance(problem, _OTHER_DATABASE)
+    return isinstance(problem, psycopg.Error) and not is_of_a_part
 
 
 def met_another(problem: BaseException) -> bool:

@@ -23,7 +23,7 @@ _TOKEN_BITS: Final = 63
 COLUMN_TYPES: Final = """
     SELECT c.relname, a.attname, format_type(a.atttypid, NULL)
     FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
-    WHERE c.oid = to_regclass(c.relname) AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped
+    WHERE pg_table_is_visible(c.oid) AND c.relkind IN ('r', 'p') AND a.attnum > 0 AND NOT a.attisdropped
 """
 SAVEPOINT: Final = "SAVEPOINT part"
 RELEASE: Final = "RELEASE SAVEPOINT part"
@@ -37,11 +37,14 @@ class NotUndone(Exception):
 class PostgresSession:
     """`adapters.sql.session.Session` on one connection. A commit has parts, one for each function in it."""
 
-    def __init__(self, connection: psycopg.Connection, clock: Clock, dice: random.Random) -> None:
-        self.use(connection)
+    _connection: psycopg.Connection
+    _cursor: psycopg.Cursor[Row]
+
+    def __init__(self, clock: Clock, dice: random.Random) -> None:
+        """`use` says on which connection."""
         self._clock = clock
         self._dice = dice
-        self._types = {(table, column): type_ for table, column, type_ in connection.execute(COLUMN_TYPES)}
+        self._types: dict[tuple[str, str], str] = {}
         self._many: dict[Insert, ManyRows] = {}
         self._gathered: dict[Insert, list[Row]] = {}
         self._before: dict[Insert, int] = {}  # how many rows the parts before this one had gathered
@@ -57,7 +60,7 @@ class PostgresSession:
         self._cursor = connection.cursor(binary=True)
 
     def begin(self, *, careful: bool = False) -> None:
-        """Begin a transaction that has no parts; `careful` ones set a savepoint for each part."""
+        """Begin a transaction that has no parts; a careful one sets a savepoint for each, and looks at each text."""
         self._careful = careful
         self.doings = Doings()
         self._gathered.clear()
@@ -139,23 +142,21 @@ class PostgresSession:
                 self._send(many.sql, many.parameters(rows))
 
     def _send(self, sql: str, parameters: Parameters | Sequence[Any]) -> psycopg.Cursor[Row]:
-        try:
-            return self._cursor.execute(sql, parameters)
-        except psycopg.DataError as problem:
-            if problem.sqlstate is not None:
-                raise
-            # The driver sends no NUL in text. The API lets none in; what a receiver or a library says may have one, and
-            # who asks for something with one finds nothing.
-            return self._cursor.execute(sql, _without_nul(parameters))
+        return self._cursor.execute(sql, _without_nul(parameters) if self._careful else parameters)
 
     def _many_rows(self, insert: Insert) -> ManyRows:
+        if not self._types:
+            rows = self._connection.execute(COLUMN_TYPES)
+            self._types = {(table, column): type_ for table, column, type_ in rows}
         if insert not in self._many:
             self._many[insert] = ManyRows(insert, [self._types[insert.table, column] for column in insert.columns])
         return self._many[insert]
 
 
 def _without_nul(value: Any) -> Any:
-    """A parameter, or many, as PostgreSQL can keep it: its text has no NUL."""
+    """A parameter, or many, as PostgreSQL can keep it: its text has no NUL. The API lets none in; what a receiver or a
+    library says may have one, and who asks for something with one finds nothing.
+    """
     if isinstance(value, str):
         return value.replace("\0", "\N{REPLACEMENT CHARACTER}")
     if isinstance(value, dict):

@@ -60,6 +60,7 @@ class Doings:
     claimed_of: Counter[WebhookId] = field(default_factory=Counter)
     webhooks: set[WebhookId] = field(default_factory=set)  # changed, removed or put to rest
     owed: bool = False
+    left: bool = False  # something is due for which our listener has no room; it stays when that is undone
     timers: bool = False
     processes: bool = False
     notices: list[Notice] = field(default_factory=list)
@@ -76,6 +77,7 @@ class Doings:
         self.claimed_of += more.claimed_of
         self.webhooks |= more.webhooks
         self.owed |= more.owed
+        self.left |= more.left
         self.timers |= more.timers
         self.processes |= more.processes
         self.notices += more.notices

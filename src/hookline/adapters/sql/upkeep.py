@@ -3,55 +3,19 @@
 import os
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+from hookline.adapters.sql.health import Health, backlog_of
 from hookline.adapters.sql.migrate import schema_version, sqlite_migrations
-from hookline.adapters.sql.session import instant, instant_or_none
-from hookline.domain.ids import WebhookId
 from hookline.errors import Invalid, Unavailable
 
 #: Pages copied between two words of progress: 4 MiB.
 _STEP_PAGES: Final = 1024
-#: An instant until which a delivery is leased counts too: once it is over, the delivery is owed again.
-#: A batch is a row whose event is itself: what goes in it is counted, it is not.
-OWED: Final = """
-    SELECT COUNT(NULLIF(id, event_id)), MIN(due_at), COUNT(line) FILTER (WHERE due_at IS NULL AND batch_id IS NULL)
-    FROM delivery
-"""
-DEAD: Final = "SELECT COUNT(*) FROM settled_delivery WHERE status = 'dead' AND webhook_id IN (SELECT id FROM webhook)"
-NEWEST_EVENT: Final = "SELECT MAX(created_at) FROM event WHERE position = (SELECT MAX(position) FROM event)"
-DISABLED: Final = "SELECT id, disabled_reason FROM webhook WHERE NOT is_active ORDER BY id"
-FAILING: Final = "SELECT id, failing_since FROM webhook WHERE is_active AND failing_since IS NOT NULL ORDER BY id"
 #: Any question makes a transaction see one state of the file from then on.
 FIRST_LOOK: Final = "SELECT COUNT(*) FROM sqlite_schema"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Backlog:
-    """What waits, what was given up, and who is not sent to."""
-
-    owed: int
-    waiting: int  # of those, behind an earlier event of their subject
-    oldest_due_at: datetime | None
-    dead: int
-    newest_event_at: datetime | None
-    disabled: Sequence[tuple[WebhookId, str]]  # with the reason
-    failing: Sequence[tuple[WebhookId, datetime]]  # since when; those that are disabled are not among them
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
-    """What a look into the file shows."""
-
-    schema: int
-    latest_schema: int
-    damage: str  # "" when there is none
-    backlog: Backlog | None  # None when the schema is not that of this version, or there is damage
 
 
 def latest_schema() -> int:
@@ -105,23 +69,8 @@ def look_into(path: Path) -> Health:
             schema=schema,
             latest_schema=latest,
             damage=damage,
-            backlog=_backlog(connection) if is_readable else None,
+            backlog=backlog_of(connection.execute) if is_readable else None,
         )
-
-
-def _backlog(connection: sqlite3.Connection) -> Backlog:
-    [(owed, oldest_due_at, waiting)] = connection.execute(OWED)
-    [(dead,)] = connection.execute(DEAD)
-    [(newest_event_at,)] = connection.execute(NEWEST_EVENT)
-    return Backlog(
-        owed=owed,
-        waiting=waiting,
-        oldest_due_at=instant_or_none(oldest_due_at),
-        dead=dead,
-        newest_event_at=instant_or_none(newest_event_at),
-        disabled=[(WebhookId(webhook_id), reason) for webhook_id, reason in connection.execute(DISABLED)],
-        failing=[(WebhookId(webhook_id), instant(since)) for webhook_id, since in connection.execute(FAILING)],
-    )
 
 
 @contextmanager

@@ -1,0 +1,144 @@
+"""Where everything is kept: a SQLite file, or a PostgreSQL database that nodes share.
+
+A place is what those ask who do not care which of the two it is.
+"""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from psycopg.conninfo import conninfo_to_dict
+
+from hookline.adapters.sql import postgres_migrate, postgres_upkeep, upkeep
+from hookline.adapters.sql.group_commit import SqliteDatabase
+from hookline.adapters.sql.grouped import GroupedDatabase
+from hookline.adapters.sql.health import Health
+from hookline.adapters.sql.postgres import PostgresStore
+from hookline.adapters.sql.postgres_database import PostgresDatabase
+from hookline.adapters.sql.sqlite import SqliteStore
+from hookline.adapters.system_clock import ServerClock, SystemClock
+from hookline.errors import Invalid
+
+
+class Place(Protocol):
+    """One database. As text it is what people may see: no password."""
+
+    @property
+    def file(self) -> Path | None:
+        """The file that only one process may deliver from; None where nodes share the database."""
+
+    def exists(self) -> bool:
+        """Whether there is anything of ours."""
+
+    def schema(self) -> int:
+        """The schema that it has; 0 when there is nothing."""
+
+    def latest_schema(self) -> int:
+        """The schema of this version."""
+
+    def clock(self) -> SystemClock:
+        """The clock by which everything there is measured."""
+
+    def store(self, clock: SystemClock, dice: random.Random) -> SqliteStore | PostgresStore:
+        """A store for a command that needs no server; it makes or migrates what is kept."""
+
+    def database(self, clock: SystemClock, dice: random.Random) -> GroupedDatabase:
+        """The store of a server, not started."""
+
+    def back_up(self, to: Path, progress: Callable[[int, int], None]) -> None:
+        """Copy everything to a new file."""
+
+    def look_into(self) -> Health:
+        """How it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class SqlitePlace:
+    """A SQLite file."""
+
+    file: Path
+
+    def __str__(self) -> str:
+        return str(self.file)
+
+    def exists(self) -> bool:
+        """See `Place`."""
+        return self.file.exists()
+
+    def schema(self) -> int:
+        """See `Place`."""
+        return upkeep.schema_of(self.file)
+
+    def latest_schema(self) -> int:
+        """See `Place`."""
+        return upkeep.latest_schema()
+
+    def clock(self) -> SystemClock:
+        """See `Place`."""
+        return SystemClock()
+
+    def store(self, clock: SystemClock, dice: random.Random) -> SqliteStore:
+        """See `Place`."""
+        return SqliteStore(self.file, clock, dice)
+
+    def database(self, clock: SystemClock, dice: random.Random) -> SqliteDatabase:
+        """See `Place`."""
+        return SqliteDatabase(self.file, clock, dice)
+
+    def back_up(self, to: Path, progress: Callable[[int, int], None]) -> None:
+        """See `Place`."""
+        upkeep.back_up(self.file, to, progress)
+
+    def look_into(self) -> Health:
+        """See `Place`."""
+        return upkeep.look_into(self.file)
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresPlace:
+    """A PostgreSQL database."""
+
+    url: str
+    file: None = None
+
+    def __str__(self) -> str:
+        told = conninfo_to_dict(self.url)
+        return f"postgresql://{told.get('host', '')}/{told.get('dbname', '')}"
+
+    def exists(self) -> bool:
+        """See `Place`."""
+        return self.schema() > 0
+
+    def schema(self) -> int:
+        """See `Place`."""
+        return postgres_upkeep.schema_of(self.url)
+
+    def latest_schema(self) -> int:
+        """See `Place`."""
+        return postgres_migrate.latest_schema()
+
+    def clock(self) -> ServerClock:
+        """See `Place`."""
+        return ServerClock()
+
+    def store(self, clock: SystemClock, dice: random.Random) -> PostgresStore:
+        """See `Place`."""
+        return PostgresStore(self.url, clock, dice, agree=clock.agree)
+
+    def database(self, clock: SystemClock, dice: random.Random) -> PostgresDatabase:
+        """See `Place`."""
+        return PostgresDatabase(self.url, clock, dice, agree=clock.agree)
+
+    def back_up(self, to: Path, progress: Callable[[int, int], None]) -> None:
+        """Nothing that PostgreSQL's own tools would not do better."""
+        del progress
+        raise Invalid(
+            f"{self} is a PostgreSQL database: pg_dump copies it, or the backups of who runs it.",
+            hint=f"For example: pg_dump --format=custom --file={to} URL",
+        )
+
+    def look_into(self) -> Health:
+        """See `Place`."""
+        return postgres_upkeep.look_into(self.url)

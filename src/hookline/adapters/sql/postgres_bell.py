@@ -1,0 +1,134 @@
+"""The bell between nodes: who commits what others may be waiting for says so in the commit, and every node hears it.
+
+A notification may be lost with the connection that listens, and does not come through a transaction pooler at all. So
+each node also looks by itself every few seconds, as if it had been told; and how often webhooks were changed is counted
+in the database, so that a node that was deaf then finds out.
+"""
+
+import json
+import logging
+import select
+import socket
+import threading
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any, Final
+
+import psycopg
+from psycopg import sql
+
+from hookline.adapters.sql.postgres_link import Link, as_unavailable
+from hookline.adapters.sql.session import Doings, instant
+from hookline.domain.ids import WebhookId
+from hookline.errors import Unavailable
+from hookline.ports.storage import News
+
+CHANNEL: Final = "hookline"
+LISTEN: Final = f"LISTEN {CHANNEL}"
+NOTIFY: Final = f"NOTIFY {CHANNEL}, {{}}"
+NOTE_WEBHOOK_CHANGES: Final = "UPDATE writing SET webhook_changes = webhook_changes + 1"
+LOOK: Final = "SELECT (EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::BIGINT, webhook_changes FROM writing"
+WEBHOOKS: Final = "SELECT id FROM webhook"
+#: How often a node looks by itself.
+POLL_SECONDS: Final = 2.0
+#: Ids in one notification, which may have 8,000 bytes.
+_IDS: Final = 300
+
+_log = logging.getLogger("hookline.store")
+
+
+def told_with(doings: Doings, node: int) -> str:
+    """What goes in front of COMMIT so that other nodes hear of these doings; "" when there is nothing to tell."""
+    ids = sorted(doings.webhooks)
+    facts = {"owed": doings.owed or doings.left, "timers": doings.timers, "processes": doings.processes}
+    told = [name for name, is_so in facts.items() if is_so]
+    if not ids and not told:
+        return ""
+    parts = [ids[first : first + _IDS] for first in range(0, len(ids), _IDS)] or [[]]
+    notes = [{"node": node, "told": told, "webhooks": part, "counts": part == ids[:_IDS] != []} for part in parts]
+    statements = [sql.SQL(NOTIFY).format(json.dumps(note)).as_string() for note in notes]
+    return "; ".join(([NOTE_WEBHOOK_CHANGES] if ids else []) + statements) + ";"
+
+
+class Bell:
+    """Listens in a thread of its own for what other nodes commit, and tells `ring` of it."""
+
+    def __init__(
+        self,
+        link: Link,
+        node: int,
+        *,
+        ring: Callable[[News], object],
+        agree: Callable[[datetime], None],
+    ) -> None:
+        """`node` is what the notifications of this one begin with: they are no news here."""
+        self._link = link
+        self._node = node
+        self._ring = ring
+        self._agree = agree
+        self._changes = -1  # of webhooks, that this node knows of; -1 when it was deaf
+        self._known: set[WebhookId] = set()  # webhooks of which it may hold claims
+        self._closing = threading.Event()
+        self._wake, self._woken = socket.socketpair()
+        self.thread = threading.Thread(target=self._listen_until_closed, name="hookline-listen", daemon=True)
+
+    def close(self) -> None:
+        """End soon."""
+        self._closing.set()
+        self._wake.close()
+
+    def _listen_until_closed(self) -> None:
+        while not self._closing.is_set():
+            try:
+                with as_unavailable():
+                    self._listen()
+            except Unavailable as refusal:
+                self._changes = -1
+                _log.warning("store.deaf error=%r", refusal.message)
+                self._closing.wait(max(self._link.seconds_to_wait(), 0.01))
+        self._link.close()
+        self._woken.close()
+
+    def _listen(self) -> None:
+        connection = self._link.mend()
+        connection.execute(LISTEN)
+        while not self._closing.is_set():
+            self._look(connection)
+            self._hear_all(connection)
+            while self._is_told(connection):
+                self._hear_all(connection)
+
+    def _is_told(self, connection: psycopg.Connection) -> bool:
+        """Wait until something is heard. False when it was time to look before that, or to end."""
+        ready, _, _ = select.select([connection.fileno(), self._woken.fileno()], [], [], POLL_SECONDS)
+        return bool(ready) and not self._closing.is_set()
+
+    def _hear_all(self, connection: psycopg.Connection) -> None:
+        for notification in connection.notifies(timeout=0):
+            self._hear(json.loads(notification.payload))
+
+    def _look(self, connection: psycopg.Connection) -> None:
+        """Look what there may be to do, whether or not anybody told."""
+        [(now, changes)] = connection.execute(LOOK).fetchall()
+        self._agree(instant(now))
+        changed: Iterable[WebhookId] = ()
+        if changes != self._changes:
+            present = {WebhookId(webhook_id) for (webhook_id,) in connection.execute(WEBHOOKS)}
+            changed = present | self._known
+            self._known = present
+        self._changes = changes
+        self._ring(News(webhooks=frozenset(changed), owed=True, timers=True, processes=True))
+
+    def _hear(self, note: Any) -> None:
+        """What somebody committed. Of what this node itself did only the count is news here."""
+        self._changes += note["counts"]
+        if note["node"] != self._node:
+            told = note["told"]
+            self._ring(
+                News(
+                    webhooks=frozenset(map(WebhookId, note["webhooks"])),
+                    owed="owed" in told,
+                    timers="timers" in told,
+                    processes="processes" in told,
+                )
+            )

@@ -1,0 +1,56 @@
+"""`ports.storage.Database` on PostgreSQL: the threads of `grouped.py`, and one that hears what other nodes commit.
+
+A node has four connections: one that writes, two that read, one that listens.
+"""
+
+import random
+import threading
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from hookline.adapters.sql.group import Answered, Call
+from hookline.adapters.sql.grouped import GroupedDatabase
+from hookline.adapters.sql.postgres import PostgresStore, nobody_asks
+from hookline.adapters.sql.postgres_bell import Bell
+from hookline.adapters.sql.postgres_link import Link
+from hookline.adapters.sql.session import Doings
+from hookline.ports.clock import Clock
+
+
+class PostgresDatabase(GroupedDatabase):
+    """A PostgreSQL database that nodes share, for those who run on an event loop. `start` it on that loop."""
+
+    def __init__(
+        self,
+        url: str,
+        clock: Clock,
+        dice: random.Random,
+        *,
+        agree: Callable[[datetime], None] = nobody_asks,
+    ) -> None:
+        """`agree` hears what the server's clock says: `adapters.system_clock.ServerClock.agree`.
+
+        Raises:
+            Unavailable: the server cannot be reached, or the database is no database of ours.
+        """
+        super().__init__(lambda: PostgresStore(url, clock, dice, agree=agree, read_only=True))
+        self._store = PostgresStore(url, clock, dice, room=self._room, agree=agree)
+        self._opened.append(self._store)
+        self._bell = Bell(
+            Link(url, clock, dice),
+            self._store.id,
+            ring=lambda news: self._loop.call_soon_threadsafe(self._tell_listener, news),
+            agree=agree,
+        )
+
+    def start(self) -> None:
+        """Begin to work for the running event loop."""
+        super().start()
+        self._bell.thread.start()
+
+    def _helpers(self) -> Sequence[threading.Thread]:
+        self._bell.close()
+        return (self._bell.thread,)
+
+    def _write_group(self, calls: Sequence[Call]) -> tuple[list[Answered], Doings]:
+        return self._store.write_group(calls)

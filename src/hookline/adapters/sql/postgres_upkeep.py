@@ -1,0 +1,38 @@
+"""Questions about a PostgreSQL database as a whole. They change nothing; copies are `pg_dump`'s."""
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+
+import psycopg
+
+from hookline.adapters.sql.health import Health, backlog_of
+from hookline.adapters.sql.postgres_link import as_unavailable, connected
+from hookline.adapters.sql.postgres_migrate import latest_schema, schema_version
+
+
+def schema_of(url: str) -> int:
+    """The schema of the database; 0 when it has none of our tables.
+
+    Raises:
+        Unavailable: it cannot be asked.
+    """
+    with _asking(url) as connection:
+        return schema_version(connection)
+
+
+def look_into(url: str) -> Health:
+    """How the database is.
+
+    Raises:
+        Unavailable: it cannot be asked.
+    """
+    with _asking(url) as connection:
+        schema, latest = schema_version(connection), latest_schema()
+        backlog = backlog_of(connection.execute) if schema == latest else None
+        return Health(schema=schema, latest_schema=latest, damage="", backlog=backlog)
+
+
+@contextmanager
+def _asking(url: str) -> Iterator[psycopg.Connection]:
+    with as_unavailable(), closing(connected(url)) as connection:
+        yield connection
