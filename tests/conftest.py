@@ -1,4 +1,4 @@
-"""Fixtures that many rooms share: a manual clock, seeded dice, a store in a temporary file."""
+"""Fixtures that many rooms share: a manual clock, seeded dice, a store of each kind."""
 
 import random
 from collections.abc import Iterator
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from hookline.adapters.sql.sqlite import SqliteStore
+from tests.contract.stores import STORES, Place, Store
 from tests.fakes import ManualClock
 
 
@@ -20,9 +21,17 @@ def dice() -> random.Random:
     return random.Random(20_251_123)
 
 
+@pytest.fixture(params=STORES)
+def store(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualClock, dice: random.Random) -> Iterator[Store]:
+    """Each kind of store, with nobody who listens: nothing is born claimed."""
+    place = Place(STORES[request.param], tmp_path, clock, dice)
+    yield place.open()
+    place.close()
+
+
 @pytest.fixture
-def store(tmp_path: Path, clock: ManualClock, dice: random.Random) -> Iterator[SqliteStore]:
-    """SQLite in a temporary file, with nobody who listens: nothing is born claimed."""
+def sqlite_store(tmp_path: Path, clock: ManualClock, dice: random.Random) -> Iterator[SqliteStore]:
+    """SQLite in a temporary file, for what only it does."""
     opened = SqliteStore(tmp_path / "hookline.db", clock, dice)
     yield opened
     opened.close()

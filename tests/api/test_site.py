@@ -56,15 +56,17 @@ def test_a_server_says_that_it_is_up_and_ready(shared_door: Door) -> None:
     assert shared_door.get("/readyz", scope="") == {"status": "ready", "problems": []}
 
 
-def test_a_server_that_cannot_read_its_store_is_up_but_not_ready(door: Door) -> None:
-    with closing(sqlite3.connect(door.file)) as other:
+def test_a_server_that_cannot_read_its_store_is_up_but_not_ready(sqlite_door: Door) -> None:
+    with closing(sqlite3.connect(sqlite_door.file)) as other:
         other.execute("ALTER TABLE timer RENAME TO lost")
-        answer = door.ask("GET", "/readyz", scope="")
+        answer = sqlite_door.ask("GET", "/readyz", scope="")
         assert (answer.status_code, answer.json()["status"]) == (503, "not ready")
         assert answer.json()["problems"]
-        assert door.get("/healthz", scope="") == {"status": "up"}
+        assert sqlite_door.get("/healthz", scope="") == {"status": "up"}
         other.execute("ALTER TABLE lost RENAME TO timer")
-    door.once("/readyz", lambda found: found["status"] == "ready")  # a loop that met it is begun anew a moment later
+    sqlite_door.once(
+        "/readyz", lambda found: found["status"] == "ready"
+    )  # a loop that met it is begun anew a moment later
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/favicon.ico", "/docs/nothing", "/v3"])

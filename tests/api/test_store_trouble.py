@@ -18,6 +18,12 @@ MANY_CALLS: Final = {"calls": [{**CALL, "phone_line_name": "x" * 400}] * 300}
 MANY_MEETINGS: Final = {"meetings": [{**MEETING, "meeting_notes": "x" * 400}] * 300}
 
 
+@pytest.fixture
+def door(sqlite_door: Door) -> Door:
+    """On a file. What befalls a server on PostgreSQL: `tests/acceptance/test_postgres_trouble.py`."""
+    return sqlite_door
+
+
 @contextmanager
 def full_disk(door: Door) -> Iterator[None]:
     """A database file that cannot grow, for the connection that writes."""

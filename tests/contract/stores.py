@@ -5,12 +5,13 @@ runs on it too. What only one database does is tested in a file of its own (`tes
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
-from hookline.adapters.sql.group import nobody_has_room
+from hookline.adapters.sql.group import Answered, Call, nobody_has_room
 from hookline.adapters.sql.postgres import PostgresStore
+from hookline.adapters.sql.session import Doings
 from hookline.adapters.sql.sqlite import SqliteStore
 from hookline.domain.ids import WebhookId
 from hookline.ports.clock import Clock
@@ -31,8 +32,23 @@ class Store(Protocol):
     def read(self, function: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """See `ports.storage.Database.read`."""
 
+    def write_group(self, calls: Sequence[Call]) -> tuple[list[Answered], Doings]:
+        """Run many functions inside one commit; each that raises undoes only its own part."""
+
     def close(self) -> None:
         """Close every connection."""
+
+    @property
+    def connection(self) -> Any:
+        """The driver's, for a look behind the store: both drivers' have `execute`."""
+
+
+def tables(store: Store) -> list[str]:
+    """The names of all tables."""
+    names = "SELECT name FROM sqlite_schema WHERE type = 'table'"
+    if isinstance(store, PostgresStore):
+        names = "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace"
+    return [name for (name,) in store.connection.execute(names)]
 
 
 #: Opens a store on the database that belongs to a folder. The room is that of its listener.
@@ -50,6 +66,13 @@ def database_of(folder: Path) -> str:
     if not note.exists():
         note.write_text(postgres_server().new_database(), "utf-8")
     return note.read_text("utf-8")
+
+
+def forget_database_of(folder: Path) -> None:
+    """Nobody needs the PostgreSQL database of this folder any more, if it has one."""
+    note = folder / "postgres-url"
+    if note.exists():
+        postgres_server().forget(note.read_text("utf-8"))
 
 
 def examples(name: str, count: int) -> int:
@@ -77,6 +100,4 @@ class Place:
         """Close what was opened."""
         for store in self._opened:
             store.close()
-        note = self._folder / "postgres-url"
-        if note.exists():
-            postgres_server().forget(note.read_text("utf-8"))
+        forget_database_of(self._folder)

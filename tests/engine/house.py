@@ -1,22 +1,31 @@
 """The whole engine on a real store in a temporary file, under a manual clock, with a scripted far side."""
 
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from threading import Thread
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
+import psycopg
+
+from hookline.adapters.sql.group import nobody_has_room
 from hookline.adapters.sql.group_commit import SqliteDatabase
+from hookline.adapters.sql.grouped import GroupedDatabase
+from hookline.adapters.sql.postgres import BEGIN_WRITING
+from hookline.adapters.sql.postgres_database import PostgresDatabase
 from hookline.bootstrap import Engine
-from hookline.domain.deliveries import Delivery, State
+from hookline.domain.deliveries import LEASE, Delivery, State
 from hookline.domain.webhooks import Webhook
 from hookline.ports.sender import Post
 from hookline.ports.storage import DeliveryFilter
 from hookline.services import deliveries
 from hookline.services.calls import report_calls
 from hookline.services.webhooks import create_webhook
+from tests.contract.stores import STORES, Store, database_of
 from tests.fakes import ManualClock, Reply, Replying, ScriptedSender, turn
 from tests.values import LIMITS, call_payload, wanted
 
@@ -28,8 +37,8 @@ KEEP_FOR: Final = timedelta(days=30)
 _TURNS: Final = 30
 
 
-class WatchedDatabase(SqliteDatabase):
-    """The real one, and how often it was asked."""
+class WatchedDatabase(GroupedDatabase):
+    """How often a database was asked."""
 
     asked = 0
     under_way = 0
@@ -51,6 +60,29 @@ class WatchedDatabase(SqliteDatabase):
             self.under_way -= 1
 
 
+class WatchedSqlite(WatchedDatabase, SqliteDatabase):
+    """SQLite, in which nobody waits for anybody."""
+
+    def __init__(self, folder: Path, clock: ManualClock, dice: random.Random) -> None:
+        super().__init__(folder / "hookline.db", clock, dice, busy_timeout_seconds=0)
+
+
+class WatchedPostgres(WatchedDatabase, PostgresDatabase):
+    """PostgreSQL with one node, which listens to no other: real time would decide when it looks by itself."""
+
+    def __init__(self, folder: Path, clock: ManualClock, dice: random.Random) -> None:
+        super().__init__(database_of(folder), clock, dice, lock_seconds=0.02)
+
+    def start(self) -> None:
+        GroupedDatabase.start(self)
+
+    def _helpers(self) -> Sequence[Thread]:
+        return ()
+
+
+DATABASES: Final = {"sqlite": WatchedSqlite, "postgres": WatchedPostgres}
+
+
 @dataclass
 class House:
     """A running engine, and what a test does with it."""
@@ -59,7 +91,6 @@ class House:
     sender: ScriptedSender
     database: WatchedDatabase
     engine: Engine
-    path: Path
 
     @property
     def posts(self) -> list[Post]:
@@ -118,21 +149,22 @@ class Street:
     folder: Path
     clock: ManualClock
     dice: random.Random
+    store: str  # one of STORES
     replying: Replying = lambda _: Reply()
 
     @asynccontextmanager
     async def house(self, *, stop: bool = True) -> AsyncIterator[House]:
         """Start as the server does, and stop as it does; without `stop`, die as a process does that is killed."""
-        path = self.folder / "hookline.db"
-        database = WatchedDatabase(path, self.clock, self.dice, busy_timeout_seconds=0)
+        database = DATABASES[self.store](self.folder, self.clock, self.dice)
         sender = ScriptedSender(self.clock, self._reply)
         real_clock: Any = self.clock
         real_sender: Any = sender
         engine = Engine(database, real_sender, real_clock, KEEP_FOR)
         database.listen(engine)
         database.start()
-        house = House(self.clock, sender, database, engine, path)
-        await house.write(deliveries.recover)
+        house = House(self.clock, sender, database, engine)
+        if self.store == "sqlite":
+            await house.write(deliveries.recover)
         engine.start()
         await house.idle()
         try:
@@ -142,6 +174,30 @@ class Street:
         finally:
             await engine._supervisor.stop()
             await database.close()
+
+    async def take_over(self, house: House) -> None:
+        """Until what a killed house held is due again: at once on SQLite, where the next one knows that it is alone;
+        when the leases end where others may deliver too.
+        """
+        if self.store == "postgres":
+            await house.pass_by(seconds=LEASE.total_seconds())
+
+    def open_store(self) -> Store:
+        """The database, opened beside a house."""
+        return STORES[self.store](self.folder, self.clock, self.dice, nobody_has_room)
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Somebody else writes, and does not end."""
+        with closing(self._other_connection()) as other:
+            other.execute("BEGIN EXCLUSIVE" if self.store == "sqlite" else BEGIN_WRITING.format(lock_ms=0).encode())
+            yield
+            other.execute("ROLLBACK")
+
+    def _other_connection(self) -> Any:
+        if self.store == "sqlite":
+            return sqlite3.connect(self.folder / "hookline.db", isolation_level=None)
+        return psycopg.connect(database_of(self.folder), autocommit=True)
 
     def _reply(self, post: Post) -> Reply | None:
         """As the script of this moment says."""

@@ -202,6 +202,7 @@ def test_a_killed_process_loses_nothing_that_gathers_and_sends_what_was_under_wa
             [cut_short] = house.posts
         street.replying = always(200)
         async with street.house() as house:
+            await street.take_over(house)
             [again] = house.posts
             assert (again.body, header(again, "webhook-id")) == (cut_short.body, header(cut_short, "webhook-id"))
             assert header(again, "hookline-attempt") == "2"

@@ -381,6 +381,8 @@ def test_through_ends_of_the_process_and_of_leases_the_order_holds(street: Stree
     async def after() -> None:
         street.replying = failing(1)
         async with street.house() as house:
+            if how == "killed":
+                await street.take_over(house)
             assert set(sequences(house, ids[0])) <= {1}
             street.replying = always(200)
             await house.pass_by(seconds=60)

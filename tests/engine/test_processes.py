@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from hookline.adapters.sql.sqlite import SqliteStore
 from hookline.domain.backoff import own_policy
 from hookline.domain.deliveries import LEASE, State
 from hookline.domain.events import EventKind
@@ -139,7 +138,7 @@ def test_a_step_that_another_node_has_taken_is_not_taken_again(street: Street) -
             since = await outage(street, house, 120)
             process = await begin(house, since)
             house.clock.set_wall(house.clock.now() + timedelta(seconds=0.5))
-            other = SqliteStore(house.path, house.clock, street.dice)
+            other = street.open_store()
             other.write(take_step, process.id, PACE)
             other.close()
             await house.idle()

@@ -1,12 +1,8 @@
 """A stop, a crash, and a store that cannot answer: nothing is lost, and only a crash repeats anything."""
 
 import asyncio
-import sqlite3
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -21,16 +17,6 @@ from hookline.services.calls import report_call
 from tests.engine.house import House, Street, always, hanging
 from tests.fakes import MONDAY, Reply, turn
 from tests.values import HOUR, call_payload, details
-
-
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Somebody else writes, and does not end."""
-    other = sqlite3.connect(path, isolation_level=None)
-    other.execute("BEGIN EXCLUSIVE")
-    yield
-    other.rollback()
-    other.close()
 
 
 def ids(house: House) -> Counter[str]:
@@ -168,6 +154,7 @@ def test_after_a_crash_what_was_being_sent_is_sent_again_and_its_cut_short_attem
     async def after() -> None:
         street.replying = always(200)
         async with street.house() as house:
+            await street.take_over(house)
             assert set(await house.states()) == {State.DELIVERED}
             assert await attempts_of(house) == {(1, 2): 3}
             [first, second] = (await house.record())[0].attempts
@@ -206,7 +193,7 @@ def test_while_the_store_cannot_answer_no_outcome_is_lost_and_nothing_is_sent_tw
         async with street.house() as house:
             await house.new_webhook()
             await house.calls(5)
-            with locked(house.path):
+            with street.locked():
                 house.sender.answer(Reply(status=204))
                 for _ in range(5):
                     await house.pass_by(seconds=1)
@@ -227,7 +214,7 @@ def test_a_store_that_cannot_answer_for_longer_than_a_lease_keeps_every_outcome_
             await house.new_webhook()
             await house.calls(5)
             street.replying = always(200)
-            with locked(house.path):
+            with street.locked():
                 house.sender.answer(Reply(status=204))
                 await house.idle()
                 await house.go_to(MONDAY + LEASE - timedelta(seconds=1))
@@ -242,7 +229,7 @@ def test_a_loop_that_the_store_could_not_answer_is_reported_and_runs_again(stree
     async def scenario() -> None:
         async with street.house() as house:
             await house.new_webhook()
-            with locked(house.path):
+            with street.locked():
                 house.engine.committed(News(owed=True))
                 await house.idle()
                 assert house.engine.failing() == ["claims"]
@@ -258,7 +245,7 @@ def test_callers_are_told_while_the_store_cannot_answer_and_nothing_of_theirs_is
     async def scenario() -> None:
         async with street.house() as house:
             await house.new_webhook()
-            with locked(house.path), pytest.raises(Unavailable):
+            with street.locked(), pytest.raises(Unavailable):
                 await house.calls()
             await house.pass_by(seconds=5)
             assert not house.posts
@@ -275,7 +262,7 @@ def test_a_stop_while_the_store_cannot_answer_waits_until_every_outcome_is_kept(
         async with street.house(stop=False) as house:
             await house.new_webhook()
             await house.calls(CONCURRENCY + 10)
-            with locked(house.path):
+            with street.locked():
                 stopping = asyncio.ensure_future(house.engine.stop())
                 await house.idle()
                 house.sender.answer(Reply())

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from hookline.adapters.sql.sqlite import SqliteStore
 from hookline.domain.backoff import BREVO, own_policy
 from hookline.domain.deliveries import LEASE, Claim, Signal, State
 from hookline.domain.events import EventKind
@@ -15,6 +14,7 @@ from hookline.services import deliveries
 from hookline.services.calls import report_call
 from hookline.services.deliveries import read_event, recover, release, retry_delivery
 from hookline.services.webhooks import delete_webhook, disable_webhook, update_webhook
+from tests.contract.stores import Store
 from tests.fakes import MONDAY, ManualClock
 from tests.services.reading import (
     claim_all,
@@ -31,7 +31,7 @@ from tests.values import DAY, HOUR, LIMITS, accepted, call_payload, outcome, ref
 TEN_MINUTES = timedelta(minutes=10)
 
 
-def one_claim(store: SqliteStore, **of_the_webhook: Any) -> Claim:
+def one_claim(store: Store, **of_the_webhook: Any) -> Claim:
     new_webhook(store, **of_the_webhook)
     store.write(report_call, call_payload())
     [claim] = claim_all(store)
@@ -41,7 +41,7 @@ def one_claim(store: SqliteStore, **of_the_webhook: Any) -> Claim:
 # Settling, whatever has become of the webhook meanwhile
 
 
-def test_a_failure_is_tried_again_as_the_policy_of_the_webhook_says_by_then(store: SqliteStore) -> None:
+def test_a_failure_is_tried_again_as_the_policy_of_the_webhook_says_by_then(store: Store) -> None:
     claim = one_claim(store)
     store.write(update_webhook, claim.webhook.id, {"retry_policy": own_policy((7,), retry_4xx=True)}, LIMITS)
     [verdict] = settle(store, refused(claim))
@@ -49,7 +49,7 @@ def test_a_failure_is_tried_again_as_the_policy_of_the_webhook_says_by_then(stor
 
 
 @pytest.mark.parametrize("gone", ["disabled", "deleted"])
-def test_a_failure_of_a_webhook_that_has_gone_is_withdrawn(store: SqliteStore, gone: str) -> None:
+def test_a_failure_of_a_webhook_that_has_gone_is_withdrawn(store: Store, gone: str) -> None:
     claim = one_claim(store)
     if gone == "disabled":
         store.write(disable_webhook, claim.webhook, "Gone.")
@@ -61,7 +61,7 @@ def test_a_failure_of_a_webhook_that_has_gone_is_withdrawn(store: SqliteStore, g
 
 
 @pytest.mark.parametrize("gone", ["disabled", "deleted"])
-def test_a_success_of_a_webhook_that_has_gone_is_a_success(store: SqliteStore, gone: str) -> None:
+def test_a_success_of_a_webhook_that_has_gone_is_a_success(store: Store, gone: str) -> None:
     claim = one_claim(store)
     if gone == "disabled":
         store.write(disable_webhook, claim.webhook, "Gone.")
@@ -71,7 +71,7 @@ def test_a_success_of_a_webhook_that_has_gone_is_a_success(store: SqliteStore, g
     assert delivery(store, claim).status is State.DELIVERED
 
 
-def test_a_last_failure_of_a_webhook_that_has_gone_is_dead(store: SqliteStore) -> None:
+def test_a_last_failure_of_a_webhook_that_has_gone_is_dead(store: Store) -> None:
     claim = one_claim(store, retry_policy=own_policy((), retry_4xx=True))
     store.write(delete_webhook, claim.webhook.id)
     settle(store, refused(claim))
@@ -81,7 +81,7 @@ def test_a_last_failure_of_a_webhook_that_has_gone_is_dead(store: SqliteStore) -
 # 410
 
 
-def test_410_disables_the_webhook_and_withdraws_what_is_pending(store: SqliteStore) -> None:
+def test_410_disables_the_webhook_and_withdraws_what_is_pending(store: Store) -> None:
     claim = one_claim(store)
     store.write(report_call, call_payload())
     settle(store, refused(claim, 410))
@@ -91,7 +91,7 @@ def test_410_disables_the_webhook_and_withdraws_what_is_pending(store: SqliteSto
     assert "410" in webhook.disabled_reason
 
 
-def test_410_withdraws_what_failed_in_the_same_breath(store: SqliteStore) -> None:
+def test_410_withdraws_what_failed_in_the_same_breath(store: Store) -> None:
     new_webhook(store)
     for _ in range(3):
         store.write(report_call, call_payload())
@@ -104,7 +104,7 @@ def test_410_withdraws_what_failed_in_the_same_breath(store: SqliteStore) -> Non
     ]
 
 
-def test_410_disables_one_webhook_and_no_other_of_the_same_host(store: SqliteStore) -> None:
+def test_410_disables_one_webhook_and_no_other_of_the_same_host(store: Store) -> None:
     other = new_webhook(store)
     new_webhook(store)
     store.write(report_call, call_payload())
@@ -114,7 +114,7 @@ def test_410_disables_one_webhook_and_no_other_of_the_same_host(store: SqliteSto
     assert webhook_now(store, other).is_active
 
 
-def test_410_to_one_that_was_disabled_by_hand_keeps_the_first_reason(store: SqliteStore) -> None:
+def test_410_to_one_that_was_disabled_by_hand_keeps_the_first_reason(store: Store) -> None:
     claim = one_claim(store)
     store.write(disable_webhook, claim.webhook, "By hand.")
     settle(store, refused(claim, 410))
@@ -125,7 +125,7 @@ def test_410_to_one_that_was_disabled_by_hand_keeps_the_first_reason(store: Sqli
 
 
 def test_a_host_that_does_not_answer_is_left_alone_for_ten_minutes_by_every_webhook_with_that_policy(
-    store: SqliteStore, clock: ManualClock
+    store: Store, clock: ManualClock
 ) -> None:
     same_host = new_webhook(store, "https://receiver.example:443/b", retry_policy=BREVO)
     elsewhere = new_webhook(store, "https://receiver.example:8443/", retry_policy=BREVO)
@@ -140,7 +140,7 @@ def test_a_host_that_does_not_answer_is_left_alone_for_ten_minutes_by_every_webh
     assert {claim.webhook.id for claim in claim_all(store)} >= {silent.webhook.id, same_host.id}
 
 
-def one_claim_of(store: SqliteStore, webhook_id: int) -> Claim:
+def one_claim_of(store: Store, webhook_id: int) -> Claim:
     """The claim of one webhook on a new call; those of others are delivered."""
     store.write(report_call, call_payload())
     claims = claim_all(store)
@@ -148,9 +148,7 @@ def one_claim_of(store: SqliteStore, webhook_id: int) -> Claim:
     return next(claim for claim in claims if claim.webhook.id == webhook_id)
 
 
-def test_attempts_that_were_under_way_when_a_rest_began_do_not_lengthen_it(
-    store: SqliteStore, clock: ManualClock
-) -> None:
+def test_attempts_that_were_under_way_when_a_rest_began_do_not_lengthen_it(store: Store, clock: ManualClock) -> None:
     new_webhook(store, retry_policy=BREVO)
     for _ in range(3):
         store.write(report_call, call_payload())
@@ -165,19 +163,19 @@ def test_attempts_that_were_under_way_when_a_rest_began_do_not_lengthen_it(
 
 
 @pytest.mark.parametrize("status", [429, 500, 404])
-def test_a_host_that_answers_does_not_rest(store: SqliteStore, status: int) -> None:
+def test_a_host_that_answers_does_not_rest(store: Store, status: int) -> None:
     claim = one_claim(store, retry_policy=BREVO)
     settle(store, refused(claim, status))
     assert webhook_now(store, claim.webhook).rests_until is None
 
 
-def test_by_the_standard_policy_no_host_rests(store: SqliteStore) -> None:
+def test_by_the_standard_policy_no_host_rests(store: Store) -> None:
     claim = one_claim(store)
     settle(store, unanswered(claim))
     assert webhook_now(store, claim.webhook).rests_until is None
 
 
-def test_a_claim_that_is_given_back_while_its_host_rests_waits_until_it_has_rested(store: SqliteStore) -> None:
+def test_a_claim_that_is_given_back_while_its_host_rests_waits_until_it_has_rested(store: Store) -> None:
     new_webhook(store, retry_policy=BREVO)
     for _ in range(2):
         store.write(report_call, call_payload())
@@ -192,7 +190,7 @@ def test_a_claim_that_is_given_back_while_its_host_rests_waits_until_it_has_rest
 
 
 @pytest.mark.parametrize("gone", ["disabled", "deleted"])
-def test_a_claim_that_is_given_back_to_a_webhook_that_has_gone_is_withdrawn(store: SqliteStore, gone: str) -> None:
+def test_a_claim_that_is_given_back_to_a_webhook_that_has_gone_is_withdrawn(store: Store, gone: str) -> None:
     claim = one_claim(store)
     if gone == "disabled":
         store.write(disable_webhook, claim.webhook, "Gone.")
@@ -203,7 +201,7 @@ def test_a_claim_that_is_given_back_to_a_webhook_that_has_gone_is_withdrawn(stor
     assert not delivery(store, claim).attempts
 
 
-def test_recovering_gives_back_what_was_being_sent(store: SqliteStore) -> None:
+def test_recovering_gives_back_what_was_being_sent(store: Store) -> None:
     claim = one_claim(store)
     assert store.write(recover) == 1
     [again] = claim_all(store)
@@ -213,7 +211,7 @@ def test_recovering_gives_back_what_was_being_sent(store: SqliteStore) -> None:
 # By hand
 
 
-def test_a_dead_delivery_is_tried_again_by_hand_and_begins_its_schedule_anew(store: SqliteStore) -> None:
+def test_a_dead_delivery_is_tried_again_by_hand_and_begins_its_schedule_anew(store: Store) -> None:
     claim = one_claim(store, retry_policy=own_policy((60,), retry_4xx=False))
     settle(store, refused(claim, 404))
     assert delivery(store, claim).status is State.DEAD
@@ -224,7 +222,7 @@ def test_a_dead_delivery_is_tried_again_by_hand_and_begins_its_schedule_anew(sto
     assert delivery(store, claim).next_attempt_at == MONDAY + timedelta(seconds=60)
 
 
-def test_a_delivered_one_can_be_sent_again(store: SqliteStore) -> None:
+def test_a_delivered_one_can_be_sent_again(store: Store) -> None:
     claim = one_claim(store)
     settle(store, accepted(claim))
     store.write(retry_delivery, claim.delivery_id)
@@ -234,7 +232,7 @@ def test_a_delivered_one_can_be_sent_again(store: SqliteStore) -> None:
     assert [attempt.number for attempt in delivery(store, claim).attempts] == [1, 2]
 
 
-def test_one_that_waits_is_tried_at_once(store: SqliteStore) -> None:
+def test_one_that_waits_is_tried_at_once(store: Store) -> None:
     claim = one_claim(store)
     settle(store, refused(claim))
     assert not claim_all(store)
@@ -242,14 +240,14 @@ def test_one_that_waits_is_tried_at_once(store: SqliteStore) -> None:
     assert len(claim_all(store)) == 1
 
 
-def test_one_that_is_being_sent_is_left_alone(store: SqliteStore) -> None:
+def test_one_that_is_being_sent_is_left_alone(store: Store) -> None:
     claim = one_claim(store)
     store.write(retry_delivery, claim.delivery_id)
     assert delivery(store, claim).status is State.SENDING
     assert not claim_all(store)
 
 
-def test_one_whose_webhook_has_gone_is_refused(store: SqliteStore) -> None:
+def test_one_whose_webhook_has_gone_is_refused(store: Store) -> None:
     claim = one_claim(store)
     settle(store, refused(claim))
     store.write(disable_webhook, claim.webhook, "Gone.")
@@ -262,7 +260,7 @@ def test_one_whose_webhook_has_gone_is_refused(store: SqliteStore) -> None:
     assert refusal.value.code == "bad_request"
 
 
-def test_one_that_was_withdrawn_is_sent_when_its_webhook_is_active_again(store: SqliteStore) -> None:
+def test_one_that_was_withdrawn_is_sent_when_its_webhook_is_active_again(store: Store) -> None:
     claim = one_claim(store)
     settle(store, refused(claim))
     store.write(disable_webhook, claim.webhook, "Gone.")
@@ -272,7 +270,7 @@ def test_one_that_was_withdrawn_is_sent_when_its_webhook_is_active_again(store: 
     assert len(claim_all(store)) == 1
 
 
-def test_what_is_not_there_is_not_found(store: SqliteStore) -> None:
+def test_what_is_not_there_is_not_found(store: Store) -> None:
     for act in (
         lambda: store.write(retry_delivery, "dlv_nothing_1"),
         lambda: store.read(deliveries.read_delivery, "dlv_nothing_1"),
@@ -285,7 +283,7 @@ def test_what_is_not_there_is_not_found(store: SqliteStore) -> None:
 # A meetingStarted that is of no use any more
 
 
-def test_a_retry_that_would_come_too_late_is_not_waited_for(store: SqliteStore) -> None:
+def test_a_retry_that_would_come_too_late_is_not_waited_for(store: Store) -> None:
     claim = one_claim(store, retry_policy=own_policy((60,), retry_4xx=True))
     in_time = replace(claim, give_up_at=MONDAY + timedelta(seconds=61))
     too_late = replace(claim, give_up_at=MONDAY + timedelta(seconds=60))
@@ -296,7 +294,7 @@ def test_a_retry_that_would_come_too_late_is_not_waited_for(store: SqliteStore) 
 # Two workers
 
 
-def test_a_worker_that_lost_its_lease_does_not_undo_a_success(store: SqliteStore, clock: ManualClock) -> None:
+def test_a_worker_that_lost_its_lease_does_not_undo_a_success(store: Store, clock: ManualClock) -> None:
     slow = one_claim(store)
     clock.set_wall(slow.lease_until)
     [fast] = store.write(deliveries.claim_due, 10, LEASE, plenty)
@@ -306,7 +304,7 @@ def test_a_worker_that_lost_its_lease_does_not_undo_a_success(store: SqliteStore
     assert [attempt.status for attempt in delivery(store, slow).attempts] == [500, 200]
 
 
-def test_events_can_be_read_one_by_one(store: SqliteStore, clock: ManualClock) -> None:
+def test_events_can_be_read_one_by_one(store: Store, clock: ManualClock) -> None:
     store.write(report_call, call_payload())
     clock.advance(seconds=(DAY + HOUR).total_seconds())
     [event] = events(store)

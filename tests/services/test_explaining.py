@@ -29,6 +29,7 @@ from hookline.services.explaining import explain_event
 from hookline.services.publishing import publish
 from hookline.services.retention import forget_old_events
 from hookline.services.webhooks import delete_webhook, send_test, update_webhook
+from tests.contract.stores import Store
 from tests.fakes import MONDAY, ManualClock
 from tests.services.reading import claim_all, events, new_webhook, settle
 from tests.values import DAY, HOUR, LIMITS, accepted, call_payload, details, refused, unanswered, webhook
@@ -36,19 +37,19 @@ from tests.values import DAY, HOUR, LIMITS, accepted, call_payload, details, ref
 CALLS = (EventKind.CALL_FINISHED,)
 
 
-def explained(store: SqliteStore, event_id: str = "") -> dict[int, Explanation]:
+def explained(store: Store, event_id: str = "") -> dict[int, Explanation]:
     """Why, by webhook, of an event; of the latest unless told."""
     _, explanations = store.read(explain_event, event_id or events(store)[-1].id)
     return {each.webhook_id: each for each in explanations}
 
 
-def only(store: SqliteStore) -> tuple[str, str]:
+def only(store: Store) -> tuple[str, str]:
     """Outcome and why of the one webhook there is."""
     [explanation] = explained(store).values()
     return explanation.fortune.value, explanation.why
 
 
-def claim(store: SqliteStore) -> Claim:
+def claim(store: Store) -> Claim:
     store.write(report_call, call_payload())
     [one] = claim_all(store)
     return one
@@ -57,7 +58,7 @@ def claim(store: SqliteStore) -> Claim:
 # What became of deliveries, with the reason where the decision fell
 
 
-def test_a_delivery_from_its_birth_to_its_success(store: SqliteStore, clock: ManualClock) -> None:
+def test_a_delivery_from_its_birth_to_its_success(store: Store, clock: ManualClock) -> None:
     new_webhook(store)
     store.write(report_call, call_payload())
     assert only(store) == ("pending", "Due since 2026-01-05 09:00:00 UTC: it is its turn when there is room.")
@@ -79,7 +80,7 @@ def test_a_delivery_from_its_birth_to_its_success(store: SqliteStore, clock: Man
         (BREVO, 410, "the receiver answered 410 Gone"),
     ],
 )
-def test_one_that_is_given_up_says_why(store: SqliteStore, policy: Any, status: int, reason: str) -> None:
+def test_one_that_is_given_up_says_why(store: Store, policy: Any, status: int, reason: str) -> None:
     new_webhook(store, retry_policy=policy)
     settle(store, refused(claim(store), status))
     assert only(store) == (
@@ -87,7 +88,7 @@ def test_one_that_is_given_up_says_why(store: SqliteStore, policy: Any, status: 
     )  # fmt: skip
 
 
-def test_one_that_was_of_no_use_any_more_says_so(store: SqliteStore, clock: ManualClock) -> None:
+def test_one_that_was_of_no_use_any_more_says_so(store: Store, clock: ManualClock) -> None:
     new_webhook(store)
 
     def start(tx: Transaction) -> None:
@@ -100,7 +101,7 @@ def test_one_that_was_of_no_use_any_more_says_so(store: SqliteStore, clock: Manu
     assert only(store) == ("dead", "Given up at 2026-01-06 09:00:00 UTC because the meeting had been over for 24 h.")
 
 
-def test_one_whose_webhook_went_says_how(store: SqliteStore, clock: ManualClock) -> None:
+def test_one_whose_webhook_went_says_how(store: Store, clock: ManualClock) -> None:
     disabled, deleted = new_webhook(store), new_webhook(store)
     store.write(report_call, call_payload())
     clock.set_wall(MONDAY + HOUR)
@@ -116,7 +117,7 @@ def test_one_whose_webhook_went_says_how(store: SqliteStore, clock: ManualClock)
 
 @pytest.mark.parametrize("how", ["settled", "given back", "recovered"])
 @pytest.mark.parametrize("gone", ["disabled", "deleted"])
-def test_one_that_was_being_sent_when_its_webhook_went_says_the_same(store: SqliteStore, how: str, gone: str) -> None:
+def test_one_that_was_being_sent_when_its_webhook_went_says_the_same(store: Store, how: str, gone: str) -> None:
     made = new_webhook(store)
     held = claim(store)
     if gone == "deleted":
@@ -134,7 +135,7 @@ def test_one_that_was_being_sent_when_its_webhook_went_says_the_same(store: Sqli
     assert f"because the webhook was {gone}" in why
 
 
-def test_one_whose_host_rests_says_so(store: SqliteStore) -> None:
+def test_one_whose_host_rests_says_so(store: Store) -> None:
     new_webhook(store, retry_policy=BREVO)
     settle(store, unanswered(claim(store)))
     store.write(report_call, call_payload())
@@ -143,7 +144,7 @@ def test_one_whose_host_rests_says_so(store: SqliteStore) -> None:
     )  # fmt: skip
 
 
-def test_one_that_is_sent_again_by_hand_tells_what_became_of_that(store: SqliteStore) -> None:
+def test_one_that_is_sent_again_by_hand_tells_what_became_of_that(store: Store) -> None:
     new_webhook(store, retry_policy=own_policy((), retry_4xx=True))
     dead = claim(store)
     settle(store, refused(dead))
@@ -153,14 +154,14 @@ def test_one_that_is_sent_again_by_hand_tells_what_became_of_that(store: SqliteS
     assert only(store)[1].startswith("Delivered with attempt 2")
 
 
-def test_what_waits_in_a_line_says_for_what(store: SqliteStore) -> None:
+def test_what_waits_in_a_line_says_for_what(store: Store) -> None:
     new_webhook(store, ordered=True)
     meeting = store.write(book_meeting, details())
     store.write(cancel_meeting, meeting, "")
     assert only(store)[1] == "Waits for sequence 1 of this subject, since the webhook is ordered."
 
 
-def test_what_goes_in_a_batch_is_told_what_becomes_of_the_batch(store: SqliteStore, clock: ManualClock) -> None:
+def test_what_goes_in_a_batch_is_told_what_becomes_of_the_batch(store: Store, clock: ManualClock) -> None:
     new_webhook(store, batched=True, retry_policy=own_policy((3600,), retry_4xx=True))
     store.write(report_call, call_payload())
     assert only(store) == ("pending", "Gathers in a batch until 2026-01-05 09:05:00 UTC.")
@@ -176,9 +177,7 @@ def test_what_goes_in_a_batch_is_told_what_becomes_of_the_batch(store: SqliteSto
     )  # fmt: skip
 
 
-def test_what_goes_in_another_batch_when_it_is_tried_again_tells_of_that_one(
-    store: SqliteStore, clock: ManualClock
-) -> None:
+def test_what_goes_in_another_batch_when_it_is_tried_again_tells_of_that_one(store: Store, clock: ManualClock) -> None:
     new_webhook(store, batched=True, retry_policy=own_policy((), retry_4xx=True))
     store.write(report_call, call_payload())
     clock.set_wall(MONDAY + HOUR)
@@ -190,7 +189,7 @@ def test_what_goes_in_another_batch_when_it_is_tried_again_tells_of_that_one(
     assert only(store)[1].startswith("Delivered with attempt 2")
 
 
-def test_a_test_is_told_as_one(store: SqliteStore) -> None:
+def test_a_test_is_told_as_one(store: Store) -> None:
     tested, other = new_webhook(store), new_webhook(store)
     sent = store.write(send_test, tested.id, EventKind.CALL_FINISHED)
     told = explained(store, f"evt_{sent.split('_')[1]}")
@@ -203,12 +202,13 @@ def test_a_test_is_told_as_one(store: SqliteStore) -> None:
     )
 
 
-def test_an_event_that_is_not_there_is_not_found(store: SqliteStore) -> None:
+def test_an_event_that_is_not_there_is_not_found(store: Store) -> None:
     with pytest.raises(NotFound):
         store.read(explain_event, "evt_nothing")
 
 
-def test_it_takes_a_handful_of_questions_however_many_webhooks_there_are(store: SqliteStore) -> None:
+def test_it_takes_a_handful_of_questions_however_many_webhooks_there_are(sqlite_store: SqliteStore) -> None:
+    store = sqlite_store
     for _ in range(30):
         new_webhook(store)
     store.write(report_call, call_payload())
@@ -228,7 +228,7 @@ def test_it_takes_a_handful_of_questions_however_many_webhooks_there_are(store: 
 # Retention
 
 
-def test_changes_are_kept_as_long_as_they_explain_an_event(store: SqliteStore, clock: ManualClock) -> None:
+def test_changes_are_kept_as_long_as_they_explain_an_event(store: Store, clock: ManualClock) -> None:
     kept, gone = new_webhook(store, events=CALLS), new_webhook(store, events=CALLS)
     store.write(report_call, call_payload(phone_number=""))
     settle(store, *(accepted(each) for each in claim_all(store)))
@@ -335,7 +335,7 @@ def test_not_owed_is_said_exactly_when_no_delivery_was_made_and_with_the_right_c
         store.close()
 
 
-def check(store: SqliteStore, truth: Truth) -> None:
+def check(store: Store, truth: Truth) -> None:
     owed = {row[0] for row in store.connection.execute("SELECT id FROM delivery")}
     for event_id, causes in truth.causes.items():
         told = explained(store, event_id)

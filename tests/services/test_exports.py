@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from hookline.adapters.sql.sqlite import SqliteStore
 from hookline.domain.deliveries import LEASE
 from hookline.domain.events import EventKind
 from hookline.domain.networks import AllowedNetworks
@@ -29,6 +28,7 @@ from hookline.services.exports import (
 from hookline.services.processes import read_process, take_step
 from hookline.services.retention import forget_old_files
 from hookline.services.webhooks import Limits, delete_webhook, send_test
+from tests.contract.stores import Store
 from tests.fakes import MONDAY, ManualClock
 from tests.services.reading import claim_all, new_webhook, owed, settle
 from tests.services.test_replays import SMALL
@@ -42,15 +42,15 @@ def wanted(**changes: Any) -> NewExport:
     return NewExport(**{"kinds": tuple(EventKind), "notify_url": "https://you.example/told", **changes})
 
 
-def calls(store: SqliteStore, count: int = 1) -> None:
+def calls(store: Store, count: int = 1) -> None:
     store.write(report_calls, [call_payload()] * count)
 
 
-def begun(store: SqliteStore, **changes: Any) -> Process:
+def begun(store: Store, **changes: Any) -> Process:
     return store.write(begin_export, wanted(**changes), HERE)
 
 
-def ended(store: SqliteStore, clock: ManualClock, process: Process) -> Process:
+def ended(store: Store, clock: ManualClock, process: Process) -> Process:
     while process.due_at is not None:
         clock.set_wall(max(process.due_at, clock.now()))
         after = store.write(take_step, process.id, SMALL)
@@ -59,18 +59,18 @@ def ended(store: SqliteStore, clock: ManualClock, process: Process) -> Process:
     return process
 
 
-def content(store: SqliteStore, process: Process) -> bytes:
+def content(store: Store, process: Process) -> bytes:
     body, number = b"", 0
     while (piece := store.read(read_part, process, number)) is not None:
         body, number = body + piece, number + 1
     return body
 
 
-def rows(store: SqliteStore, process: Process) -> list[dict[str, str]]:
+def rows(store: Store, process: Process) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(content(store, process).decode(), newline="")))
 
 
-def exported(store: SqliteStore, clock: ManualClock, **changes: Any) -> list[dict[str, str]]:
+def exported(store: Store, clock: ManualClock, **changes: Any) -> list[dict[str, str]]:
     """The lines of a file that is made now."""
     return rows(store, ended(store, clock, begun(store, **changes)))
 
@@ -78,7 +78,7 @@ def exported(store: SqliteStore, clock: ManualClock, **changes: Any) -> list[dic
 # The file
 
 
-def test_every_attempt_is_in_the_file_the_newest_event_first(store: SqliteStore, clock: ManualClock) -> None:
+def test_every_attempt_is_in_the_file_the_newest_event_first(store: Store, clock: ManualClock) -> None:
     webhook = new_webhook(store, "https://me:secret@you.example/hook")
     calls(store)
     settle(store, *(refused(claim, 503) for claim in claim_all(store)))
@@ -97,7 +97,7 @@ def test_every_attempt_is_in_the_file_the_newest_event_first(store: SqliteStore,
     assert (process.total, process.done, process.status) == (2, 2, ProcessStatus.COMPLETED)
 
 
-def test_a_file_may_begin_with_the_oldest(store: SqliteStore, clock: ManualClock) -> None:
+def test_a_file_may_begin_with_the_oldest(store: Store, clock: ManualClock) -> None:
     new_webhook(store)
     calls(store, 3)
     clock.advance(seconds=1)
@@ -106,7 +106,7 @@ def test_a_file_may_begin_with_the_oldest(store: SqliteStore, clock: ManualClock
     assert [row["deliveryId"] for row in exported(store, clock)] == order[::-1]
 
 
-def test_a_file_may_be_of_one_webhook_or_some_events(store: SqliteStore, clock: ManualClock) -> None:
+def test_a_file_may_be_of_one_webhook_or_some_events(store: Store, clock: ManualClock) -> None:
     one, other = new_webhook(store), new_webhook(store)
     calls(store)
     clock.advance(seconds=1)
@@ -117,12 +117,12 @@ def test_a_file_may_be_of_one_webhook_or_some_events(store: SqliteStore, clock: 
     assert exported(store, clock, kinds=()) == []
 
 
-def test_a_file_with_nothing_in_it_has_a_head(store: SqliteStore, clock: ManualClock) -> None:
+def test_a_file_with_nothing_in_it_has_a_head(store: Store, clock: ManualClock) -> None:
     clock.advance(seconds=1)
     assert content(store, ended(store, clock, begun(store))).startswith(b"event,webhookId,url,")
 
 
-def test_test_sends_are_not_in_it_and_deleted_webhooks_are(store: SqliteStore, clock: ManualClock) -> None:
+def test_test_sends_are_not_in_it_and_deleted_webhooks_are(store: Store, clock: ManualClock) -> None:
     webhook = new_webhook(store)
     store.write(send_test, webhook.id, EventKind.CALL_FINISHED)
     calls(store)
@@ -132,9 +132,7 @@ def test_test_sends_are_not_in_it_and_deleted_webhooks_are(store: SqliteStore, c
     assert (row["status"], row["url"]) == ("withdrawn", "")
 
 
-def test_a_long_file_is_written_in_pieces_and_every_delivery_is_in_it_once(
-    store: SqliteStore, clock: ManualClock
-) -> None:
+def test_a_long_file_is_written_in_pieces_and_every_delivery_is_in_it_once(store: Store, clock: ManualClock) -> None:
     new_webhook(store)
     calls(store, 450)
     clock.advance(seconds=1)
@@ -169,7 +167,7 @@ def test_a_long_file_is_written_in_pieces_and_every_delivery_is_in_it_once(
     ],
 )
 def test_days_are_whole_days_of_utc_and_today_is_one_of_them(
-    store: SqliteStore, asked: dict[str, Any], since: object, until: object
+    store: Store, asked: dict[str, Any], since: object, until: object
 ) -> None:
     export = begun(store, **asked).asked
     assert isinstance(export, Export)
@@ -190,13 +188,13 @@ def test_days_are_whole_days_of_utc_and_today_is_one_of_them(
         ({"notify_url": "x" * 3000}, "notifyURL"),
     ],
 )
-def test_what_cannot_be_is_refused_by_name(store: SqliteStore, asked: dict[str, Any], field: str) -> None:
+def test_what_cannot_be_is_refused_by_name(store: Store, asked: dict[str, Any], field: str) -> None:
     with pytest.raises(Invalid) as refusal:
         begun(store, **asked)
     assert refusal.value.fields[0].field == field
 
 
-def test_who_keeps_little_exports_as_much_unless_told(store: SqliteStore) -> None:
+def test_who_keeps_little_exports_as_much_unless_told(store: Store) -> None:
     short = Limits(max_webhooks=1, allowed_networks=AllowedNetworks(), keep_for=3 * DAY)
     process = store.write(begin_export, wanted(), short)
     assert isinstance(process.asked, Export)
@@ -208,7 +206,7 @@ def test_who_keeps_little_exports_as_much_unless_told(store: SqliteStore) -> Non
 # The link
 
 
-def test_the_link_cannot_be_guessed_and_is_good_for_seven_days(store: SqliteStore, clock: ManualClock) -> None:
+def test_the_link_cannot_be_guessed_and_is_good_for_seven_days(store: Store, clock: ManualClock) -> None:
     process, another = begun(store), begun(store)
     assert process.file is not None
     assert another.file is not None
@@ -229,13 +227,13 @@ def test_the_link_cannot_be_guessed_and_is_good_for_seven_days(store: SqliteStor
 # The notification
 
 
-def finished(store: SqliteStore, clock: ManualClock) -> Process:
+def finished(store: Store, clock: ManualClock) -> Process:
     process = ended(store, clock, begun(store))
     assert process.notification.due_at == clock.now()
     return process
 
 
-def test_who_asked_is_told_once(store: SqliteStore, clock: ManualClock) -> None:
+def test_who_asked_is_told_once(store: Store, clock: ManualClock) -> None:
     process = finished(store, clock)
     told = store.write(begin_notification, process.id)
     assert told is not None
@@ -254,9 +252,7 @@ def test_who_asked_is_told_once(store: SqliteStore, clock: ManualClock) -> None:
     assert store.read(next_notification) is None
 
 
-def test_who_does_not_answer_is_told_again_as_often_as_the_schedule_says(
-    store: SqliteStore, clock: ManualClock
-) -> None:
+def test_who_does_not_answer_is_told_again_as_often_as_the_schedule_says(store: Store, clock: ManualClock) -> None:
     process = finished(store, clock)
     waits = []
     while (due := store.read(next_notification)) is not None:
@@ -275,7 +271,7 @@ def test_who_does_not_answer_is_told_again_as_often_as_the_schedule_says(
 
 
 def test_a_notification_that_nobody_told_the_outcome_of_is_sent_again_when_its_lease_is_over(
-    store: SqliteStore, clock: ManualClock
+    store: Store, clock: ManualClock
 ) -> None:
     process = finished(store, clock)
     first = store.write(begin_notification, process.id)
@@ -289,7 +285,7 @@ def test_a_notification_that_nobody_told_the_outcome_of_is_sent_again_when_its_l
     assert settled.notification.attempt == 2
 
 
-def test_an_answer_that_broke_off_does_not_count(store: SqliteStore, clock: ManualClock) -> None:
+def test_an_answer_that_broke_off_does_not_count(store: Store, clock: ManualClock) -> None:
     process = finished(store, clock)
     told = store.write(begin_notification, process.id)
     assert told is not None

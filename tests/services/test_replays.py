@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from hookline.adapters.sql.sqlite import SqliteStore
 from hookline.domain.backoff import BREVO, own_policy
 from hookline.domain.deliveries import State
 from hookline.domain.events import CallType, EventKind
@@ -19,6 +18,7 @@ from hookline.services.processes import fail_process, list_processes, next_step,
 from hookline.services.replays import Pace, begin_replay, count_replay
 from hookline.services.retention import forget_old_processes
 from hookline.services.webhooks import delete_webhook, disable_webhook, send_test, update_webhook
+from tests.contract.stores import Store
 from tests.fakes import MONDAY, ManualClock
 from tests.services.reading import claim_all, events, new_webhook, owed, settle
 from tests.values import DAY, HOUR, LIMITS, MICROSECOND, accepted, call_payload, refused, unanswered
@@ -27,11 +27,11 @@ ONCE = own_policy((), retry_4xx=True)
 SMALL = Pace(step=2, per_second=4, most_in_front=100, look_again=timedelta(seconds=1))
 
 
-def calls(store: SqliteStore, count: int = 1, **changes: Any) -> None:
+def calls(store: Store, count: int = 1, **changes: Any) -> None:
     store.write(report_calls, [call_payload(**changes)] * count)
 
 
-def outage(store: SqliteStore, count: int, **of_the_webhook: Any) -> Webhook:
+def outage(store: Store, count: int, **of_the_webhook: Any) -> Webhook:
     """A webhook that missed so many calls: all of them are dead."""
     webhook = new_webhook(store, retry_policy=ONCE, **of_the_webhook)
     calls(store, count)
@@ -39,12 +39,12 @@ def outage(store: SqliteStore, count: int, **of_the_webhook: Any) -> Webhook:
     return webhook
 
 
-def begun(store: SqliteStore, webhook: Webhook, only: Only = Only.FAILED, **edges: Any) -> Process:
+def begun(store: Store, webhook: Webhook, only: Only = Only.FAILED, **edges: Any) -> Process:
     edges = {"since": MONDAY, "until": None, **edges}
     return store.write(begin_replay, webhook.id, edges["since"], edges["until"], only)
 
 
-def step(store: SqliteStore, clock: ManualClock, process: Process, pace: Pace = SMALL) -> Process:
+def step(store: Store, clock: ManualClock, process: Process, pace: Pace = SMALL) -> Process:
     """One more step, as soon as it may be taken."""
     due_at = store.read(read_process, process.id).due_at
     assert due_at is not None
@@ -54,21 +54,21 @@ def step(store: SqliteStore, clock: ManualClock, process: Process, pace: Pace = 
     return after
 
 
-def ended(store: SqliteStore, clock: ManualClock, process: Process, pace: Pace = SMALL) -> Process:
+def ended(store: Store, clock: ManualClock, process: Process, pace: Pace = SMALL) -> Process:
     """The process after its last step."""
     while process.due_at is not None:
         process = step(store, clock, process, pace)
     return process
 
 
-def states(store: SqliteStore, webhook: Webhook) -> list[State]:
+def states(store: Store, webhook: Webhook) -> list[State]:
     return [delivery.status for delivery in owed(store, webhook_id=webhook.id)]
 
 
 # What is asked for
 
 
-def test_what_failed_is_counted_and_made_due_in_the_order_of_keeping(store: SqliteStore, clock: ManualClock) -> None:
+def test_what_failed_is_counted_and_made_due_in_the_order_of_keeping(store: Store, clock: ManualClock) -> None:
     webhook = outage(store, 5)
     clock.advance(seconds=60)
     process = begun(store, webhook)
@@ -82,7 +82,7 @@ def test_what_failed_is_counted_and_made_due_in_the_order_of_keeping(store: Sqli
     assert (process.status, process.info) == (ProcessStatus.COMPLETED, "5 of 5 deliveries are due again.")
 
 
-def test_a_replayed_delivery_keeps_its_id_and_begins_its_schedule_anew(store: SqliteStore, clock: ManualClock) -> None:
+def test_a_replayed_delivery_keeps_its_id_and_begins_its_schedule_anew(store: Store, clock: ManualClock) -> None:
     webhook = outage(store, 1)
     [event] = events(store)
     clock.advance(seconds=60)
@@ -92,7 +92,7 @@ def test_a_replayed_delivery_keeps_its_id_and_begins_its_schedule_anew(store: Sq
 
 
 def test_what_waits_after_a_failure_is_hurried_and_what_was_never_tried_is_left_alone(
-    store: SqliteStore, clock: ManualClock
+    store: Store, clock: ManualClock
 ) -> None:
     webhook = new_webhook(store)
     calls(store)
@@ -106,7 +106,7 @@ def test_what_waits_after_a_failure_is_hurried_and_what_was_never_tried_is_left_
 
 
 def test_of_what_failed_everything_is_sent_again_whatever_the_webhook_wants_by_now(
-    store: SqliteStore, clock: ManualClock
+    store: Store, clock: ManualClock
 ) -> None:
     webhook = outage(store, 2)
     store.write(update_webhook, webhook.id, {"events": (EventKind.MEETING_BOOKED,)}, LIMITS)
@@ -114,7 +114,7 @@ def test_of_what_failed_everything_is_sent_again_whatever_the_webhook_wants_by_n
     assert begun(store, webhook).total == 2
 
 
-def test_all_is_what_the_webhook_wants_owed_before_or_never(store: SqliteStore, clock: ManualClock) -> None:
+def test_all_is_what_the_webhook_wants_owed_before_or_never(store: Store, clock: ManualClock) -> None:
     older = new_webhook(store)
     calls(store, 3)
     settle(store, *(accepted(claim) for claim in claim_all(store)))
@@ -128,7 +128,7 @@ def test_all_is_what_the_webhook_wants_owed_before_or_never(store: SqliteStore, 
     assert sorted(claim.attempt for claim in claim_all(store)) == [1, 1, 1, 2, 2, 2]
 
 
-def test_all_keeps_to_the_events_and_the_filter_of_the_webhook(store: SqliteStore, clock: ManualClock) -> None:
+def test_all_keeps_to_the_events_and_the_filter_of_the_webhook(store: Store, clock: ManualClock) -> None:
     calls(store, 3)
     calls(store, 3, type=CallType.MISSED, duration_seconds=0)
     clock.advance(seconds=1)
@@ -141,9 +141,7 @@ def test_all_keeps_to_the_events_and_the_filter_of_the_webhook(store: SqliteStor
     assert {event.subject for event in events(store)[3:]} == {each.subject for each in owed(store)}
 
 
-def test_a_filter_that_is_changed_meanwhile_does_not_change_what_was_counted(
-    store: SqliteStore, clock: ManualClock
-) -> None:
+def test_a_filter_that_is_changed_meanwhile_does_not_change_what_was_counted(store: Store, clock: ManualClock) -> None:
     calls(store, 5)
     clock.advance(seconds=1)
     webhook = new_webhook(store, filter=(("type", ("answered",)),))
@@ -153,7 +151,7 @@ def test_a_filter_that_is_changed_meanwhile_does_not_change_what_was_counted(
 
 
 @pytest.mark.parametrize("only", list(Only))
-def test_test_sends_are_never_sent_again(store: SqliteStore, clock: ManualClock, only: Only) -> None:
+def test_test_sends_are_never_sent_again(store: Store, clock: ManualClock, only: Only) -> None:
     webhook = new_webhook(store, retry_policy=ONCE)
     store.write(send_test, webhook.id, EventKind.CALL_FINISHED)
     settle(store, *(refused(claim) for claim in claim_all(store)))
@@ -163,7 +161,7 @@ def test_test_sends_are_never_sent_again(store: SqliteStore, clock: ManualClock,
 
 @pytest.mark.parametrize("only", list(Only))
 def test_the_range_is_of_when_the_event_was_kept_and_its_end_is_not_in_it(
-    store: SqliteStore, clock: ManualClock, only: Only
+    store: Store, clock: ManualClock, only: Only
 ) -> None:
     webhook = outage(store, 1)
     for instant in (MONDAY + HOUR - MICROSECOND, MONDAY + HOUR):
@@ -181,7 +179,7 @@ def test_the_range_is_of_when_the_event_was_kept_and_its_end_is_not_in_it(
     assert begun(store, webhook, only, until=MONDAY + HOUR).total == 2
 
 
-def test_what_happens_after_it_was_asked_for_is_not_in_it(store: SqliteStore, clock: ManualClock) -> None:
+def test_what_happens_after_it_was_asked_for_is_not_in_it(store: Store, clock: ManualClock) -> None:
     webhook = new_webhook(store)
     clock.advance(seconds=1)
     process = begun(store, webhook, Only.ALL, until=MONDAY + DAY)
@@ -190,7 +188,7 @@ def test_what_happens_after_it_was_asked_for_is_not_in_it(store: SqliteStore, cl
     assert (process.total, ended(store, clock, process).done) == (0, 0)
 
 
-def test_to_count_makes_no_process(store: SqliteStore, clock: ManualClock) -> None:
+def test_to_count_makes_no_process(store: Store, clock: ManualClock) -> None:
     webhook = outage(store, 3)
     clock.advance(seconds=1)
     assert store.write(count_replay, webhook.id, MONDAY, None, Only.FAILED) == 3
@@ -198,7 +196,7 @@ def test_to_count_makes_no_process(store: SqliteStore, clock: ManualClock) -> No
 
 
 @pytest.mark.parametrize("ask", [begin_replay, count_replay])
-def test_a_webhook_that_cannot_be_sent_to_is_refused(store: SqliteStore, ask: Any) -> None:
+def test_a_webhook_that_cannot_be_sent_to_is_refused(store: Store, ask: Any) -> None:
     with pytest.raises(NotFound):
         store.write(ask, 1, MONDAY - DAY, None, Only.ALL)
     webhook = new_webhook(store)
@@ -217,7 +215,7 @@ def test_a_webhook_that_cannot_be_sent_to_is_refused(store: SqliteStore, ask: An
     ],
 )
 def test_a_range_without_any_time_in_it_is_refused(
-    store: SqliteStore, since: datetime, until: datetime | None, word: str
+    store: Store, since: datetime, until: datetime | None, word: str
 ) -> None:
     webhook = new_webhook(store)
     with pytest.raises(Invalid, match=f"since: expected a time before {word}"):
@@ -228,7 +226,7 @@ def test_a_range_without_any_time_in_it_is_refused(
 # What happens meanwhile
 
 
-def test_what_was_delivered_meanwhile_is_passed_over_and_said(store: SqliteStore, clock: ManualClock) -> None:
+def test_what_was_delivered_meanwhile_is_passed_over_and_said(store: Store, clock: ManualClock) -> None:
     webhook = new_webhook(store)
     calls(store, 3)
     settle(store, *(refused(claim) for claim in claim_all(store)))
@@ -241,7 +239,7 @@ def test_what_was_delivered_meanwhile_is_passed_over_and_said(store: SqliteStore
     assert "delivered or attempted meanwhile" in process.info
 
 
-def test_what_is_being_sent_is_passed_over(store: SqliteStore, clock: ManualClock) -> None:
+def test_what_is_being_sent_is_passed_over(store: Store, clock: ManualClock) -> None:
     webhook = new_webhook(store)
     calls(store, 2)
     [first, second] = claim_all(store)
@@ -254,7 +252,7 @@ def test_what_is_being_sent_is_passed_over(store: SqliteStore, clock: ManualCloc
 
 @pytest.mark.parametrize(("gone", "word"), [("deleted", "was deleted."), ("disabled", "was disabled: Gone.")])
 def test_a_webhook_that_goes_meanwhile_ends_the_process_in_a_sentence(
-    store: SqliteStore, clock: ManualClock, gone: str, word: str
+    store: Store, clock: ManualClock, gone: str, word: str
 ) -> None:
     webhook = outage(store, 5)
     clock.advance(seconds=1)
@@ -268,7 +266,7 @@ def test_a_webhook_that_goes_meanwhile_ends_the_process_in_a_sentence(
     assert process.info == f"Webhook 1 {word} 2 of 5 deliveries were due again by then."
 
 
-def test_steps_keep_a_constant_rate(store: SqliteStore, clock: ManualClock) -> None:
+def test_steps_keep_a_constant_rate(store: Store, clock: ManualClock) -> None:
     webhook = outage(store, 5)
     clock.advance(seconds=1)
     process = begun(store, webhook)
@@ -276,7 +274,7 @@ def test_steps_keep_a_constant_rate(store: SqliteStore, clock: ManualClock) -> N
     assert (process.due_at, first.due_at) == (clock.now(), clock.now() + timedelta(seconds=0.5))
 
 
-def test_a_step_is_taken_once_whoever_else_would_take_it(store: SqliteStore, clock: ManualClock) -> None:
+def test_a_step_is_taken_once_whoever_else_would_take_it(store: Store, clock: ManualClock) -> None:
     webhook = outage(store, 5)
     clock.advance(seconds=1)
     process = begun(store, webhook)
@@ -286,7 +284,7 @@ def test_a_step_is_taken_once_whoever_else_would_take_it(store: SqliteStore, clo
     assert states(store, webhook).count(State.PENDING) == 2
 
 
-def test_nothing_more_comes_while_enough_waits_in_front(store: SqliteStore, clock: ManualClock) -> None:
+def test_nothing_more_comes_while_enough_waits_in_front(store: Store, clock: ManualClock) -> None:
     webhook = outage(store, 5)
     clock.advance(seconds=1)
     pace = Pace(step=2, per_second=4, most_in_front=1, look_again=timedelta(seconds=7))
@@ -297,7 +295,7 @@ def test_nothing_more_comes_while_enough_waits_in_front(store: SqliteStore, cloc
     assert step(store, clock, waiting, pace).done == 4
 
 
-def test_a_host_that_rests_is_left_alone_until_it_has_rested(store: SqliteStore, clock: ManualClock) -> None:
+def test_a_host_that_rests_is_left_alone_until_it_has_rested(store: Store, clock: ManualClock) -> None:
     webhook = new_webhook(store, retry_policy=BREVO)
     calls(store)
     settle(store, unanswered(*claim_all(store)))
@@ -308,7 +306,7 @@ def test_a_host_that_rests_is_left_alone_until_it_has_rested(store: SqliteStore,
 
 
 def test_a_filter_that_lets_nothing_pass_is_walked_in_steps_that_let_others_in_between(
-    store: SqliteStore, clock: ManualClock
+    store: Store, clock: ManualClock
 ) -> None:
     calls(store, 600)
     clock.advance(seconds=1)
@@ -326,7 +324,7 @@ def test_a_filter_that_lets_nothing_pass_is_walked_in_steps_that_let_others_in_b
 
 @pytest.mark.parametrize("only", list(Only))
 def test_a_webhook_that_gets_batches_gets_what_is_replayed_in_batches(
-    store: SqliteStore, clock: ManualClock, only: Only
+    store: Store, clock: ManualClock, only: Only
 ) -> None:
     webhook = new_webhook(store, retry_policy=ONCE, batched=True)
     calls(store, 5)
@@ -338,7 +336,7 @@ def test_a_webhook_that_gets_batches_gets_what_is_replayed_in_batches(
     assert (claim.batch_size, claim.attempt) == (5, 2)
 
 
-def test_what_was_never_owed_gathers_with_what_happens(store: SqliteStore, clock: ManualClock) -> None:
+def test_what_was_never_owed_gathers_with_what_happens(store: Store, clock: ManualClock) -> None:
     calls(store, 3)
     clock.advance(seconds=1)
     webhook = new_webhook(store, batched=True)
@@ -351,7 +349,7 @@ def test_what_was_never_owed_gathers_with_what_happens(store: SqliteStore, clock
 # Around it
 
 
-def test_a_process_that_cannot_go_on_is_ended_once(store: SqliteStore, clock: ManualClock) -> None:
+def test_a_process_that_cannot_go_on_is_ended_once(store: Store, clock: ManualClock) -> None:
     webhook = outage(store, 1)
     clock.advance(seconds=1)
     process = begun(store, webhook)
@@ -363,12 +361,12 @@ def test_a_process_that_cannot_go_on_is_ended_once(store: SqliteStore, clock: Ma
     assert store.read(next_step) is None
 
 
-def test_a_process_that_is_not_there_is_not_found(store: SqliteStore) -> None:
+def test_a_process_that_is_not_there_is_not_found(store: Store) -> None:
     with pytest.raises(NotFound):
         store.read(read_process, 1)
 
 
-def test_processes_go_when_they_have_ended_and_are_old_enough(store: SqliteStore, clock: ManualClock) -> None:
+def test_processes_go_when_they_have_ended_and_are_old_enough(store: Store, clock: ManualClock) -> None:
     webhook = outage(store, 1)
     clock.advance(seconds=1)
     begun(store, webhook)

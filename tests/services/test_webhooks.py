@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import pytest
 
-from hookline.adapters.sql.sqlite import SqliteStore
 from hookline.domain.backoff import BREVO
 from hookline.domain.deliveries import State
 from hookline.domain.events import SAMPLES, EventKind, canonical_bytes
@@ -28,6 +27,7 @@ from hookline.services.webhooks import (
     send_test,
     update_webhook,
 )
+from tests.contract.stores import Store
 from tests.fakes import MONDAY, ManualClock
 from tests.services.reading import claim_all, events, new_webhook, owed, settle, webhook_now
 from tests.values import DAY, HOUR, LIMITS, MICROSECOND, accepted, call_payload, details, refused, wanted
@@ -35,7 +35,7 @@ from tests.values import DAY, HOUR, LIMITS, MICROSECOND, accepted, call_payload,
 # Making
 
 
-def test_a_webhook_is_made_as_it_was_wanted_with_a_secret_of_its_own(store: SqliteStore) -> None:
+def test_a_webhook_is_made_as_it_was_wanted_with_a_secret_of_its_own(store: Store) -> None:
     asked = wanted(
         "https://user:pw@receiver.example:8443/hook?x=1",
         events=(EventKind.CALL_FINISHED, EventKind.MEETING_BOOKED),
@@ -55,11 +55,11 @@ def test_a_webhook_is_made_as_it_was_wanted_with_a_secret_of_its_own(store: Sqli
     assert secret.expires_at is None
 
 
-def test_no_two_webhooks_share_a_secret(store: SqliteStore) -> None:
+def test_no_two_webhooks_share_a_secret(store: Store) -> None:
     assert len({new_webhook(store).secrets[0].value for _ in range(20)}) == 20
 
 
-def test_there_are_as_many_webhooks_as_the_installation_allows(store: SqliteStore) -> None:
+def test_there_are_as_many_webhooks_as_the_installation_allows(store: Store) -> None:
     limits = Limits(max_webhooks=2, allowed_networks=AllowedNetworks())
     first = store.write(create_webhook, wanted(), limits)
     store.write(create_webhook, wanted(), limits)
@@ -71,7 +71,7 @@ def test_there_are_as_many_webhooks_as_the_installation_allows(store: SqliteStor
     store.write(create_webhook, wanted(), limits)
 
 
-def test_one_that_is_disabled_counts_too(store: SqliteStore) -> None:
+def test_one_that_is_disabled_counts_too(store: Store) -> None:
     limits = Limits(max_webhooks=1, allowed_networks=AllowedNetworks())
     store.write(disable_webhook, store.write(create_webhook, wanted(), limits), "Gone.")
     with pytest.raises(Invalid):
@@ -91,21 +91,21 @@ def test_one_that_is_disabled_counts_too(store: SqliteStore) -> None:
         *("ftp://receiver.example/", "receiver.example", "https://receiver.example/#there", "https://a b.example/"),
     ],
 )
-def test_one_that_could_never_be_delivered_to_is_refused(store: SqliteStore, url: str) -> None:
+def test_one_that_could_never_be_delivered_to_is_refused(store: Store, url: str) -> None:
     with pytest.raises(Invalid) as refusal:
         store.write(create_webhook, wanted(url), LIMITS)
     assert refusal.value.fields[0].field == "url"
     assert not store.read(list_webhooks)
 
 
-def test_a_network_that_is_allowed_may_be_delivered_to(store: SqliteStore) -> None:
+def test_a_network_that_is_allowed_may_be_delivered_to(store: Store) -> None:
     limits = Limits(max_webhooks=40, allowed_networks=AllowedNetworks(["127.0.0.0/8"]))
     store.write(create_webhook, wanted("http://127.0.0.1:8080/hook"), limits)
     with pytest.raises(Invalid):
         store.write(create_webhook, wanted("http://10.0.0.1/"), limits)
 
 
-def test_two_sources_of_authorization_are_refused(store: SqliteStore) -> None:
+def test_two_sources_of_authorization_are_refused(store: Store) -> None:
     with pytest.raises(Invalid, match="Authorization"):
         new_webhook(store, "https://user@receiver.example/", bearer_token="t")
 
@@ -113,7 +113,7 @@ def test_two_sources_of_authorization_are_refused(store: SqliteStore) -> None:
 # Changing
 
 
-def test_an_update_changes_what_it_names_and_nothing_else(store: SqliteStore, clock: ManualClock) -> None:
+def test_an_update_changes_what_it_names_and_nothing_else(store: Store, clock: ManualClock) -> None:
     made = new_webhook(store, description="before")
     clock.advance(seconds=60)
     store.write(update_webhook, made.id, {"description": "after", "timeout_seconds": 3}, LIMITS)
@@ -121,7 +121,7 @@ def test_an_update_changes_what_it_names_and_nothing_else(store: SqliteStore, cl
     assert webhook_now(store, made) == replace(made, description="after", timeout_seconds=3, modified_at=later)
 
 
-def test_an_update_that_changes_nothing_modifies_nothing(store: SqliteStore, clock: ManualClock) -> None:
+def test_an_update_that_changes_nothing_modifies_nothing(store: Store, clock: ManualClock) -> None:
     made = new_webhook(store)
     clock.advance(seconds=60)
     store.write(update_webhook, made.id, {"url": made.url, "is_active": True}, LIMITS)
@@ -129,7 +129,7 @@ def test_an_update_that_changes_nothing_modifies_nothing(store: SqliteStore, clo
     assert webhook_now(store, made) == made
 
 
-def test_an_update_to_where_nothing_can_be_delivered_is_refused_and_changes_nothing(store: SqliteStore) -> None:
+def test_an_update_to_where_nothing_can_be_delivered_is_refused_and_changes_nothing(store: Store) -> None:
     made = new_webhook(store)
     for changes in ({"url": "http://127.0.0.1/"}, {"url": "https://u:p@a.example/", "bearer_token": "t"}):
         with pytest.raises(Invalid):
@@ -137,7 +137,7 @@ def test_an_update_to_where_nothing_can_be_delivered_is_refused_and_changes_noth
     assert webhook_now(store, made) == made
 
 
-def test_a_webhook_that_is_not_there_is_not_found(store: SqliteStore) -> None:
+def test_a_webhook_that_is_not_there_is_not_found(store: Store) -> None:
     for act in (
         lambda: store.read(read_webhook, 9),
         lambda: store.write(update_webhook, 9, {}, LIMITS),
@@ -149,7 +149,7 @@ def test_a_webhook_that_is_not_there_is_not_found(store: SqliteStore) -> None:
             act()
 
 
-def test_what_is_pending_follows_the_new_values(store: SqliteStore) -> None:
+def test_what_is_pending_follows_the_new_values(store: Store) -> None:
     made = new_webhook(store)
     store.write(report_call, call_payload())
     store.write(update_webhook, made.id, {"url": "https://elsewhere.example/"}, LIMITS)
@@ -158,7 +158,7 @@ def test_what_is_pending_follows_the_new_values(store: SqliteStore) -> None:
 
 
 def test_what_gathers_goes_at_once_when_batches_end_and_in_time_when_something_else_changes(
-    store: SqliteStore,
+    store: Store,
 ) -> None:
     made = new_webhook(store, batched=True)
     store.write(report_calls, [call_payload()] * 2)
@@ -169,7 +169,7 @@ def test_what_gathers_goes_at_once_when_batches_end_and_in_time_when_something_e
     assert sorted(claim.batch_size or 0 for claim in claim_all(store)) == [0, 2]
 
 
-def test_what_gathers_for_a_host_that_rests_goes_when_it_has_rested(store: SqliteStore, clock: ManualClock) -> None:
+def test_what_gathers_for_a_host_that_rests_goes_when_it_has_rested(store: Store, clock: ManualClock) -> None:
     made = new_webhook(store, batched=True)
     store.write(lambda tx: tx.outbox.rest([made.id], MONDAY + HOUR))
     store.write(report_call, call_payload())
@@ -179,7 +179,7 @@ def test_what_gathers_for_a_host_that_rests_goes_when_it_has_rested(store: Sqlit
     assert [claim.batch_size for claim in claim_all(store)] == [1]
 
 
-def test_a_rest_ends_with_the_url_that_it_was_for(store: SqliteStore) -> None:
+def test_a_rest_ends_with_the_url_that_it_was_for(store: Store) -> None:
     made = new_webhook(store)
     store.write(lambda tx: tx.outbox.rest([made.id], MONDAY + HOUR))
     store.write(update_webhook, made.id, {"description": "same place"}, LIMITS)
@@ -191,7 +191,7 @@ def test_a_rest_ends_with_the_url_that_it_was_for(store: SqliteStore) -> None:
 # Disabling, enabling, deleting
 
 
-def test_disabling_withdraws_what_is_pending_and_owes_nothing_more(store: SqliteStore) -> None:
+def test_disabling_withdraws_what_is_pending_and_owes_nothing_more(store: Store) -> None:
     made = new_webhook(store)
     store.write(report_call, call_payload())
     store.write(update_webhook, made.id, {"is_active": False}, LIMITS)
@@ -201,7 +201,7 @@ def test_disabling_withdraws_what_is_pending_and_owes_nothing_more(store: Sqlite
     assert len(events(store)) == 2
 
 
-def test_enabling_forgets_the_reason_and_owes_what_happens_from_then_on(store: SqliteStore) -> None:
+def test_enabling_forgets_the_reason_and_owes_what_happens_from_then_on(store: Store) -> None:
     made = new_webhook(store)
     store.write(disable_webhook, made, "Gone.")
     store.write(report_call, call_payload())
@@ -211,14 +211,14 @@ def test_enabling_forgets_the_reason_and_owes_what_happens_from_then_on(store: S
     assert [delivery.event_id for delivery in owed(store)] == [events(store)[1].id]
 
 
-def test_an_update_of_a_disabled_webhook_keeps_the_reason(store: SqliteStore) -> None:
+def test_an_update_of_a_disabled_webhook_keeps_the_reason(store: Store) -> None:
     made = new_webhook(store)
     store.write(disable_webhook, made, "Gone.")
     store.write(update_webhook, made.id, {"description": "x", "is_active": False}, LIMITS)
     assert webhook_now(store, made).disabled_reason == "Gone."
 
 
-def test_deleting_withdraws_what_is_pending_and_keeps_the_record(store: SqliteStore) -> None:
+def test_deleting_withdraws_what_is_pending_and_keeps_the_record(store: Store) -> None:
     made, other = new_webhook(store), new_webhook(store)
     store.write(report_call, call_payload())
     store.write(delete_webhook, made.id)
@@ -227,7 +227,7 @@ def test_deleting_withdraws_what_is_pending_and_keeps_the_record(store: SqliteSt
     assert [claim.webhook for claim in claim_all(store)] == [other]
 
 
-def test_what_is_being_sent_when_its_webhook_is_deleted_may_still_arrive(store: SqliteStore) -> None:
+def test_what_is_being_sent_when_its_webhook_is_deleted_may_still_arrive(store: Store) -> None:
     made = new_webhook(store)
     store.write(report_call, call_payload())
     [claim] = claim_all(store)
@@ -239,7 +239,7 @@ def test_what_is_being_sent_when_its_webhook_is_deleted_may_still_arrive(store: 
 # Secrets
 
 
-def test_both_secrets_sign_until_the_overlap_is_over(store: SqliteStore, clock: ManualClock) -> None:
+def test_both_secrets_sign_until_the_overlap_is_over(store: Store, clock: ManualClock) -> None:
     made = new_webhook(store)
     old = made.secrets[0].value
     clock.advance(seconds=60)
@@ -253,26 +253,26 @@ def test_both_secrets_sign_until_the_overlap_is_over(store: SqliteStore, clock: 
     assert rotated.secrets_at(now + DAY) == (new,)
 
 
-def test_without_an_overlap_the_old_secret_is_gone_at_once(store: SqliteStore) -> None:
+def test_without_an_overlap_the_old_secret_is_gone_at_once(store: Store) -> None:
     made = new_webhook(store)
     new = store.write(rotate_secret, made.id, timedelta())
     assert [secret.value for secret in webhook_now(store, made).secrets] == [new]
 
 
-def test_a_rotation_without_overlap_ends_every_earlier_secret(store: SqliteStore, clock: ManualClock) -> None:
+def test_a_rotation_without_overlap_ends_every_earlier_secret(store: Store, clock: ManualClock) -> None:
     made = new_webhook(store)
     store.write(rotate_secret, made.id, DAY)
     new = store.write(rotate_secret, made.id, timedelta())
     assert webhook_now(store, made).secrets_at(clock.now()) == (new,)
 
 
-def test_no_more_than_ten_secrets_sign_at_the_same_time(store: SqliteStore, clock: ManualClock) -> None:
+def test_no_more_than_ten_secrets_sign_at_the_same_time(store: Store, clock: ManualClock) -> None:
     made = new_webhook(store)
     newest = [store.write(rotate_secret, made.id, DAY) for _ in range(MAX_SECRETS + 2)][::-1]
     assert webhook_now(store, made).secrets_at(clock.now()) == tuple(newest[:MAX_SECRETS])
 
 
-def test_secrets_that_are_rotated_again_keep_their_own_ends(store: SqliteStore, clock: ManualClock) -> None:
+def test_secrets_that_are_rotated_again_keep_their_own_ends(store: Store, clock: ManualClock) -> None:
     made = new_webhook(store)
     first = made.secrets[0].value
     second = store.write(rotate_secret, made.id, 2 * HOUR)
@@ -290,7 +290,7 @@ def test_secrets_that_are_rotated_again_keep_their_own_ends(store: SqliteStore, 
 
 
 @pytest.mark.parametrize("kind", EventKind)
-def test_a_test_sends_the_sample_of_the_page_marked_as_a_test(store: SqliteStore, kind: EventKind) -> None:
+def test_a_test_sends_the_sample_of_the_page_marked_as_a_test(store: Store, kind: EventKind) -> None:
     made, _ = new_webhook(store, events=(EventKind.MEETING_BOOKED,)), new_webhook(store)
     delivery_id = store.write(send_test, made.id, kind)
     [claim] = claim_all(store)
@@ -300,14 +300,14 @@ def test_a_test_sends_the_sample_of_the_page_marked_as_a_test(store: SqliteStore
     assert claim.event.subject.startswith("call_" if kind is EventKind.CALL_FINISHED else "mtg_")
 
 
-def test_each_test_has_a_subject_of_its_own(store: SqliteStore) -> None:
+def test_each_test_has_a_subject_of_its_own(store: Store) -> None:
     made = new_webhook(store)
     for _ in range(3):
         store.write(send_test, made.id, EventKind.CALL_FINISHED)
     assert len({claim.event.subject for claim in claim_all(store)}) == 3
 
 
-def test_a_test_is_tried_again_like_anything_else(store: SqliteStore) -> None:
+def test_a_test_is_tried_again_like_anything_else(store: Store) -> None:
     made = new_webhook(store)
     delivery_id = store.write(send_test, made.id, EventKind.CALL_FINISHED)
     [claim] = claim_all(store)
@@ -315,7 +315,7 @@ def test_a_test_is_tried_again_like_anything_else(store: SqliteStore) -> None:
     assert store.read(read_delivery, delivery_id).status is State.PENDING
 
 
-def test_a_disabled_webhook_is_not_tested(store: SqliteStore) -> None:
+def test_a_disabled_webhook_is_not_tested(store: Store) -> None:
     made = new_webhook(store)
     store.write(disable_webhook, made, "Gone.")
     with pytest.raises(Invalid, match="Gone") as refusal:
@@ -327,7 +327,7 @@ def test_a_disabled_webhook_is_not_tested(store: SqliteStore) -> None:
 # Order
 
 
-def test_an_order_and_batches_exclude_one_another(store: SqliteStore) -> None:
+def test_an_order_and_batches_exclude_one_another(store: Store) -> None:
     with pytest.raises(Invalid, match="ordered: expected false while batched is true"):
         store.write(create_webhook, wanted(ordered=True, batched=True), LIMITS)
     made = new_webhook(store, ordered=True)
@@ -336,7 +336,7 @@ def test_an_order_and_batches_exclude_one_another(store: SqliteStore) -> None:
     assert webhook_now(store, made) == made
 
 
-def test_what_is_owed_follows_a_webhook_that_becomes_ordered_and_back(store: SqliteStore) -> None:
+def test_what_is_owed_follows_a_webhook_that_becomes_ordered_and_back(store: Store) -> None:
     made = new_webhook(store)
     meeting = store.write(book_meeting, details())
     store.write(cancel_meeting, meeting, "")
@@ -350,9 +350,7 @@ def test_what_is_owed_follows_a_webhook_that_becomes_ordered_and_back(store: Sql
 
 
 @pytest.mark.parametrize("end", ["settled", "withdrawn", "unordered"])
-def test_what_follows_waits_for_what_had_gathered_when_batches_were_given_up_for_order(
-    store: SqliteStore, end: str
-) -> None:
+def test_what_follows_waits_for_what_had_gathered_when_batches_were_given_up_for_order(store: Store, end: str) -> None:
     made = new_webhook(store, batched=True)
     meeting = store.write(book_meeting, details())
     store.write(update_webhook, made.id, {"batched": False, "ordered": True}, LIMITS)

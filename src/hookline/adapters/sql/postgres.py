@@ -32,7 +32,7 @@ P = ParamSpec("P")
 
 #: How long a transaction may wait for the one before it, run one statement, and leave the server without a word. The
 #: last is how long a node that was paused can hold up the others.
-_LOCK_MS: Final = 10_000
+LOCK_SECONDS: Final = 10.0
 _STATEMENT_MS: Final = 30_000
 _SILENCE_MS: Final = 5_000
 LIMITS: Final = f"""
@@ -44,7 +44,7 @@ _CLOCK: Final = "(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::BIGINT"
 BEGIN_WRITING: Final = f"""
     BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
     {LIMITS}
-    SET LOCAL lock_timeout = {_LOCK_MS};
+    SET LOCAL lock_timeout = {{lock_ms}};
     SELECT pg_advisory_xact_lock({LOCK_SPACE}, 2);
     SELECT {_CLOCK}, latest FROM writing;
 """
@@ -73,6 +73,7 @@ class PostgresStore:
         *,
         room: Callable[[WebhookId], int] = nobody_has_room,
         agree: Callable[[datetime], None] = nobody_asks,
+        lock_seconds: float = LOCK_SECONDS,
         read_only: bool = False,
     ) -> None:
         """Connect to the database at `url`, and make or migrate its tables; if `read_only`, connect when first asked.
@@ -84,6 +85,7 @@ class PostgresStore:
             Unavailable: the server cannot be reached, or the database is no database of ours.
         """
         self._agree = agree
+        self._begin_writing_sql = BEGIN_WRITING.format(lock_ms=int(lock_seconds * 1000))
         self._access = "READ ONLY" if read_only else "READ WRITE"
         self.id = dice.getrandbits(63)
         self._link = Link(url, clock, dice)
@@ -172,7 +174,7 @@ class PostgresStore:
         return answers
 
     def _begin_writing(self, *, careful: bool) -> None:
-        _, latest = self._begin(BEGIN_WRITING)
+        _, latest = self._begin(self._begin_writing_sql)
         self._session.begin(careful=careful)
         if latest != self.id:  # another connection wrote since
             self._tx.forget_held()

@@ -69,8 +69,12 @@ class Bell:
         self._changes = -1  # of webhooks, that this node knows of; -1 when it was deaf
         self._known: set[WebhookId] = set()  # webhooks of which it may hold claims
         self._closing = threading.Event()
-        self._wake, self._woken = socket.socketpair()
         self.thread = threading.Thread(target=self._listen_until_closed, name="hookline-listen", daemon=True)
+
+    def start(self) -> None:
+        """Begin to listen."""
+        self._wake, self._woken = socket.socketpair()
+        self.thread.start()
 
     def close(self) -> None:
         """End soon."""
