@@ -15,7 +15,7 @@ import psycopg
 from hookline.adapters.sql.group import nobody_has_room
 from hookline.adapters.sql.group_commit import SqliteDatabase
 from hookline.adapters.sql.grouped import GroupedDatabase
-from hookline.adapters.sql.postgres import BEGIN_WRITING
+from hookline.adapters.sql.postgres import BEGIN_WRITING, TIME_LIMITS, TimeLimits
 from hookline.adapters.sql.postgres_database import PostgresDatabase
 from hookline.bootstrap import Engine
 from hookline.domain.deliveries import LEASE, Delivery, State
@@ -71,7 +71,7 @@ class WatchedPostgres(WatchedDatabase, PostgresDatabase):
     """PostgreSQL with one node, which listens to no other: real time would decide when it looks by itself."""
 
     def __init__(self, folder: Path, clock: ManualClock, dice: random.Random) -> None:
-        super().__init__(database_of(folder), clock, dice, lock_seconds=0.02)
+        super().__init__(database_of(folder), clock, dice, limits=TimeLimits(lock_seconds=0.02))
 
     def start(self) -> None:
         GroupedDatabase.start(self)
@@ -190,7 +190,9 @@ class Street:
     def locked(self) -> Iterator[None]:
         """Somebody else writes, and does not end."""
         with closing(self._other_connection()) as other:
-            other.execute("BEGIN EXCLUSIVE" if self.store == "sqlite" else BEGIN_WRITING.format(lock_ms=0).encode())
+            other.execute(
+                "BEGIN EXCLUSIVE" if self.store == "sqlite" else BEGIN_WRITING.format(limits=TIME_LIMITS.sql).encode()
+            )
             yield
             other.execute("ROLLBACK")
 

@@ -10,6 +10,7 @@ transaction to a time limit of the server, and with it the lock.
 import random
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
@@ -30,27 +31,22 @@ from hookline.ports.clock import Clock
 T = TypeVar("T")
 P = ParamSpec("P")
 
-#: How long a transaction may wait for the one before it, run one statement, and leave the server without a word. The
-#: last is how long a node that was paused can hold up the others.
-LOCK_SECONDS: Final = 10.0
-_STATEMENT_MS: Final = 30_000
-_SILENCE_MS: Final = 5_000
-LIMITS: Final = f"""
-    SET LOCAL statement_timeout = {_STATEMENT_MS};
-    SET LOCAL idle_in_transaction_session_timeout = {_SILENCE_MS};
-"""
 _CLOCK: Final = "(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::BIGINT"
+LIMIT_TIME: Final = """
+    SET LOCAL lock_timeout = {lock_ms};
+    SET LOCAL statement_timeout = {statement_ms};
+    SET LOCAL idle_in_transaction_session_timeout = {silence_ms};
+"""
 #: One way to the server: the last answer is that of the last statement, which sees what was committed before the lock.
 BEGIN_WRITING: Final = f"""
     BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
-    {LIMITS}
-    SET LOCAL lock_timeout = {{lock_ms}};
+    {{limits}}
     SELECT pg_advisory_xact_lock({LOCK_SPACE}, 2);
     SELECT {_CLOCK}, latest FROM writing;
 """
 BEGIN_READING: Final = f"""
     BEGIN ISOLATION LEVEL REPEATABLE READ {{access}};
-    {LIMITS}
+    {{limits}}
     SELECT {_CLOCK};
 """
 TAKE_OVER: Final = "UPDATE writing SET latest = %s"
@@ -58,8 +54,26 @@ TAKE_OVER: Final = "UPDATE writing SET latest = %s"
 _TRIES: Final = 3
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeLimits:
+    """What a transaction may take, by the server's clock."""
+
+    lock_seconds: float = 10.0  # until the transactions before it have ended
+    statement_seconds: float = 30.0  # for one statement
+    silence_seconds: float = 5.0  # between two statements: how long a node that was paused can hold up the others
+
+    @property
+    def sql(self) -> str:
+        """The statements that set them."""
+        limits = {"lock": self.lock_seconds, "statement": self.statement_seconds, "silence": self.silence_seconds}
+        return LIMIT_TIME.format(**{f"{name}_ms": int(seconds * 1000) for name, seconds in limits.items()})
+
+
 def nobody_asks(_: datetime) -> None:
     """Who does not care what the server's clock says."""
+
+
+TIME_LIMITS: Final = TimeLimits()
 
 
 class PostgresStore:
@@ -73,7 +87,7 @@ class PostgresStore:
         *,
         room: Callable[[WebhookId], int] = nobody_has_room,
         agree: Callable[[datetime], None] = nobody_asks,
-        lock_seconds: float = LOCK_SECONDS,
+        limits: TimeLimits = TIME_LIMITS,
         read_only: bool = False,
     ) -> None:
         """Connect to the database at `url`, and make or migrate its tables; if `read_only`, connect when first asked.
@@ -85,8 +99,9 @@ class PostgresStore:
             Unavailable: the server cannot be reached, or the database is no database of ours.
         """
         self._agree = agree
-        self._begin_writing_sql = BEGIN_WRITING.format(lock_ms=int(lock_seconds * 1000))
-        self._access = "READ ONLY" if read_only else "READ WRITE"
+        self._begin_writing_sql = BEGIN_WRITING.format(limits=limits.sql)
+        access = "READ ONLY" if read_only else "READ WRITE"
+        self._begin_reading_sql = BEGIN_READING.format(access=access, limits=limits.sql)
         self.id = dice.getrandbits(63)
         self._link = Link(url, clock, dice)
         self._session = PostgresSession(clock, dice)
@@ -140,7 +155,7 @@ class PostgresStore:
 
     def _read(self, call: Call, *, careful: bool) -> Any:
         try:
-            self._begin(BEGIN_READING.format(access=self._access))
+            self._begin(self._begin_reading_sql)
             self._tx.forget_held()
             self._session.begin(careful=careful)
             return call.function(self._tx, *call.args, **call.kwargs)

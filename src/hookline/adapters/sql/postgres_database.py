@@ -10,7 +10,7 @@ from datetime import datetime
 
 from hookline.adapters.sql.group import Answered, Call
 from hookline.adapters.sql.grouped import GroupedDatabase
-from hookline.adapters.sql.postgres import LOCK_SECONDS, PostgresStore, nobody_asks
+from hookline.adapters.sql.postgres import TIME_LIMITS, PostgresStore, TimeLimits, nobody_asks
 from hookline.adapters.sql.postgres_bell import Bell
 from hookline.adapters.sql.postgres_link import Link
 from hookline.adapters.sql.session import Doings
@@ -27,16 +27,15 @@ class PostgresDatabase(GroupedDatabase):
         dice: random.Random,
         *,
         agree: Callable[[datetime], None] = nobody_asks,
-        lock_seconds: float = LOCK_SECONDS,
+        limits: TimeLimits = TIME_LIMITS,
     ) -> None:
-        """`agree` hears what the server's clock says: `adapters.system_clock.ServerClock.agree`. Who has waited for the
-        writer before for `lock_seconds` waits no longer.
+        """`agree` hears what the server's clock says: `adapters.system_clock.ServerClock.agree`.
 
         Raises:
             Unavailable: the server cannot be reached, or the database is no database of ours.
         """
         super().__init__(lambda: PostgresStore(url, clock, dice, agree=agree, read_only=True))
-        self._store = PostgresStore(url, clock, dice, room=self._room, agree=agree, lock_seconds=lock_seconds)
+        self._store = PostgresStore(url, clock, dice, room=self._room, agree=agree, limits=limits)
         self._opened.append(self._store)
         self._bell = Bell(
             Link(url, clock, dice),
