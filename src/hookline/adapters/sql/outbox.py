@@ -18,7 +18,6 @@ from hookline.adapters.sql.session import (
     Row,
     Session,
     first,
-    instant,
     instant_or_none,
     micros,
     micros_or_none,
@@ -59,7 +58,11 @@ CLAIM: Final = """
     UPDATE delivery SET attempt = attempt + 1, due_at = :lease_until, token = :token
     WHERE id IN (SELECT value FROM json_each(:ids))
 """
-NEXT_DUE: Final = "SELECT MIN(due_at) FROM delivery WHERE webhook_id = :webhook_id AND due_at IS NOT NULL"
+#: One question for all: an index answers for each webhook.
+NEXT_DUE: Final = """
+    SELECT w.id, (SELECT MIN(d.due_at) FROM delivery d WHERE d.webhook_id = w.id AND d.due_at IS NOT NULL)
+    FROM webhook w WHERE w.is_active = 1
+"""
 #: The proof of a claim is its delivery and its token together: a token alone may be that of many.
 SETTLED: Final = """
     DELETE FROM delivery
@@ -271,7 +274,10 @@ class SqlOutbox:
     def claim_due(self, limit: int, lease: timedelta, room: Callable[[WebhookId], int]) -> list[Claim]:
         token = self._session.token()
         claims: list[Claim] = []
+        now, next_due = micros(self._session.now), self._next_due()
         for webhook in self._by_turns():
+            if next_due.get(webhook.id, now + 1) > now:
+                continue
             share = min(room(webhook.id), limit - len(claims), MAX_HELD if webhook.batched else limit)
             if share > 0:
                 claims += self._claim_for(webhook, share, lease, token)
@@ -281,14 +287,8 @@ class SqlOutbox:
         return claims
 
     def next_due_at(self, room: Callable[[WebhookId], int]) -> datetime | None:
-        earliest = [
-            due_at
-            for webhook in self._webhooks.all()
-            if webhook.is_active and room(webhook.id) > 0
-            for (due_at,) in self._session.rows(NEXT_DUE, {"webhook_id": webhook.id})
-            if due_at is not None
-        ]
-        return instant(min(earliest)) if earliest else None
+        earliest = min((due_at for id_, due_at in self._next_due().items() if room(id_) > 0), default=None)
+        return instant_or_none(earliest)
 
     def settle(self, verdicts: Sequence[tuple[Outcome, Verdict]]) -> list[Claim]:
         session = self._session
@@ -385,6 +385,10 @@ class SqlOutbox:
         id_, *_, batch_id = record
         attempts = self._session.rows(ATTEMPTS, {"id": id_, "batch_id": batch_id})
         return delivery_of(record, tuple(attempt_of(row) for row in attempts))
+
+    def _next_due(self) -> dict[WebhookId, int]:
+        """When the next delivery of each active webhook is due that has any."""
+        return {WebhookId(id_): due_at for id_, due_at in self._session.rows(NEXT_DUE) if due_at is not None}
 
     def _by_turns(self) -> list[Webhook]:
         """The active webhooks, from a different one on each time, so that a full batch shuts out nobody for long."""

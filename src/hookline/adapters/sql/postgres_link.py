@@ -25,6 +25,9 @@ _CONNECTING: Final = {
     "tcp_user_timeout": "10000",
     "application_name": "hookline",
 }
+PROCESS_ID: Final = "SELECT pg_backend_pid()"
+#: A statement is prepared when it has been asked so often.
+_ASKED_BEFORE: Final = 3
 _FIRST_WAIT_SECONDS: Final = 0.1
 _LONGEST_WAIT_SECONDS: Final = 5.0
 #: What the server says of one statement: the part that it belongs to is at fault, and no other.
@@ -94,8 +97,13 @@ def connected(url: str) -> psycopg.Connection:
         psycopg.Error: it did not come about.
     """
     wanted = make_conninfo("", **{**_CONNECTING, **conninfo_to_dict(url)})
-    # Never prepared: behind a pooler a statement would be prepared on one connection, and asked for on another.
-    return psycopg.connect(wanted, autocommit=True, prepare_threshold=None)
+    connection = psycopg.connect(wanted, autocommit=True, prepare_threshold=None)
+    # Behind a pooler a statement could be prepared by one process of the server and asked of another, under a name that
+    # means something else there. A pooler tells a process id of its own; only the server's own is the server's.
+    [(process_id,)] = connection.execute(PROCESS_ID).fetchall()
+    if process_id == connection.info.backend_pid:
+        connection.prepare_threshold = _ASKED_BEFORE
+    return connection
 
 
 def is_below_sql(problem: BaseException) -> bool:
