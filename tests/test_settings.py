@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hookline.settings import ALL, Settings, WrongSetting, load_settings, strangers
+from hookline.settings import ALL, PostgresUrl, Settings, WrongSetting, load_settings, strangers
 
 
 def refusal(environment: dict[str, str]) -> str:
@@ -50,10 +50,12 @@ def test_every_default_that_is_written_down_is_the_one_that_holds() -> None:
     assert opens(written, "127.0.0.1", "10.0.0.1", "::1") == [False, False, False]
 
 
+POSTGRES = "postgresql://me:secret@db.example/hookline"
 GOOD = [
     ("HOOKLINE_DATABASE", "sqlite:///a/b.db", "database", Path("a/b.db")),
     ("HOOKLINE_DATABASE", "sqlite:////var/lib/hookline.db", "database", Path("/var/lib/hookline.db")),
     ("HOOKLINE_DATABASE", "sqlite:///with%20space.db", "database", Path("with space.db")),
+    ("HOOKLINE_DATABASE", "postgresql://me:secret@db.example/hookline", "database", PostgresUrl(POSTGRES)),
     ("HOOKLINE_LISTEN", "0.0.0.0:80", "host", "0.0.0.0"),
     ("HOOKLINE_LISTEN", "0.0.0.0:80", "port", 80),
     ("HOOKLINE_LISTEN", "localhost:0", "port", 0),
@@ -81,6 +83,10 @@ BAD = [
     ("HOOKLINE_DATABASE", "sqlite:///"),
     ("HOOKLINE_DATABASE", "sqlite://hookline.db"),
     ("HOOKLINE_DATABASE", "mysql://root@localhost/hookline"),
+    ("HOOKLINE_DATABASE", "postgresql://me:secret@db.example"),
+    ("HOOKLINE_DATABASE", "postgresql://me:secret@db.example/hookline?colour=blue"),
+    ("HOOKLINE_DATABASE", "postgresql://me:secret@[::1/hookline"),
+    ("HOOKLINE_DATABASE", "psql://me:secret@db.example/hookline"),
     ("HOOKLINE_LISTEN", ""),
     ("HOOKLINE_LISTEN", "8000"),
     ("HOOKLINE_LISTEN", ":8000"),
@@ -137,6 +143,12 @@ def test_every_setting_can_be_refused() -> None:
 
 def test_a_refused_key_is_not_repeated() -> None:
     assert "spaces" not in refusal({"HOOKLINE_API_KEY": "a key with spaces"})
+
+
+@pytest.mark.parametrize("text", [text for name, text in BAD if name == "HOOKLINE_DATABASE" and "secret" in text])
+def test_a_password_is_not_repeated(text: str) -> None:
+    assert "secret" not in refusal({"HOOKLINE_DATABASE": text})
+    assert "secret" not in repr(load_settings({"HOOKLINE_DATABASE": POSTGRES}))
 
 
 def test_a_number_out_of_range_is_told_the_range() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
+from hookline.adapters.sql.postgres_link import is_understood
 from hookline.domain.networks import AllowedNetworks
 from hookline.errors import HooklineError
 
@@ -163,12 +164,8 @@ def _database(text: str) -> Path | PostgresUrl:
 
 def _postgres(text: str) -> PostgresUrl:
     """What is wrong with a URL is told without it: it may have a password."""
-    try:
-        is_one = bool(urlsplit(text).path.strip("/"))
-    except ValueError:
-        is_one = False
-    if not is_one:
-        raise ValueError("expected postgresql://USER:PASSWORD@HOST:PORT/NAME, got one without the NAME of a database.")
+    if not is_understood(text):
+        raise ValueError("expected postgresql://USER:PASSWORD@HOST:PORT/NAME, got something that is no such URL.")
     return PostgresUrl(text)
 
 

@@ -90,6 +90,14 @@ class Link:
             self._connection.close()
 
 
+def is_understood(url: str) -> bool:
+    """Whether this is a URL of a database that has a name. Whether there is one, only its server knows."""
+    try:
+        return bool(conninfo_to_dict(url).get("dbname"))
+    except psycopg.ProgrammingError:
+        return False
+
+
 def connected(url: str) -> psycopg.Connection:
     """A new connection, on which transactions begin and end only when told to.
 
