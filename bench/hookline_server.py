@@ -1,10 +1,9 @@
-"""The server that is measured: a real `hookline serve` on SQLite in a folder of its own, spoken to over HTTP alone."""
+"""The server that is measured: a real `hookline serve` on a database of its own, spoken to over HTTP alone."""
 
 import contextlib
 import http.client
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, Final, Self
 
 from bench import processes
@@ -12,11 +11,6 @@ from bench.bodies import encoded
 from bench.processes import MeasurementFailed, Receiver, wait_until
 
 KEY: Final = "the-key-of-the-bench-0123456789"
-
-
-def database_setting(folder: Path) -> dict[str, str]:
-    """Where the server of this folder keeps everything."""
-    return {"HOOKLINE_DATABASE": f"sqlite:///{folder / 'bench.db'}"}
 
 
 class Server:
@@ -28,11 +22,11 @@ class Server:
 
     @classmethod
     @contextlib.contextmanager
-    def started(cls, folder: Path) -> Iterator[Self]:
-        """A server on the database in `folder`, for as long as the block lasts."""
+    def started(cls, database: str) -> Iterator[Self]:
+        """A server on the database at this URL, for as long as the block lasts."""
         port = processes.free_port()
         settings = {
-            **database_setting(folder),
+            "HOOKLINE_DATABASE": database,
             "HOOKLINE_LISTEN": f"127.0.0.1:{port}",
             "HOOKLINE_API_KEY": KEY,
             "HOOKLINE_ALLOW_NETWORKS": "127.0.0.0/8",

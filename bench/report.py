@@ -132,6 +132,37 @@ FIGURES: Final = (
     Figure(measurement="disk", name="body_bytes", title="The body that was sent", unit="bytes"),
     Figure(measurement="end-to-end", name="idle_mb", title="Memory, idle", unit="MB"),
     Figure(measurement="end-to-end", name="loaded_mb", title="Memory, after the load", unit="MB"),
+    Figure(
+        measurement="postgres-end-to-end",
+        name="deliveries_per_second",
+        title="On PostgreSQL, end to end",
+        unit="deliveries/s",
+    ),
+    Figure(
+        measurement="postgres-end-to-end",
+        name="cpu_us_per_delivery",
+        title="On PostgreSQL, end to end: processor time of Hookline",
+        unit="µs/delivery",
+    ),
+    Figure(measurement="postgres-latency", name="p50_ms", title="On PostgreSQL, request to arrival, p50", unit="ms"),
+    Figure(measurement="postgres-latency", name="p99_ms", title="On PostgreSQL, request to arrival, p99", unit="ms"),
+    *(
+        Figure(measurement="postgres-nodes", name=f"on_{nodes}{name}", title=title.format(nodes), unit=unit)
+        for nodes in (1, 2, 4)
+        for name, title, unit in (
+            ("", "On PostgreSQL, end to end on {} nodes", "deliveries/s"),
+            ("_cpu_us", "... processor time of {} nodes", "µs/delivery"),
+        )
+    ),
+    *(
+        Figure(
+            measurement="postgres-drain",
+            name=f"by_{nodes}",
+            title=f"On PostgreSQL, backlog drained by {nodes} nodes",
+            unit="deliveries/s",
+        )
+        for nodes in (1, 2, 4)
+    ),
 )
 
 _RATE: Final = "deliveries_per_second"
@@ -165,6 +196,11 @@ RATIOS: Final = (
     ),
     Ratio(title="Memory, large backlog to small", over=("claiming", "large_mb"), under=("claiming", "small_mb")),
     Ratio(title="Disk to body", over=("disk", "file_bytes"), under=("disk", "body_bytes")),
+    Ratio(title="End to end, PostgreSQL to SQLite", over=("postgres-end-to-end", _RATE), under=_END_TO_END),
+    Ratio(title="End to end, 2 nodes to 1", over=("postgres-nodes", "on_2"), under=("postgres-nodes", "on_1")),
+    Ratio(title="End to end, 4 nodes to 1", over=("postgres-nodes", "on_4"), under=("postgres-nodes", "on_1")),
+    Ratio(title="Drained, 2 nodes to 1", over=("postgres-drain", "by_2"), under=("postgres-drain", "by_1")),
+    Ratio(title="Drained, 4 nodes to 1", over=("postgres-drain", "by_4"), under=("postgres-drain", "by_1")),
     Ratio(title="Backlog drained to bare client", over=_BACKLOG, under=("bare-client", "posts_per_second")),
 )
 

@@ -11,9 +11,10 @@ from typing import Final
 
 from bench import processes, size
 from bench.bodies import EVENT_NAME
-from bench.hookline_server import Server, database_setting
+from bench.hookline_server import Server
+from bench.places import on_sqlite, own_folder, sqlite_in
 from bench.processes import Receiver
-from bench.scenarios import own_folder, percentiles, rate, report_calls, seed
+from bench.scenarios import percentiles, rate, report_calls, seed
 
 _CALLS_PER_SECOND: Final = 50
 _WEBHOOKS: Final = 10
@@ -33,8 +34,8 @@ def isolation(calls: int) -> dict[str, float]:
 def _healthy_p99(calls: int, *, hanging: bool) -> float:
     with (
         Receiver.started(key_header="hookline-subject") as nine,
-        own_folder() as folder,
-        Server.started(Path(folder)) as server,
+        on_sqlite() as database,
+        Server.started(database) as server,
         Receiver.started(hangs=hanging) as tenth,  # ends before the server, which then need not wait for it
     ):
         server.add_webhooks(nine, count=_WEBHOOKS - 1, event=EVENT_NAME)
@@ -56,15 +57,14 @@ def claiming(deliveries: int) -> dict[str, float]:
 
 
 def _backlog(deliveries: int) -> dict[str, float]:
-    with own_folder() as name:
-        folder = Path(name)
-        with Server.started(folder) as server, Receiver.started(hangs=True) as receiver:
+    with on_sqlite() as database:
+        with Server.started(database) as server, Receiver.started(hangs=True) as receiver:
             server.add_webhooks(receiver, count=1, event=EVENT_NAME)
-        seed(folder, deliveries)
-        output = processes.run_to_end(processes.python("-m", "bench.claims"), database_setting(folder))
+        seed(database, deliveries)
+        output = processes.run_to_end(processes.python("-m", "bench.claims"), {"HOOKLINE_DATABASE": database})
         figures: dict[str, float] = json.loads(output)
         # A receiver that is not there any more: the backlog stays, and the server holds as much of it as it ever does.
-        with Server.started(folder) as server:
+        with Server.started(database) as server:
             time.sleep(_ON_BACKLOG_SECONDS)
             figures["mb"] = processes.resident_mb(server.session)
     return figures
@@ -78,7 +78,7 @@ def fan_out(deliveries: int) -> dict[str, float]:
 def disk(calls: int) -> dict[str, float]:
     """What a call that was delivered to one webhook leaves on disk, by table; beside it, the bytes that were sent."""
     with Receiver.started() as receiver, own_folder() as name:
-        with Server.started(Path(name)) as server:
+        with Server.started(sqlite_in(Path(name))) as server:
             server.add_webhooks(receiver, count=1, event=EVENT_NAME)
             before = size.of_database(Path(name) / "bench.db")
             report_calls(server, calls)

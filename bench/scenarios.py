@@ -1,16 +1,15 @@
 """What is measured of Hookline itself: each function is one round, and answers its figures by name."""
 
 import json
-import tempfile
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any, Final
 
 from bench import processes
 from bench.bodies import EVENT_NAME, meeting
-from bench.hookline_server import KEY, Server, database_setting
+from bench.hookline_server import KEY, Server
+from bench.places import Place, on_sqlite
 from bench.processes import MeasurementFailed, Receiver
 
 _FAN_OUT: Final = 2
@@ -24,10 +23,10 @@ _WARM_UP_CALLS: Final = 500
 _BOOKING_SECONDS: Final = 15
 
 
-def end_to_end(calls: int) -> dict[str, float]:
+def end_to_end(calls: int, place: Place = on_sqlite) -> dict[str, float]:
     """Calls accepted by the API, one a request, until the last outcome is recorded; the server's memory beside it."""
     deliveries = calls * _FAN_OUT
-    with Receiver.started() as receiver, own_folder() as folder, Server.started(Path(folder)) as server:
+    with Receiver.started() as receiver, place() as database, Server.started(database) as server:
         time.sleep(_IDLE_SECONDS)
         idle_mb = processes.resident_mb(server.session)
         server.add_webhooks(receiver, count=_FAN_OUT, event=EVENT_NAME)
@@ -68,7 +67,7 @@ def rate(
     `how` are further arguments of `bench.load`; `warm_up` is how many calls are reported, one a request, before.
     """
     deliveries = calls * webhooks
-    with Receiver.started() as receiver, own_folder() as folder, Server.started(Path(folder)) as server:
+    with Receiver.started() as receiver, on_sqlite() as database, Server.started(database) as server:
         server.add_webhooks(receiver, count=webhooks, event=EVENT_NAME)
         if warm_up:
             _warm_up(server, receiver, warm_up, webhooks)
@@ -80,13 +79,13 @@ def rate(
     return deliveries / (ended_ns - began_ns) * 1e9
 
 
-def backlog(deliveries: int) -> dict[str, float]:
+def backlog(deliveries: int, place: Place = on_sqlite) -> dict[str, float]:
     """Deliveries that were stored while nothing delivered, from the first arrival to the last outcome recorded."""
-    with Receiver.started() as receiver, own_folder() as folder:
-        with Server.started(Path(folder)) as server:
+    with Receiver.started() as receiver, place() as database:
+        with Server.started(database) as server:
             server.add_webhooks(receiver, count=_FAN_OUT, event=EVENT_NAME)
-        seed(Path(folder), deliveries // _FAN_OUT)
-        with Server.started(Path(folder)) as server:
+        seed(database, deliveries // _FAN_OUT)
+        with Server.started(database) as server:
             receiver.wait_for(deliveries)
             server.wait_until_settled()
             seconds = (time.time_ns() - receiver.arrivals_ns()[0]) / 1e9
@@ -106,12 +105,12 @@ def bare_client(posts: int) -> dict[str, float]:
     return figures
 
 
-def accept_to_arrival(calls: int) -> dict[str, float]:
+def accept_to_arrival(calls: int, place: Place = on_sqlite) -> dict[str, float]:
     """From a call's request to its webhooks' arrivals, at 50 calls a second at random instants."""
     with (
         Receiver.started(key_header="hookline-subject") as receiver,
-        own_folder() as folder,
-        Server.started(Path(folder)) as server,
+        place() as database,
+        Server.started(database) as server,
     ):
         server.add_webhooks(receiver, count=_FAN_OUT, event=EVENT_NAME)
         load = report_calls(server, calls, "--rate", str(_CALLS_PER_SECOND))
@@ -123,7 +122,7 @@ def accept_to_arrival(calls: int) -> dict[str, float]:
 
 def lateness(meetings: int) -> dict[str, float]:
     """How late `meetingStarted` arrives for many meetings that were booked beforehand and start in the same second."""
-    with Receiver.started() as receiver, own_folder() as folder, Server.started(Path(folder)) as server:
+    with Receiver.started() as receiver, on_sqlite() as database, Server.started(database) as server:
         server.add_webhooks(receiver, count=1, event="meetingStarted")
         start_at = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=_BOOKING_SECONDS)
         for first in range(0, meetings, _BATCH):
@@ -149,10 +148,10 @@ def _warm_up(server: Server, receiver: Receiver, calls: int, webhooks: int) -> N
     receiver.forget()
 
 
-def seed(folder: Path, calls: int) -> None:
-    """Have calls kept and owed in the database of this folder, of which nothing is sent."""
+def seed(database: str, calls: int) -> None:
+    """Have calls kept and owed in this database, of which nothing is sent."""
     seeding = processes.python("-m", "bench.seed", str(calls))
-    processes.run_to_end(seeding, database_setting(folder), limit_seconds=900)
+    processes.run_to_end(seeding, {"HOOKLINE_DATABASE": database}, limit_seconds=900)
 
 
 def percentiles(values_ms: Sequence[float]) -> dict[str, float]:
@@ -178,8 +177,3 @@ def require_each_once(receiver: Receiver, expected: int) -> None:
     arrived = receiver.count()
     if arrived != expected:
         raise MeasurementFailed(f"{expected:,} deliveries were owed and {arrived:,} arrived.")
-
-
-def own_folder() -> tempfile.TemporaryDirectory[str]:
-    """A folder for one server, gone when the block ends."""
-    return tempfile.TemporaryDirectory(prefix="hookline-bench-")
