@@ -1,10 +1,12 @@
 """What the store promises of what is owed: how it is claimed, given back, put off and withdrawn."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from hookline.domain.deliveries import LEASE as DEFAULT_LEASE
 from hookline.domain.deliveries import Claim, State
 from hookline.domain.ids import WebhookId, delivery_id
 from hookline.ports.storage import Transaction
@@ -290,6 +292,26 @@ def test_recovering_withdraws_what_was_being_sent_to_a_webhook_that_has_gone(pla
     after = place.open()
     after.write(lambda tx: tx.outbox.recover())
     assert states(after, owed_id) == [State.WITHDRAWN]
+
+
+@pytest.mark.parametrize("how", ["removed", "disabled"])
+def test_what_a_dead_process_was_sending_to_a_webhook_that_has_gone_is_withdrawn_when_its_lease_is_over(
+    store: Store, clock: ManualClock, how: str
+) -> None:
+    going, staying = added(store), added(store)
+    owed_ids = [owed(store, going), owed(store, staying), owed(store, staying, due_in=3600)]
+    assert len(claimed(store, lease=DEFAULT_LEASE)) == 2
+    if how == "removed":
+        store.write(lambda tx: tx.webhooks.remove(going.id))
+    else:
+        store.write(lambda tx: tx.webhooks.save(replace(going, is_active=False)))
+    assert store.write(lambda tx: tx.outbox.withdraw_abandoned()) == 0
+    assert states(store, *owed_ids) == [State.SENDING, State.SENDING, State.PENDING]
+    clock.advance(seconds=DEFAULT_LEASE.total_seconds())
+    assert store.write(lambda tx: tx.outbox.withdraw_abandoned()) == 1
+    assert states(store, *owed_ids) == [State.WITHDRAWN, State.SENDING, State.PENDING]
+    [cut_short] = delivery(store, owed_ids[0]).attempts
+    assert (cut_short.status, cut_short.started_at) == (None, MONDAY)
 
 
 # Resting

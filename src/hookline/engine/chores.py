@@ -5,7 +5,7 @@ from typing import Final
 
 from hookline.ports.clock import Clock
 from hookline.ports.storage import Database
-from hookline.services import idempotency, retention
+from hookline.services import deliveries, idempotency, retention
 
 EVERY: Final = timedelta(hours=1)
 #: Rows of a table in one step.
@@ -24,8 +24,9 @@ class Chores:
         self._keep_for = keep_for
 
     async def tidy_forever(self) -> None:
-        """Forget, each hour, what is too old or what nobody can ask for any more."""
+        """Forget, each hour, what is too old, what nobody can ask for and what nobody will send any more."""
         while True:
+            await self._database.write(deliveries.withdraw_abandoned)
             while await self._database.write(idempotency.forget_old_answers, STEP):
                 continue
             while await self._database.write(retention.forget_old_events, self._keep_for, STEP):

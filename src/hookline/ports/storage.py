@@ -232,6 +232,11 @@ class Outbox(Protocol):
         Where several nodes deliver from one store none of them may ask for this; there, leases expire.
         """
 
+    def withdraw_abandoned(self) -> int:
+        """Settle as withdrawn what is owed to webhooks that have gone and that nobody holds any more: what a process
+        that died was sending to them, once its lease is over. Returns how many.
+        """
+
     def rest(self, webhook_ids: Sequence[WebhookId], until: datetime) -> None:
         """Let nothing pending for these webhooks be due before `until`."""
 

@@ -58,6 +58,11 @@ def recover(tx: Transaction) -> int:
     return tx.outbox.recover()
 
 
+def withdraw_abandoned(tx: Transaction) -> int:
+    """Withdraw what a process that died held for webhooks that have gone since. Returns how many deliveries."""
+    return tx.outbox.withdraw_abandoned()
+
+
 def retry_delivery(tx: Transaction, delivery_id: str) -> None:
     """Attempt a delivery now: one that waits at once, one that is settled anew.
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from hookline.adapters.sql.abandoned import EXPIRED, GIVE_BACK_EXPIRED, owed_to_gone
 from hookline.adapters.sql.batches import FORGET_OLD_ATTEMPTS, SqlBatches
 from hookline.adapters.sql.lines import SqlLines, behind, in_turn
 from hookline.adapters.sql.paging import Where, page_of
@@ -100,10 +101,6 @@ RELEASE: Final = f"""
     WHERE id = :id AND token = :token
 """
 RECOVER: Final = f"UPDATE delivery SET due_at = {in_turn(':now')}, token = NULL WHERE token IS NOT NULL"
-ORPHANED: Final = """
-    SELECT DISTINCT webhook_id FROM delivery
-    WHERE token IS NULL AND webhook_id NOT IN (SELECT id FROM webhook WHERE is_active = 1)
-"""
 _PENDING_OF: Final = """
     token IS NULL AND webhook_id = :webhook_id
     AND (batch_id IS NULL OR batch_id NOT IN (SELECT id FROM delivery WHERE token IS NOT NULL))
@@ -319,10 +316,18 @@ class SqlOutbox:
     def recover(self) -> int:
         self._keep_cut_short("token IS NOT NULL", {}, self._lease)
         recovered = self._session.run(RECOVER, {"now": micros(self._session.now)})
-        for (webhook_id,) in self._session.rows(ORPHANED):
-            self.withdraw(webhook_id, because=gone_because(self._webhooks.webhook(webhook_id)))
+        self.withdraw_abandoned()
         self._session.doings.owed = True
         return recovered
+
+    def withdraw_abandoned(self) -> int:
+        withdrawn = 0
+        for webhook_id in owed_to_gone(self._session, self._webhooks):
+            expired = {"webhook_id": webhook_id, "now": micros(self._session.now)}
+            self._keep_cut_short(EXPIRED, expired, self._lease)
+            self._session.run(GIVE_BACK_EXPIRED, expired)
+            withdrawn += self.withdraw(webhook_id, because=gone_because(self._webhooks.webhook(webhook_id)))
+        return withdrawn
 
     def rest(self, webhook_ids: Sequence[WebhookId], until: datetime) -> None:
         for webhook_id in webhook_ids:
