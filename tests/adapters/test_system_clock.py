@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hookline.adapters.system_clock import SystemClock
+from hookline.adapters.system_clock import ServerClock, SystemClock
 from hookline.ports.clock import Clock
 
 
@@ -91,3 +91,44 @@ def test_a_cancelled_alarm_never_rings() -> None:
         assert rung == ["past"]
 
     asyncio.run(scenario())
+
+
+NINE = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
+
+
+class Machine:
+    """What the clocks of a machine show: its wall, and the seconds that it was awake."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, wall: datetime) -> None:
+        self.wall = wall
+        self.awake = 100.0
+        monkeypatch.setattr(SystemClock, "now", lambda _: self.wall)
+        monkeypatch.setattr(SystemClock, "monotonic", lambda _: self.awake)
+
+    def spend(self, seconds: float) -> None:
+        self.wall += timedelta(seconds=seconds)
+        self.awake += seconds
+
+
+@pytest.mark.parametrize("wrong_by", [timedelta(minutes=-2), timedelta(), timedelta(minutes=2), timedelta(days=9000)])
+def test_a_machine_whose_clock_is_wrong_has_the_time_of_the_server(
+    monkeypatch: pytest.MonkeyPatch, wrong_by: timedelta
+) -> None:
+    machine, clock = Machine(monkeypatch, NINE + wrong_by), ServerClock()
+    assert clock.now() == machine.wall
+    clock.agree(NINE)
+    machine.spend(90)
+    assert clock.now() == NINE + timedelta(seconds=90)
+    clock.agree(NINE + timedelta(seconds=91))
+    assert clock.now() == NINE + timedelta(seconds=91)
+
+
+def test_whatever_is_done_to_the_machine_no_lease_looks_longer_than_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    machine, clock = Machine(monkeypatch, NINE), ServerClock()
+    clock.agree(NINE)
+    machine.spend(30)
+    machine.wall -= timedelta(hours=1)  # somebody sets the machine back
+    assert clock.now() == NINE + timedelta(seconds=30)
+    clock.agree(NINE + timedelta(seconds=30))
+    machine.wall += timedelta(seconds=60)  # it sleeps for a minute, in which the other clock stands still
+    assert clock.now() == NINE + timedelta(seconds=90)

@@ -153,6 +153,19 @@ def test_a_node_that_was_deaf_finds_out_what_changed_meanwhile() -> None:
     played(scenario)
 
 
+def test_what_somebody_else_says_on_our_channel_makes_nobody_deaf() -> None:
+    async def scenario(url: str) -> None:
+        async with nodes(url, 0, 0) as [here, there]:
+            with psycopg.connect(url, autocommit=True) as connection:
+                connection.execute("NOTIFY hookline, 'hello'")
+                connection.execute("NOTIFY hookline")
+            added = await here.database.write(add)
+            await here.database.write(lambda tx: tx.webhooks.remove(added.id))
+            await there.hears(lambda news: added.id in news.webhooks and is_told_apart_from_a_look(news))
+
+    played(scenario)
+
+
 def test_all_nodes_have_the_clock_of_the_server() -> None:
     async def scenario(url: str) -> None:
         async with nodes(url, 0, 0) as [here, there]:

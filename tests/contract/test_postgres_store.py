@@ -308,6 +308,21 @@ def test_while_the_server_is_away_everybody_is_told_at_once_and_it_is_asked_ever
     store.close()
 
 
+def test_who_never_got_through_to_the_server_is_told_and_gets_through_later(
+    server: PostgresServer, clock: ManualClock, dice: random.Random
+) -> None:
+    url = server.new_database()
+    server.stop()
+    with pytest.raises(Unavailable):
+        PostgresStore(url, clock, dice)
+    with closing(PostgresStore(url, clock, dice, read_only=True)) as reader:
+        with pytest.raises(Unavailable):
+            names(reader)
+        server.start()
+        clock.advance(seconds=1)
+        assert names(reader) == []
+
+
 def test_a_server_that_crashes_loses_nothing_that_was_committed(
     clock: ManualClock, dice: random.Random, tmp_path: Path
 ) -> None:

@@ -49,11 +49,11 @@ class ServerClock(SystemClock):
 
     def agree(self, instant: datetime) -> None:
         """The server says that it is this instant now. From any thread."""
-        self._heard = instant, datetime.now(UTC), time.monotonic()
+        self._heard = instant, super().now(), self.monotonic()
 
     def now(self) -> datetime:
         """The server's time, aware UTC; the machine's before anything was heard."""
         if self._heard is None:
-            return datetime.now(UTC)
+            return super().now()
         said, wall, monotonic = self._heard
-        return said + max(datetime.now(UTC) - wall, timedelta(seconds=time.monotonic() - monotonic))
+        return said + max(super().now() - wall, timedelta(seconds=self.monotonic() - monotonic))

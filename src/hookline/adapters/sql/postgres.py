@@ -235,8 +235,9 @@ class PostgresStore:
 
     def _roll_back(self) -> None:
         self._tx.forget_held()
-        with suppress(psycopg.Error):  # a connection that is lost has lost its transaction too
-            self.connection.execute("ROLLBACK")
+        if not self._link.is_lost:  # a connection that is lost has lost its transaction too
+            with suppress(psycopg.Error):
+                self.connection.execute("ROLLBACK")
 
     def _commit(self) -> None:
         """Commit, and tell other nodes. When the answer does not come, nobody knows whether it was."""

@@ -31,6 +31,8 @@ LOOK: Final = "SELECT (EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::BIGINT,
 WEBHOOKS: Final = "SELECT id FROM webhook"
 #: How often a node looks by itself.
 POLL_SECONDS: Final = 2.0
+#: How long to wait at least before listening again.
+_REST_SECONDS: Final = 0.5
 #: Ids in one notification, which may have 8,000 bytes.
 _IDS: Final = 300
 
@@ -87,9 +89,11 @@ class Bell:
                 with as_unavailable():
                     self._listen()
             except Unavailable as refusal:
-                self._changes = -1
                 _log.warning("store.deaf error=%r", refusal.message)
-                self._closing.wait(max(self._link.seconds_to_wait(), 0.01))
+            except Exception:  # noqa: BLE001  a node must not be deaf for good
+                _log.exception("store.deaf")
+            self._changes = -1
+            self._closing.wait(max(self._link.seconds_to_wait(), _REST_SECONDS))
         self._link.close()
         self._woken.close()
 
@@ -109,7 +113,11 @@ class Bell:
 
     def _hear_all(self, connection: psycopg.Connection) -> None:
         for notification in connection.notifies(timeout=0):
-            self._hear(json.loads(notification.payload))
+            try:
+                note = json.loads(notification.payload)
+            except ValueError:  # of somebody else, who uses the same name
+                continue
+            self._hear(note)
 
     def _look(self, connection: psycopg.Connection) -> None:
         """Look what there may be to do, whether or not anybody told."""
