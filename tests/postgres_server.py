@@ -39,7 +39,7 @@ _TEMPLATE: Final = "hookline_template"
 #: Makes the statements that make a database as it was: rows go and ids begin at 1 again.
 _EMPTY: Final = """
     SELECT CASE WHEN relkind = 'S' THEN format('ALTER SEQUENCE %I RESTART', relname)
-        WHEN relname = 'writing' THEN 'UPDATE writing SET latest = 0, webhook_changes = 0'
+        WHEN relname = 'writing' THEN 'UPDATE writing SET latest = 0, webhook_version = 0, webhook_changes = 0'
         ELSE format('DELETE FROM %I', relname) END
     FROM pg_class
     WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'S') AND relname <> 'schema_version'

@@ -17,10 +17,13 @@ import pytest
 from hookline.adapters.sql.group import Call
 from hookline.adapters.sql.migrate import migrations_of
 from hookline.adapters.sql.postgres import PostgresStore, TimeLimits
+from hookline.adapters.sql.postgres_session import PostgresSession
 from hookline.adapters.sql.postgres_upkeep import schema_of
 from hookline.adapters.sql.sqlite import SqliteStore
+from hookline.adapters.sql.webhooks import ALL_WEBHOOKS
 from hookline.adapters.system_clock import ServerClock
 from hookline.domain.events import Event
+from hookline.domain.failing import Streak
 from hookline.domain.ids import EventId
 from hookline.domain.keys import Scope
 from hookline.errors import Unavailable
@@ -337,3 +340,29 @@ def test_a_server_that_crashes_loses_nothing_that_was_committed(
         assert names(store) == kept
     store.close()
     server.close()
+
+
+def test_webhooks_are_read_again_when_another_node_changed_one_and_only_then(
+    opened: Callable[..., PostgresStore], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = opened(), opened()
+    to = added(here)
+    for store in (here, there):
+        assert store.write(lambda tx: tx.webhooks.all()) == [to]
+    asked: list[str] = []
+    rows = PostgresSession.rows
+
+    def noted(session: PostgresSession, sql: str, *more: Any) -> list[Any]:
+        asked.append(sql)
+        return rows(session, sql, *more)
+
+    monkeypatch.setattr(PostgresSession, "rows", noted)
+    for _ in range(3):
+        for store in (here, there):
+            owed(store, to)
+            assert store.write(lambda tx: tx.webhooks.all()) == [to]
+    assert ALL_WEBHOOKS not in asked
+    streak = Streak(failing_since=to.created_at)
+    there.write(lambda tx: tx.webhooks.note_streak(to.id, streak))
+    assert here.write(lambda tx: tx.webhooks.webhook(to.id).failing_since) == to.created_at
+    assert asked.count(ALL_WEBHOOKS) == 1

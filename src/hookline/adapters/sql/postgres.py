@@ -42,7 +42,7 @@ BEGIN_WRITING: Final = f"""
     BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
     {{limits}}
     SELECT pg_advisory_xact_lock({LOCK_SPACE}, 2);
-    SELECT {_CLOCK}, latest FROM writing;
+    SELECT {_CLOCK}, latest, webhook_version FROM writing;
 """
 BEGIN_READING: Final = f"""
     BEGIN ISOLATION LEVEL REPEATABLE READ {{access}};
@@ -50,6 +50,7 @@ BEGIN_READING: Final = f"""
     SELECT {_CLOCK};
 """
 TAKE_OVER: Final = "UPDATE writing SET latest = %s"
+NOTE_WEBHOOKS: Final = "UPDATE writing SET webhook_version = webhook_version + 1;"
 #: How often a commit is begun again that met another one.
 _TRIES: Final = 3
 
@@ -99,6 +100,7 @@ class PostgresStore:
             Unavailable: the server cannot be reached, or the database is no database of ours.
         """
         self._agree = agree
+        self._webhook_version = -1  # of the webhooks that are held
         self._begin_writing_sql = BEGIN_WRITING.format(limits=limits.sql)
         access = "READ ONLY" if read_only else "READ WRITE"
         self._begin_reading_sql = BEGIN_READING.format(access=access, limits=limits.sql)
@@ -189,10 +191,13 @@ class PostgresStore:
         return answers
 
     def _begin_writing(self, *, careful: bool) -> None:
-        _, latest = self._begin(self._begin_writing_sql)
+        _, latest, webhook_version = self._begin(self._begin_writing_sql)
         self._session.begin(careful=careful)
-        if latest != self.id:  # another connection wrote since
+        if webhook_version != self._webhook_version:
+            self._webhook_version = webhook_version
             self._tx.forget_held()
+        if latest != self.id:  # another connection wrote since
+            self._tx.forget_open_batches()
             self.connection.execute(TAKE_OVER, (self.id,))
 
     def _begin(self, statements: str) -> Row:
@@ -242,7 +247,9 @@ class PostgresStore:
     def _commit(self) -> None:
         """Commit, and tell other nodes. When the answer does not come, nobody knows whether it was."""
         try:
-            outcome = self._last_of(f"{told_with(self._session.doings, self.id)} COMMIT").statusmessage
+            noted = NOTE_WEBHOOKS if self._session.wrote_webhooks else ""
+            told = told_with(self._session.doings, self.id)
+            outcome = self._last_of(f"{noted} {told} COMMIT").statusmessage
         except psycopg.Error as problem:
             self._tx.forget_held()
             raise Unavailable(
@@ -252,3 +259,4 @@ class PostgresStore:
         if outcome != "COMMIT":  # some statement failed, and whoever asked it did not mind
             self._tx.forget_held()
             raise NotUndone
+        self._webhook_version += self._session.wrote_webhooks

@@ -51,6 +51,7 @@ class PostgresSession:
         self._mark = Doings().mark()
         self._careful = False
         self._is_mixed = False  # whether this part did what can only be undone with the whole commit
+        self.wrote_webhooks = False  # in this commit
         self.now = clock.now()
         self.doings = Doings()
 
@@ -62,6 +63,7 @@ class PostgresSession:
     def begin(self, *, careful: bool = False) -> None:
         """Begin a transaction that has no parts; a careful one sets a savepoint for each, and looks at each text."""
         self._careful = careful
+        self.wrote_webhooks = False
         self.doings = Doings()
         self._gathered.clear()
         self._begin_counting()
@@ -117,6 +119,7 @@ class PostgresSession:
 
     def insert_returning_id(self, insert: Insert, row: Row) -> int:
         self._is_mixed = True
+        self.wrote_webhooks |= insert.table == "webhook"
         [(new_id,)] = self._send(f"{one_row(insert)} RETURNING id", row).fetchall()
         return int(new_id)
 
@@ -128,7 +131,8 @@ class PostgresSession:
     def _execute(self, statement: Statement, parameters: Parameters) -> psycopg.Cursor[Row]:
         if self._gathered:
             self._write([insert for insert in self._gathered if insert.table in statement.tables])
-        self._is_mixed |= statement.changes
+        self._is_mixed |= statement.changes is not None
+        self.wrote_webhooks |= statement.changes == "webhook"
         return self._send(statement.sql, parameters)
 
     def _write(self, inserts: Iterable[Insert]) -> None:

@@ -34,16 +34,17 @@ _WORDS: Final = (
 )
 _PARAMETER: Final = re.compile(r"(?<!:):([a-z_]\w*)")
 _TABLE: Final = re.compile(rf"\b({'|'.join(TABLES)})\b")
+_CHANGE: Final = re.compile(r"\s*(?:UPDATE|INSERT INTO|DELETE FROM) (\w+)")
 _FULL_REPLACEMENT: Final = re.compile(r"\((?P<key>[^)]*)\) DO UPDATE")
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A statement as PostgreSQL takes it, with the tables that it names, and whether it changes anything."""
+    """A statement as PostgreSQL takes it, with the tables that it names, and the one that it changes, if any."""
 
     sql: str
     tables: frozenset[str]
-    changes: bool
+    changes: str | None
 
 
 @cache
@@ -55,7 +56,7 @@ def translated(sql: str) -> Statement:
     return Statement(
         _PARAMETER.sub(r"%(\1)b", spoken),
         frozenset(_TABLE.findall(sql)),
-        changes=not sql.lstrip().startswith("SELECT"),
+        None if (change := _CHANGE.match(sql)) is None else change[1],
     )
 
 

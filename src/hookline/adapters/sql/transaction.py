@@ -46,6 +46,10 @@ class SqlTransaction:
         self.webhooks.forget_held()
         self._batches.forget_held()
 
+    def forget_open_batches(self) -> None:
+        """Of what is held, read only the open batches from the database again: somebody else wrote, but no webhook."""
+        self._batches.forget_held()
+
     @property
     def now(self) -> datetime:
         return self._session.now

@@ -199,10 +199,10 @@ CREATE TABLE webhook_history (
 );
 CREATE INDEX webhook_history_by_webhook ON webhook_history (webhook_id, position);
 
--- Who wrote last: a connection that finds itself here knows that what it holds in memory is still so. And how often
--- webhooks were changed, so that a node that was deaf for a while finds out. One row.
+-- One row, by which nodes know whether what they hold in memory is still so.
 CREATE TABLE writing (
-    latest BIGINT NOT NULL,
-    webhook_changes BIGINT NOT NULL
+    latest BIGINT NOT NULL,                 -- the connection that wrote last: open batches may be others
+    webhook_version BIGINT NOT NULL,        -- how often the table of webhooks was written
+    webhook_changes BIGINT NOT NULL         -- how often claims became outdated by that: a node that was deaf finds out
 ) WITH (fillfactor = 10);
-INSERT INTO writing (latest, webhook_changes) VALUES (0, 0);
+INSERT INTO writing (latest, webhook_version, webhook_changes) VALUES (0, 0, 0);
