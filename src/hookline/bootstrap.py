@@ -190,6 +190,7 @@ async def running(settings: Settings) -> AsyncIterator[tuple[Site, Engine]]:
         try:
             if place.file is not None:  # this process is the only one that delivers: whoever held anything is dead
                 await database.write(deliveries.recover)
+            await database.tend(keep_for)  # before there is anything to keep
             engine.start()
             limits = Limits(
                 max_webhooks=settings.max_webhooks,

@@ -42,6 +42,7 @@ class WatchedDatabase(GroupedDatabase):
 
     asked = 0
     under_way = 0
+    tended: list[timedelta]  # for how long everything is to be kept, each time
 
     async def write(self, function: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         self.asked += 1
@@ -59,12 +60,17 @@ class WatchedDatabase(GroupedDatabase):
         finally:
             self.under_way -= 1
 
+    async def tend(self, keep_for: timedelta) -> None:
+        """Only noted: a manual clock passes days in no time, and who writes would find the lock taken at any moment."""
+        self.tended.append(keep_for)
+
 
 class WatchedSqlite(WatchedDatabase, SqliteDatabase):
     """SQLite, in which nobody waits for anybody."""
 
     def __init__(self, folder: Path, clock: ManualClock, dice: random.Random) -> None:
         super().__init__(folder / "hookline.db", clock, dice, busy_timeout_seconds=0)
+        self.tended = []
 
 
 class WatchedPostgres(WatchedDatabase, PostgresDatabase):
@@ -72,6 +78,7 @@ class WatchedPostgres(WatchedDatabase, PostgresDatabase):
 
     def __init__(self, folder: Path, clock: ManualClock, dice: random.Random) -> None:
         super().__init__(database_of(folder), clock, dice, limits=TimeLimits(lock_seconds=0.02))
+        self.tended = []
 
     def start(self) -> None:
         GroupedDatabase.start(self)

@@ -34,6 +34,17 @@ def test_events_and_deliveries_go_when_they_are_older_than_they_are_kept(street:
     asyncio.run(scenario())
 
 
+def test_the_store_is_tended_at_the_start_and_then_each_hour(street: Street) -> None:
+    async def scenario() -> None:
+        async with street.house() as house:
+            assert house.database.tended == [KEEP_FOR]
+            for _ in range(2):
+                await house.pass_by(hours=1)
+            assert house.database.tended == [KEEP_FOR] * 3
+
+    asyncio.run(scenario())
+
+
 def test_what_is_still_owed_stays(street: Street) -> None:
     street.replying = always(500)
 

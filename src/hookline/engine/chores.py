@@ -27,6 +27,7 @@ class Chores:
         """Forget, each hour, what is too old, what nobody can ask for and what nobody will send any more."""
         while True:
             await self._database.write(deliveries.withdraw_abandoned)
+            await self._database.tend(self._keep_for)
             while await self._database.write(idempotency.forget_old_answers, STEP):
                 continue
             while await self._database.write(retention.forget_old_events, self._keep_for, STEP):

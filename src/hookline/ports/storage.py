@@ -265,6 +265,7 @@ class Outbox(Protocol):
 
     def forget_before(self, instant: datetime, *, limit: int) -> int:
         """Forget events, deliveries and attempts made before `instant`, up to `limit` of each; nothing that is owed.
+        What goes as a whole is left to `Database.tend`.
 
         Returns how many rows.
         """
@@ -471,3 +472,14 @@ class Database(Protocol):
 
     async def read(self, function: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `function(tx, ...)` on one unchanging state of the store; it may change nothing."""
+
+    async def tend(self, keep_for: timedelta) -> None:
+        """Let the store do what it needs to do for itself now and then.
+
+        One that keeps events, deliveries and attempts in parts by time has parts ready for what comes, and drops whole
+        those of which everything is older than `keep_for` and nothing owed: until then, that is for at most a tenth of
+        `keep_for` and not less than a day, what is in them outlives it.
+
+        Raises:
+            Unavailable: the store could not. What had to be done is done next time.
+        """

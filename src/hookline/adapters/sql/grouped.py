@@ -10,6 +10,7 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
 from hookline.adapters.sql.group import Answered, Call
@@ -83,6 +84,9 @@ class GroupedDatabase:
     async def read(self, function: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """See `ports.storage.Database.read`."""
         return await self._loop.run_in_executor(self._readers, lambda: self._reading(function, *args, **kwargs))
+
+    async def tend(self, keep_for: timedelta) -> None:
+        """See `ports.storage.Database.tend`: nothing, unless a store says otherwise."""
 
     def _helpers(self) -> Sequence[threading.Thread]:
         """The threads beside the writer, told to end."""

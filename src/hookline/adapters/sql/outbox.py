@@ -355,7 +355,7 @@ class SqlOutbox:
         self._lines.line_up(webhook_id)
 
     def forget_before(self, instant: datetime, *, limit: int) -> int:
-        parameters = {"bound": ulid(instant, 0), "limit": limit}
+        parameters = {"bound": ulid(self._session.rows_before(instant), 0), "limit": limit}
         return sum(self._session.run(statement, parameters) for statement in FORGET_OLD)
 
     # The record

@@ -1,18 +1,21 @@
 """`ports.storage.Database` on PostgreSQL: the threads of `grouped.py`, and one that hears what other nodes commit.
 
-A node has four connections: one that writes, two that read, one that listens.
+A node has four connections: one that writes, two that read, one that listens; and a fifth while parts are made and
+dropped.
 """
 
 import random
 import threading
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from contextlib import closing
+from datetime import datetime, timedelta
 
 from hookline.adapters.sql.group import Answered, Call
 from hookline.adapters.sql.grouped import GroupedDatabase
 from hookline.adapters.sql.postgres import TIME_LIMITS, PostgresStore, TimeLimits, nobody_asks
 from hookline.adapters.sql.postgres_bell import Bell
-from hookline.adapters.sql.postgres_link import Link
+from hookline.adapters.sql.postgres_link import Link, as_unavailable, connected
+from hookline.adapters.sql.postgres_parts import tend_parts
 from hookline.adapters.sql.session import Doings
 from hookline.ports.clock import Clock
 
@@ -37,6 +40,8 @@ class PostgresDatabase(GroupedDatabase):
         super().__init__(lambda: PostgresStore(url, clock, dice, agree=agree, read_only=True))
         self._store = PostgresStore(url, clock, dice, room=self._room, agree=agree, limits=limits)
         self._opened.append(self._store)
+        self._url = url
+        self._clock = clock
         self._bell = Bell(
             Link(url, clock, dice),
             self._store.id,
@@ -48,6 +53,13 @@ class PostgresDatabase(GroupedDatabase):
         """Begin to work for the running event loop."""
         super().start()
         self._bell.start()
+
+    async def tend(self, keep_for: timedelta) -> None:
+        await self._loop.run_in_executor(None, self._tend, keep_for)
+
+    def _tend(self, keep_for: timedelta) -> None:
+        with as_unavailable(), closing(connected(self._url)) as connection:
+            tend_parts(connection, self._clock.now(), keep_for)
 
     def _helpers(self) -> Sequence[threading.Thread]:
         self._bell.close()

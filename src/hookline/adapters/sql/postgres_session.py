@@ -8,11 +8,13 @@ the whole commit is begun again with care, each part behind a savepoint of its o
 
 import random
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 import psycopg
 from psycopg.pq import TransactionStatus
 
+from hookline.adapters.sql.postgres_parts import rows_before
 from hookline.adapters.sql.postgres_sql import ManyRows, Statement, one_row, translated
 from hookline.adapters.sql.session import Doings, Insert, Parameters, Row
 from hookline.ports.clock import Clock
@@ -122,6 +124,9 @@ class PostgresSession:
         self.wrote_webhooks |= insert.table == "webhook"
         [(new_id,)] = self._send(f"{one_row(insert)} RETURNING id", row).fetchall()
         return int(new_id)
+
+    def rows_before(self, instant: datetime) -> datetime:
+        return rows_before(self._cursor, instant)
 
     def _begin_counting(self) -> None:
         self.now = self._clock.now()

@@ -135,6 +135,9 @@ class Session(Protocol):
     def insert(self, insert: Insert, row: Row) -> None:
         """Insert one row, together with others before anybody can ask for it."""
 
+    def rows_before(self, instant: datetime) -> datetime:
+        """Before which instant old rows go one by one, when all before `instant` are to go."""
+
     def insert_returning_id(self, insert: Insert, row: Row) -> int:
         """Insert one row now and tell the integer `id` that it got."""
 

@@ -9,6 +9,7 @@ import random
 import sqlite3
 from collections import defaultdict
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, Final
 
 from hookline.adapters.sql.session import Doings, Insert, Parameters, Row
@@ -94,6 +95,9 @@ class SqliteSession:
     def insert_returning_id(self, insert: Insert, row: Row) -> int:
         [(new_id,)] = self._execute(f"{insert.sql(1)} RETURNING id", row).fetchall()
         return int(new_id)
+
+    def rows_before(self, instant: datetime) -> datetime:
+        return instant
 
     def _execute(self, sql: str, parameters: Parameters | Row) -> sqlite3.Cursor:
         if not self._is_open:
