@@ -1,4 +1,5 @@
-"""Fences that no linter has: no clock is read outside its adapter, and no SQL is written outside `adapters/sql`.
+"""Fences that no linter has: no clock is read outside its adapter, no SQL is written outside `adapters/sql`, and no
+migration of PostgreSQL takes anything away from the version before it.
 
 `python -m tests.fences` looks at all of src and ends with 1 if something climbs over; `tests/test_fences.py` proves
 that the fences would notice.
@@ -11,9 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from hookline.adapters.sql.postgres_migrate import BREAKS
+
 SRC: Final = Path(__file__).parent.parent / "src" / "hookline"
 CLOCK_HOME: Final = "adapters/system_clock.py"
 SQL_HOME: Final = "adapters/sql/"
+MIGRATIONS: Final = SRC / "adapters" / "sql" / "migrations" / "postgres"
 #: The receiver library stands alone, so its default clock is a reference to the standard library's.
 CLOCK_REFERENCES: Final = {"receiver.py": {"time.time"}}
 
@@ -29,6 +33,32 @@ _SQL: Final = re.compile(
     r"\b(SELECT\s.+\sFROM|INSERT\s+INTO|UPDATE\s+\w+\s+SET|DELETE\s+FROM|CREATE\s+(TABLE|INDEX)|PRAGMA\s+\w+)\b",
     re.DOTALL,
 )
+#: What a migration may not do unless it says that older versions end with it: their statements would fail, or what they
+#: write would be refused.
+_TAKES_AWAY: Final = {
+    "drops": re.compile(r"\bDROP\b(?!\s+INDEX\b)"),
+    "renames": re.compile(r"\bRENAME\b"),
+    "changes a type": re.compile(r"\bALTER\b[^;]*\bTYPE\b"),
+    "empties": re.compile(r"\bTRUNCATE\b"),
+    "adds a constraint": re.compile(r"\bADD\s+(CONSTRAINT|CHECK|UNIQUE|PRIMARY|FOREIGN|EXCLUDE)\b"),
+    "makes a column NOT NULL": re.compile(r"\bSET\s+NOT\s+NULL\b"),
+    "adds a column NOT NULL without DEFAULT": re.compile(
+        r"\bADD\s+(COLUMN\s+)?(?!CONSTRAINT|CHECK)(?=[^;]*?\bNOT\s+NULL\b)"
+        r"(?:(?!\bDEFAULT\b|\bADD\b|;).)*\bNOT\s+NULL\b(?:(?!\bDEFAULT\b|\bADD\b|;).)*(?=;|$|\bADD\b)",
+        re.DOTALL,
+    ),
+}
+_UNIQUE_INDEX: Final = re.compile(r"\bCREATE\s+UNIQUE\s+INDEX\b.*?\bON\s+(?:ONLY\s+)?(\w+)", re.DOTALL)
+
+
+def takes_away(migration: str) -> list[str]:
+    """What this migration (SQL, upper-case) does that the version before it would not survive, unless it says so."""
+    if BREAKS in migration:
+        return []
+    sql = re.sub(r"--[^\n]*", "", migration)
+    found = [what for what, pattern in _TAKES_AWAY.items() if pattern.search(sql)]
+    made = set(re.findall(r"\bCREATE\s+TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?(\w+)", sql))
+    return found + [f"makes {table} unique" for table in _UNIQUE_INDEX.findall(sql) if table not in made]
 
 
 def climbers(path: str, source: str) -> Iterator[str]:
@@ -77,7 +107,14 @@ def main() -> int:
         for file in sorted(SRC.rglob("*.py"))
         for climber in climbers(file.relative_to(SRC).as_posix(), file.read_text("utf-8"))
     ]
-    print("\n".join(found) or "No clock is read outside its adapter, and no SQL is written outside adapters/sql.")
+    found += [
+        f"{file.name}: it {what}, which the version before does not survive; see CONTRIBUTING.md"
+        for file in sorted(MIGRATIONS.glob("*.sql"))
+        for what in takes_away(file.read_text("utf-8"))
+    ]
+    print(
+        "\n".join(found) or "No clock is read outside its adapter, no SQL is outside adapters/sql, and migrations add."
+    )
     return 1 if found else 0
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.fences import CLOCK_HOME, climbers, main
+from hookline.adapters.sql.postgres_migrate import BREAKS
+from tests.fences import CLOCK_HOME, climbers, main, takes_away
 
 
 def test_nothing_in_src_climbs_over_a_fence(capsys: pytest.CaptureFixture[str]) -> None:
@@ -49,3 +50,45 @@ def test_sql_that_is_written_elsewhere_is_noticed(sql: str) -> None:
 
 def test_prose_about_sql_is_no_sql() -> None:
     assert not list(climbers("ports/storage.py", '"""A store runs SELECT x FROM y for us."""'))
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "DROP TABLE notice;",
+        "ALTER TABLE event DROP COLUMN kind;",
+        "ALTER TABLE event\n    ALTER COLUMN kind DROP DEFAULT;",
+        "ALTER TABLE event RENAME COLUMN kind TO name;",
+        "ALTER TABLE event RENAME TO fact;",
+        "ALTER TABLE event ALTER COLUMN sequence TYPE BIGINT;",
+        "ALTER TABLE event ALTER sequence SET DATA TYPE BIGINT;",
+        "ALTER TABLE event ADD COLUMN colour TEXT NOT NULL;",
+        "ALTER TABLE event ADD colour TEXT COLLATE \"C\" NOT NULL, ADD COLUMN size TEXT NOT NULL DEFAULT '';",
+        "ALTER TABLE event ADD COLUMN size TEXT NOT NULL DEFAULT '', ADD COLUMN colour TEXT NOT NULL;",
+        "ALTER TABLE event ALTER COLUMN kind SET NOT NULL;",
+        "ALTER TABLE event ADD CONSTRAINT short CHECK (LENGTH(kind) < 9);",
+        "ALTER TABLE event ADD UNIQUE (subject);",
+        "CREATE UNIQUE INDEX event_once ON event (subject);",
+        "TRUNCATE notice;",
+    ],
+)
+def test_a_migration_that_the_version_before_does_not_survive_is_noticed_unless_it_says_so(sql: str) -> None:
+    assert takes_away(f"CREATE TABLE colour (name TEXT NOT NULL);\n{sql}")
+    assert not takes_away(f"{BREAKS}\n{sql}")
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "CREATE TABLE colour (name TEXT NOT NULL UNIQUE);\nCREATE UNIQUE INDEX colour_once ON colour (name);",
+        "ALTER TABLE event ADD COLUMN colour TEXT;\nCREATE TABLE size (name TEXT NOT NULL);",
+        "ALTER TABLE event ADD COLUMN colour TEXT COLLATE \"C\" NOT NULL DEFAULT '';",
+        "ALTER TABLE event ADD COLUMN colour TEXT DEFAULT '' NOT NULL, ADD COLUMN size INTEGER;",
+        "CREATE INDEX event_by_colour ON event (kind);  -- DROP and RENAME are for others",
+        "DROP INDEX event_by_subject;",
+        "ALTER TABLE event ALTER COLUMN kind SET DEFAULT '';",
+        "INSERT INTO notice (id) VALUES ('x');",
+    ],
+)
+def test_a_migration_that_adds_is_none_of_those(sql: str) -> None:
+    assert not takes_away(sql)

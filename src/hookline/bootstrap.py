@@ -126,7 +126,7 @@ def migrate(settings: Settings) -> tuple[list[int], int]:
     if before != latest:
         with only_server_of(place), open_store(settings):
             pass  # to open it is to migrate it
-    return list(range(before + 1, latest + 1)), latest
+    return list(range(before + 1, latest + 1)), max(before, latest)
 
 
 def back_up(settings: Settings, to: Path, progress: Callable[[int, int], None]) -> None:

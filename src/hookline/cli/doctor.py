@@ -117,13 +117,14 @@ def _at_database(place: Place, health: Health | None) -> Finding:
         return Finding("warning", "database", says)
     if health.damage:
         return Finding("problem", "database", f"{place} is damaged: {health.damage}. Restore a backup.")
-    if health.schema > health.latest_schema:
+    if health.schema > health.latest_schema and not health.is_known:
         says = f"It has schema {health.schema}, this version knows up to {health.latest_schema}: start a later version."
         return Finding("problem", "database", says)
     if health.schema < health.latest_schema:
         says = f"It has schema {health.schema} of {health.latest_schema}: run `hookline migrate`, or start the server."
         return Finding("warning", "database", says)
-    return Finding("ok", "database", f"{place} is sound, and has schema {health.schema}.")
+    newer = ", of a later version beside which this one works" if health.schema > health.latest_schema else ""
+    return Finding("ok", "database", f"{place} is sound, and has schema {health.schema}{newer}.")
 
 
 def _at_clock(now: datetime, backlog: Backlog | None) -> Finding:

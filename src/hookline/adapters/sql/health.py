@@ -39,8 +39,9 @@ class Health:
 
     schema: int
     latest_schema: int
+    is_known: bool  # whether this version can work on it as it is
     damage: str  # "" when there is none
-    backlog: Backlog | None  # None when the schema is not that of this version, or there is damage
+    backlog: Backlog | None  # None when the schema is not known, or there is damage
 
 
 def backlog_of(rows: Callable[[str], Iterable[Row]]) -> Backlog:

@@ -2,25 +2,54 @@
 
 One node migrates while the others wait for an advisory lock, and then find nothing to do. All missing migrations are
 one transaction, so that a node that dies in the middle leaves the database as it was.
+
+Nodes of the version before run on meanwhile and afterwards, and may be started again: migrations only add what those
+need not know. One that does more says so in its file (`BREAKS`). The database keeps which schema a version has to know
+in order to work on it, so that an older one can tell whether it still may.
 """
 
-from typing import Final
+import logging
+from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 import psycopg
 
-from hookline.adapters.sql.migrate import migrations_of, missing_of
+from hookline.adapters.sql.migrate import migrations_of
 from hookline.errors import Unavailable
 
-#: Which migration was the last: a table, since PostgreSQL has no number of its own for that.
-MAKE_VERSION: Final = "CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)"
-VERSION: Final = "SELECT COALESCE(MAX(version), 0) FROM schema_version"
-KEEP_VERSION: Final = "INSERT INTO schema_version (version) VALUES (%s)"
+#: A line of a migration after which versions that do not know it can work on the database no more.
+BREAKS: Final = "-- Versions that do not know this migration cannot work on the database any more."
+#: Which migrations were applied: a table, since PostgreSQL has no number of its own for that. `serves` is the schema
+#: that a version has to know, at least.
+MAKE_VERSION: Final = """
+    CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL, serves INTEGER NOT NULL)
+"""
+VERSION: Final = "SELECT version, serves FROM schema_version ORDER BY version DESC LIMIT 1"
+KEEP_VERSION: Final = "INSERT INTO schema_version (version, serves) VALUES (%s, %s)"
 HAS_VERSION: Final = "SELECT to_regclass('schema_version') IS NOT NULL"
 OLDEST: Final = 140_000
 #: The space of our advisory locks; in it, 1 is held by who migrates and 2 by who writes (`postgres.py`).
 LOCK_SPACE: Final = int.from_bytes(b"hook", "big")
-#: Held to the end of the transaction.
-ONE_MIGRATES: Final = f"SELECT pg_advisory_xact_lock({LOCK_SPACE}, 1)"
+#: Held to the end of the transaction. Others wait for as long as a migration takes, but not for a node that is silent;
+#: it waits for its tables as long as those who write bear it.
+ONE_MIGRATES: Final = f"""
+    SET LOCAL statement_timeout = 0;
+    SET LOCAL lock_timeout = 0;
+    SET LOCAL idle_in_transaction_session_timeout = 60000;
+    SELECT pg_advisory_xact_lock({LOCK_SPACE}, 1);
+    SET LOCAL lock_timeout = 10000;
+"""
+#: So that nobody who writes holds one of the tables and waits for another.
+NOBODY_WRITES: Final = f"SELECT pg_advisory_xact_lock({LOCK_SPACE}, 2)"
+
+_log = logging.getLogger("hookline.store")
+
+
+class Schema(NamedTuple):
+    """What a database has: the last migration that was applied, and the one that a version has to know at least."""
+
+    number: int
+    serves: int
 
 
 def latest_schema() -> int:
@@ -28,33 +57,53 @@ def latest_schema() -> int:
     return migrations_of("postgres")[-1][0]
 
 
-def schema_version(connection: psycopg.Connection) -> int:
-    """Number of the last migration that was applied; 0 for an empty database."""
+def schema_of(connection: psycopg.Connection) -> Schema:
+    """The schema of the database; 0 for an empty one."""
     [(has_version,)] = connection.execute(HAS_VERSION).fetchall()
-    if not has_version:
-        return 0
-    [(version,)] = connection.execute(VERSION).fetchall()
-    return int(version)
+    rows = connection.execute(VERSION).fetchall() if has_version else []
+    return Schema(*rows[0]) if rows else Schema(0, 0)
 
 
-def migrate_postgres(connection: psycopg.Connection) -> list[int]:
-    """Apply what is missing. Returns the numbers that were applied.
+def migrate_postgres(connection: psycopg.Connection, migrations: Sequence[tuple[int, str]] | None = None) -> list[int]:
+    """Apply what is missing of the migrations of this version, or of these. Returns the numbers that were applied.
 
     Raises:
-        Unavailable: the database was made by a later version, or is older than what we know.
+        Unavailable: the database was made by a later version which this one cannot work beside, or is older than what
+            we know.
     """
     if connection.info.server_version < OLDEST:
         raise Unavailable(
             f"The database is PostgreSQL {connection.info.server_version // 10_000}; Hookline needs 14 or later."
         )
-    migrations = migrations_of("postgres")
-    if not missing_of(migrations, schema_version(connection)):
+    migrations = migrations_of("postgres") if migrations is None else migrations
+    if not _missing_of(migrations, schema_of(connection)):
         return []
     with connection.transaction():
-        connection.execute(ONE_MIGRATES)
-        connection.execute(MAKE_VERSION)
-        missing = missing_of(migrations, schema_version(connection))
-        for number, sql in missing:
+        connection.execute(ONE_MIGRATES.encode())
+        missing = _missing_of(migrations, schema_of(connection))
+        if missing:
+            connection.execute(NOBODY_WRITES)
+            connection.execute(MAKE_VERSION)
+        for schema, sql in missing:
             connection.execute(sql.encode())
-            connection.execute(KEEP_VERSION, (number,))
-    return [number for number, _ in missing]
+            connection.execute(KEEP_VERSION, schema)
+    return [schema.number for schema, _ in missing]
+
+
+def _missing_of(migrations: Sequence[tuple[int, str]], at: Schema) -> list[tuple[Schema, str]]:
+    """What a database with this schema has not seen, each with the schema that it makes."""
+    latest = migrations[-1][0]
+    if at.serves > latest:
+        raise Unavailable(
+            f"The database has schema {at.number}, on which versions work that know schema {at.serves} or a later one;"
+            f" this version knows schemas up to {latest}.",
+            hint="Start the version that made it, or a later one.",
+        )
+    if at.number > latest:
+        _log.warning("store.newer schema=%d known=%d", at.number, latest)
+    missing, serves = [], 1
+    for number, sql in migrations:
+        serves = number if BREAKS in sql else serves
+        if number > at.number:
+            missing.append((Schema(number, serves), sql))
+    return missing

@@ -7,7 +7,8 @@ import psycopg
 
 from hookline.adapters.sql.health import Health, backlog_of
 from hookline.adapters.sql.postgres_link import as_unavailable, connected
-from hookline.adapters.sql.postgres_migrate import latest_schema, schema_version
+from hookline.adapters.sql.postgres_migrate import latest_schema
+from hookline.adapters.sql.postgres_migrate import schema_of as schema_in
 
 
 def schema_of(url: str) -> int:
@@ -17,7 +18,7 @@ def schema_of(url: str) -> int:
         Unavailable: it cannot be asked.
     """
     with _asking(url) as connection:
-        return schema_version(connection)
+        return schema_in(connection).number
 
 
 def look_into(url: str) -> Health:
@@ -27,9 +28,10 @@ def look_into(url: str) -> Health:
         Unavailable: it cannot be asked.
     """
     with _asking(url) as connection:
-        schema, latest = schema_version(connection), latest_schema()
-        backlog = backlog_of(connection.execute) if schema == latest else None
-        return Health(schema=schema, latest_schema=latest, damage="", backlog=backlog)
+        schema, latest = schema_in(connection), latest_schema()
+        is_known = schema.serves <= latest <= schema.number
+        backlog = backlog_of(connection.execute) if is_known else None
+        return Health(schema=schema.number, latest_schema=latest, is_known=is_known, damage="", backlog=backlog)
 
 
 @contextmanager

@@ -64,12 +64,13 @@ def look_into(path: Path) -> Health:
     with _reading(path) as connection:
         schema, latest = schema_version(connection), latest_schema()
         damage = _damage(connection, "quick_check")
-        is_readable = schema == latest and not damage
+        is_known = schema == latest
         return Health(
             schema=schema,
             latest_schema=latest,
+            is_known=is_known,
             damage=damage,
-            backlog=backlog_of(connection.execute) if is_readable else None,
+            backlog=backlog_of(connection.execute) if is_known and not damage else None,
         )
 
 
