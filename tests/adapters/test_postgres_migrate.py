@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from threading import Event
-from typing import Final
+from typing import Any, Final
 
 import psycopg
 import pytest
@@ -110,7 +110,8 @@ def test_a_migration_that_ends_in_the_middle_leaves_everything_as_it_was(connect
 
 def live(store: PostgresStore, clock: ManualClock) -> None:
     """Much of what a node does: each kind of row is written, changed, read and forgotten."""
-    for changes in ({}, {"ordered": True}, {"batched": True}):
+    kinds: tuple[dict[str, Any], ...] = ({}, {"ordered": True}, {"batched": True})
+    for changes in kinds:
         store.write(create_webhook, wanted(**changes), LIMITS)
     store.write(book_meeting, details(clock.now() + HOUR))
     store.write(report_call, call_payload())
