@@ -80,10 +80,10 @@ def migrate_postgres(connection: psycopg.Connection, migrations: Sequence[tuple[
         return []
     with connection.transaction():
         connection.execute(ONE_MIGRATES.encode())
+        connection.execute(MAKE_VERSION)  # which also makes us see what was made while we waited
         missing = _missing_of(migrations, schema_of(connection))
         if missing:
             connection.execute(NOBODY_WRITES)
-            connection.execute(MAKE_VERSION)
         for schema, sql in missing:
             connection.execute(sql.encode())
             connection.execute(KEEP_VERSION, schema)
