@@ -1,7 +1,8 @@
-"""`ports.storage.Database` on PostgreSQL: the threads of `grouped.py`, and one that hears what other nodes commit.
+"""`ports.storage.Database` on PostgreSQL: the threads of `grouped.py`, one that hears what other nodes commit, and one
+that sweeps.
 
-A node has four connections: one that writes, two that read, one that listens; and a fifth while parts are made and
-dropped.
+A node has five connections: one that writes, two that read, one that listens, one that sweeps; and a sixth while parts
+are made and dropped.
 """
 
 import random
@@ -16,6 +17,7 @@ from hookline.adapters.sql.postgres import TIME_LIMITS, PostgresStore, TimeLimit
 from hookline.adapters.sql.postgres_bell import Bell
 from hookline.adapters.sql.postgres_link import Link, as_unavailable, connected
 from hookline.adapters.sql.postgres_parts import tend_parts
+from hookline.adapters.sql.postgres_sweep import Sweeper
 from hookline.adapters.sql.session import Doings
 from hookline.ports.clock import Clock
 
@@ -42,6 +44,7 @@ class PostgresDatabase(GroupedDatabase):
         self._opened.append(self._store)
         self._url = url
         self._clock = clock
+        self._sweeper = Sweeper(Link(url, clock, dice))
         self._bell = Bell(
             Link(url, clock, dice),
             self._store.id,
@@ -53,6 +56,7 @@ class PostgresDatabase(GroupedDatabase):
         """Begin to work for the running event loop."""
         super().start()
         self._bell.start()
+        self._sweeper.start()
 
     async def tend(self, keep_for: timedelta) -> None:
         await self._loop.run_in_executor(None, self._tend, keep_for)
@@ -63,7 +67,8 @@ class PostgresDatabase(GroupedDatabase):
 
     def _helpers(self) -> Sequence[threading.Thread]:
         self._bell.close()
-        return (self._bell.thread,)
+        self._sweeper.close()
+        return self._bell.thread, self._sweeper.thread
 
     def _write_group(self, calls: Sequence[Call]) -> tuple[list[Answered], Doings]:
         return self._store.write_group(calls)
