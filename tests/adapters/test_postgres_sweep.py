@@ -30,8 +30,9 @@ def url(tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture
 def beside(url: str) -> Iterator[psycopg.Connection]:
-    """A connection that is not the store's."""
+    """A connection that is not the store's, to a table in which nothing is dead."""
     with closing(connected(url)) as connection:
+        connection.execute("VACUUM delivery")
         yield connection
 
 
