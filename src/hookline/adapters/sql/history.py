@@ -22,6 +22,15 @@ from hookline.domain.processes import Span
 _AHEAD: Final = timedelta(days=1)
 _FIRST_ID_AT: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
+
+def _first_of(*kinds: str, order: str = "ASC") -> str:
+    """The first rows of several statements by their first column. No kind needs to give more than all of them together:
+    each ends early, also where PostgreSQL would not see that.
+    """
+    ended = (f"SELECT * FROM ({kind} ORDER BY 1 {order} LIMIT :limit) AS first_of_kind" for kind in kinds)
+    return f"{' UNION ALL '.join(ended)} ORDER BY 1 {order} LIMIT :limit"
+
+
 _IN_SPAN: Final = """
     e.created_at >= :since AND e.created_at < :until AND e.is_test = 0
     AND e.kind IN (SELECT value FROM json_each(:kinds))
@@ -48,16 +57,17 @@ _WHERE: Final = f"WHERE d.id > :low AND d.id < :high AND {_IN_SPAN}"
 _BATCH: Final = "LEFT JOIN delivery b ON b.id = d.batch_id"
 _STATE: Final = "CASE WHEN COALESCE(b.token, d.token) IS NULL THEN 'pending' ELSE 'sending' END"
 # `status <> 'delivered'` as in the partial index settled_delivery_undelivered, so that it serves.
-_UNDELIVERED: Final = f"""
+_UNDELIVERED_SETTLED: Final = f"""
     SELECT d.id FROM settled_delivery d {_EVENT}
     {_WHERE} AND d.webhook_id = :webhook_id AND d.status <> 'delivered'
-    UNION ALL
+"""
+_UNDELIVERED_OWED: Final = f"""
     SELECT d.id FROM delivery d {_EVENT} {_BATCH}
     {_WHERE} AND d.webhook_id = :webhook_id AND COALESCE(b.token, d.token) IS NULL
         AND COALESCE(b.failures, d.failures) > 0
 """
-UNDELIVERED: Final = f"{_UNDELIVERED} ORDER BY 1 LIMIT :limit"
-COUNT_UNDELIVERED: Final = f"SELECT COUNT(*) FROM ({_UNDELIVERED}) AS undelivered"
+UNDELIVERED: Final = _first_of(_UNDELIVERED_SETTLED, _UNDELIVERED_OWED)
+COUNT_UNDELIVERED: Final = f"SELECT COUNT(*) FROM ({_UNDELIVERED_SETTLED} UNION ALL {_UNDELIVERED_OWED}) AS undelivered"
 STATES: Final = f"""
     SELECT d.id, {_STATE} FROM delivery d {_BATCH} WHERE d.id IN (SELECT value FROM json_each(:ids))
     UNION ALL
@@ -70,16 +80,17 @@ IN_FRONT: Final = """
         LIMIT :limit) AS in_front
 """
 _OF_WEBHOOK: Final = "d.webhook_id = COALESCE(:webhook_id, d.webhook_id)"
-_RECORDED: Final = f"""
+_RECORDED_OWED: Final = f"""
     SELECT d.id, d.event_id, d.webhook_id, {_STATE}, d.created_at, e.kind, e.subject, e.sequence, d.batch_id
     FROM delivery d {_EVENT} {_BATCH} {_WHERE} AND {_OF_WEBHOOK}
-    UNION ALL
+"""
+_RECORDED_SETTLED: Final = f"""
     SELECT d.id, d.event_id, d.webhook_id, d.status, d.created_at, e.kind, e.subject, e.sequence, d.batch_id
     FROM settled_delivery d {_EVENT} {_WHERE} AND {_OF_WEBHOOK}
 """
-RECORDED_OLDEST_FIRST: Final = f"{_RECORDED} ORDER BY 1 LIMIT :limit"
-RECORDED_NEWEST_FIRST: Final = f"{_RECORDED} ORDER BY 1 DESC LIMIT :limit"
-COUNT_RECORDED: Final = f"SELECT COUNT(*) FROM ({_RECORDED}) AS recorded"
+RECORDED_OLDEST_FIRST: Final = _first_of(_RECORDED_OWED, _RECORDED_SETTLED)
+RECORDED_NEWEST_FIRST: Final = _first_of(_RECORDED_OWED, _RECORDED_SETTLED, order="DESC")
+COUNT_RECORDED: Final = f"SELECT COUNT(*) FROM ({_RECORDED_OWED} UNION ALL {_RECORDED_SETTLED}) AS recorded"
 ATTEMPTS_OF: Final = """
     SELECT delivery_id, number, started_at, duration_us, status, error FROM attempt
     WHERE delivery_id IN (SELECT value FROM json_each(:ids)) ORDER BY delivery_id, number

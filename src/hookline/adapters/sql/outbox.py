@@ -161,12 +161,14 @@ _OWED_RECORD: Final = """
     FROM delivery d JOIN event e ON e.id = d.event_id LEFT JOIN delivery b ON b.id = d.batch_id WHERE {where}
 """
 _SETTLED_RECORD: Final = """
-    SELECT d.id, d.event_id, d.webhook_id, d.status, NULL, d.created_at, e.kind, e.subject, d.batch_id
+    SELECT d.id, d.event_id, d.webhook_id, d.status, CAST(NULL AS BIGINT), d.created_at, e.kind, e.subject, d.batch_id
     FROM settled_delivery d JOIN event e ON e.id = d.event_id WHERE {where}
 """
 #: What a row of the record says of a delivery whose attempt came to this.
 _STATES: Final = {signal: state.value for (before, signal), state in MOVES.items() if before is State.SENDING}
 DELIVERIES: Final = "{records} ORDER BY 1 DESC LIMIT :limit"
+#: No kind needs to give more than all of them together: each ends early, also where PostgreSQL would not see that.
+_LATEST: Final = "SELECT * FROM ({record} ORDER BY 1 DESC LIMIT :limit) AS latest"
 ATTEMPTS: Final = f"SELECT {ATTEMPT_COLUMNS} FROM attempt WHERE delivery_id IN (:id, :batch_id) ORDER BY number"
 
 
@@ -383,7 +385,7 @@ class SqlOutbox:
         return page_of(self._records(kinds, where, limit=limit + 1), limit, self._with_attempts)
 
     def _records(self, kinds: Iterable[str], where: Where, *, limit: int) -> Sequence[Row]:
-        records = " UNION ALL ".join(kind.format(where=where.sql) for kind in kinds)
+        records = " UNION ALL ".join(_LATEST.format(record=kind.format(where=where.sql)) for kind in kinds)
         return self._session.rows(DELIVERIES.format(records=records), {**where.parameters, "limit": limit})
 
     def _with_attempts(self, record: Row) -> Delivery:
