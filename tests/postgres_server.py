@@ -80,9 +80,16 @@ class PostgresServer:
         os.kill(pid, signal.SIGSTOP)
         return lambda: os.kill(pid, signal.SIGCONT)
 
+    def keep(self, folder: Path) -> None:
+        """End, and leave the files and the log in this folder."""
+        if self._is_running:
+            self.stop("fast")
+        shutil.move(self._cluster, folder / "cluster")
+        shutil.move(self._folder / "log", folder / "postgres.log")
+
     def close(self) -> None:
         """Stop, and leave nothing behind."""
-        if (self._cluster / "postmaster.pid").exists():
+        if self._is_running:
             self.stop()
         shutil.rmtree(self._folder)
 
@@ -112,6 +119,10 @@ class PostgresServer:
         """Be without a database, whoever is connected to it."""
         name = str(psycopg.conninfo.conninfo_to_dict(url)["dbname"])
         self._tell(f"DROP DATABASE {name} WITH (FORCE)")
+
+    @property
+    def _is_running(self) -> bool:
+        return (self._cluster / "postmaster.pid").exists()
 
     def _made(self, template: str) -> str:
         name = f"hookline_{next(self._numbers)}"

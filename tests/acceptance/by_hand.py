@@ -17,25 +17,25 @@ from tests.acceptance.operating import Epoch, Journal, Replayed
 from tests.acceptance.record import DeliveryRow, ProcessRow
 
 #: How long a request may have been on its way: longer, and any receiver would refuse it. A busy machine takes its time.
-_ON_THE_WAY: Final = timedelta(minutes=5)
+ON_THE_WAY: Final = timedelta(minutes=5)
 #: What was answered that long before a replay is settled by then.
 _SETTLED_IN: Final = timedelta(seconds=1)
 _SECOND: Final = timedelta(seconds=1)
 
 
-def broken_signatures(hook: Hook, epochs: Sequence[Epoch]) -> Iterator[str]:
+def broken_signatures(hook: Hook, epochs: Sequence[Epoch], on_the_way: timedelta = ON_THE_WAY) -> Iterator[str]:
     """Each request is signed with all secrets that were valid when it was, and with no other."""
     for arrival in hook.arrivals:
-        complaint = _of_signature(arrival, epochs)
+        complaint = _of_signature(arrival, epochs, on_the_way)
         if complaint:
             yield f"{hook.name}, {arrival.id}, attempt {arrival.attempt} in life {arrival.life}: {complaint}"
 
 
-def _of_signature(arrival: Arrival, epochs: Sequence[Epoch]) -> str:
+def _of_signature(arrival: Arrival, epochs: Sequence[Epoch], on_the_way: timedelta) -> str:
     received = arrival.received
     timestamp = received.header("webhook-timestamp") or ""
     signed_at = datetime.fromtimestamp(int(timestamp), UTC)
-    if not signed_at <= arrival.at <= signed_at + _SECOND + _ON_THE_WAY:
+    if not signed_at <= arrival.at <= signed_at + _SECOND + on_the_way:
         return f"signed at {signed_at}, arrived at {arrival.at}"
     signatures = (received.header("webhook-signature") or "").split(" ")
     content = f"{arrival.id}.{timestamp}.".encode() + received.body

@@ -2,14 +2,16 @@
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
+from hookline.adapters.system_clock import SystemClock
 from tests.acceptance.load import HEAP_LINE, USUAL_LINE
 from tests.acceptance.record import EventRow
-from tests.fakes import Manner, Received, Visit, closing, hanging, replying, resetting, slowly
+from tests.fakes import Manner, Received, Subscriber, Visit, closing, hanging, replying, resetting, slowly
 
 #: How a subscriber treated a request: what it answered, or `cut` when the connection ended without an answer.
 ACCEPTED, REFUSED, CUT = "accepted", "refused", "cut"
@@ -112,6 +114,23 @@ class Hook:
 
 #: What a subscriber does with a request for this webhook.
 Temper = Callable[[Received, Hook], Deed]
+
+
+@asynccontextmanager
+async def listening(hook: Hook, temper: Temper, life: Callable[[], int]) -> AsyncIterator[Subscriber]:
+    """A webhook's subscriber, until the block ends. What arrives goes down in the hook's books, with the life that it is
+    of.
+    """
+    clock = SystemClock()
+
+    def manner_for(received: Received) -> Manner:
+        name, manner = temper(received, hook)
+        arrival = Arrival(received, life(), name, clock.now())
+        hook.saw(arrival)
+        return hook.answering(arrival, manner)
+
+    async with Subscriber.running(manner_for) as subscriber:
+        yield subscriber
 
 
 def hooks_of_every_temper(moods: random.Random) -> list[tuple[Hook, Temper]]:

@@ -17,21 +17,21 @@ import random
 import sqlite3
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from hookline.adapters.system_clock import SystemClock
 from tests.acceptance.command import long_run
-from tests.acceptance.hooks import Arrival, Hook, Temper, hooks_of_every_temper
+from tests.acceptance.hooks import Hook, hooks_of_every_temper, listening
 from tests.acceptance.load import Client, Ledger
 from tests.acceptance.operating import Journal, Operator
 from tests.acceptance.promises import Figures, broken_promises
 from tests.acceptance.record import all_announced, ended_processes, settled
-from tests.acceptance.serving import Api, Broken, Server, in_patience, real_seconds
-from tests.fakes import Manner, Received, Subscriber, turn
+from tests.acceptance.serving import Api, Broken, Server, in_patience, keep_acting, raise_what_failed, real_seconds
+from tests.fakes import Subscriber, turn
 
 _CLIENTS: Final = 6
 _PAUSE_SECONDS: Final = 0.03  # at most, between two acts of one client
@@ -118,20 +118,7 @@ class KillTest:
     async def _subscribe(self, stack: AsyncExitStack) -> None:
         """Subscribers of every temper."""
         for hook, temper in hooks_of_every_temper(self._dice_of("moods")):
-            self._hooks.append((hook, await stack.enter_async_context(self._listening(hook, temper))))
-
-    @asynccontextmanager
-    async def _listening(self, hook: Hook, temper: Temper) -> AsyncIterator[Subscriber]:
-        clock = SystemClock()
-
-        def manner_for(received: Received) -> Manner:
-            name, manner = temper(received, hook)
-            arrival = Arrival(received, self._server.lives, name, clock.now())
-            hook.saw(arrival)
-            return hook.answering(arrival, manner)
-
-        async with Subscriber.running(manner_for) as subscriber:
-            yield subscriber
+            self._hooks.append((hook, await stack.enter_async_context(listening(hook, temper, lambda: self._server.lives))))
 
     async def _kill_over_and_over(self, api: Api, operator: Operator) -> None:
         """The rounds. Clients act through all of them, and end in one that nobody kills."""
@@ -144,7 +131,7 @@ class KillTest:
         try:
             for number in range(1, self._rounds + 1):
                 await self._round(api, number)
-                _raise_what_failed(acting)
+                raise_what_failed(acting)
                 if number % 20 == 0 or number == self._rounds:
                     self._say(f"round {number}: {self._ledger.answered} requests answered, {api.repeats} repeated")
             ending.set()
@@ -196,19 +183,13 @@ class KillTest:
         for hook, subscriber in self._hooks:
             await operator.subscribe(hook, f"{subscriber.url}/{hook.name}")
         self._subscribed.set()
-        await self._keep_acting(operator.act, "operator's pauses", _OPERATOR_PAUSE_SECONDS, ending)
+        pauses = self._dice_of("operator's pauses")
+        await keep_acting(operator.act, pauses, longest_pause_seconds=_OPERATOR_PAUSE_SECONDS, ending=ending)
 
     async def _act(self, client: Client, ending: asyncio.Event) -> None:
         await self._subscribed.wait()
-        await self._keep_acting(client.act, f"{client.name}'s pauses", _PAUSE_SECONDS, ending)
-
-    async def _keep_acting(
-        self, act: Callable[[], Awaitable[None]], name: str, longest_pause_seconds: float, ending: asyncio.Event
-    ) -> None:
-        dice = self._dice_of(name)
-        while not ending.is_set():
-            await act()
-            await real_seconds(dice.uniform(0, longest_pause_seconds))
+        pauses = self._dice_of(f"{client.name}'s pauses")
+        await keep_acting(client.act, pauses, longest_pause_seconds=_PAUSE_SECONDS, ending=ending)
 
     async def _let_settle(self, api: Api, operator: Operator) -> None:
         """Leave the server alone until nothing is owed any more, then compare everything with everything."""
@@ -224,12 +205,6 @@ class KillTest:
         self.summary.broken += broken_promises(
             self._ledger, self._journal, record, hooks, lives=self._server.lives, figures=self.summary.figures
         )
-
-
-def _raise_what_failed(tasks: list[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        if task.done() and not task.cancelled() and task.exception() is not None:
-            task.result()
 
 
 def _of_files(server: Server) -> Iterator[str]:

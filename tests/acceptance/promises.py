@@ -53,7 +53,7 @@ def broken_promises(
 ) -> Iterator[str]:
     """Everything that is not as promised, after a server had so many `lives`."""
     figures.events.update(each.event for each in record.events)
-    yield from _of_the_feed(ledger, record.events)
+    yield from broken_feed(ledger, record.events)
     feed = Feed(record.events)
     kept: dict[tuple[str, int], DeliveryRow] = {}
     for delivery in record.deliveries:
@@ -93,10 +93,10 @@ def _of_hook(
             continue
         hands = journal.hands_on(hook, row.id, event.createdAt)
         for sentence in _of_delivery(hook, row, sent, hands, lives, figures):
-            yield f"{hook.name}, {event.event} {row.id}: {sentence}; {_story(row, sent)}"
+            yield f"{hook.name}, {event.event} {row.id}: {sentence}; {story_of(row, sent)}"
 
 
-def _of_the_feed(ledger: Ledger, events: Sequence[EventRow]) -> Iterator[str]:
+def broken_feed(ledger: Ledger, events: Sequence[EventRow]) -> Iterator[str]:
     """Exactly the events that were accepted, each once, in sequence, to the byte."""
     if len({each.id for each in events}) != len(events):
         yield "Two events have the same id"
@@ -150,9 +150,9 @@ def _of_settling(
         yield f"should have been {hook.settles_as} and is {row.status}"
     if hook.settles_as == "delivered":
         if not delivered or delivered[-1] is not row.attempts[-1]:
-            yield f"attempts {_numbers(delivered)} succeeded, of {len(row.attempts)}"
+            yield f"attempts {numbers_of(delivered)} succeeded, of {len(row.attempts)}"
         if len(delivered) > 1 + hands:
-            yield f"attempts {_numbers(delivered)} succeeded, and it was made due again at most {hands} times"
+            yield f"attempts {numbers_of(delivered)} succeeded, and it was made due again at most {hands} times"
     else:
         rounds, rest = divmod(len(told), len(hook.schedule) + 1)
         if delivered or rest or not 1 <= rounds <= 1 + hands:
@@ -172,7 +172,7 @@ def _of_attempt_numbers(row: DeliveryRow, arrivals: Sequence[Arrival], *, may_sk
     """Each attempt has a number of its own, and is in the record. The attempts of a batch that is made of replayed ones
     are numbered on from those of all that are in it, so that of some a number is skipped.
     """
-    numbers = _numbers(row.attempts)
+    numbers = numbers_of(row.attempts)
     are_counted = numbers == list(range(1, len(numbers) + 1))
     if not are_counted and not (may_skip and numbers == sorted(set(numbers)) and numbers[0] == 1):
         yield f"the record has the attempts {numbers}"
@@ -212,11 +212,11 @@ def _attempt(arrival: Arrival) -> int:
     return arrival.attempt
 
 
-def _numbers(attempts: Sequence[AttemptRow]) -> list[int]:
+def numbers_of(attempts: Sequence[AttemptRow]) -> list[int]:
     return [each.number for each in attempts]
 
 
-def _story(row: DeliveryRow, sent: Sent) -> str:
+def story_of(row: DeliveryRow, sent: Sent) -> str:
     """What happened to a delivery, in short."""
     record = [f"{each.number}:{each.status or each.error}" for each in row.attempts]
     arrived = [f"{each.attempt} in life {each.life} {each.manner} as {each.id}" for each in sent.of(row.eventId)]

@@ -6,7 +6,7 @@ import random
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +44,22 @@ async def real_seconds(seconds: float) -> None:
     await asyncio.sleep(seconds)  # noqa: TID251  processes live in real time
 
 
+async def keep_acting(
+    act: Callable[[], Awaitable[None]], dice: random.Random, *, longest_pause_seconds: float, ending: asyncio.Event
+) -> None:
+    """Act, and act again after a pause, until it is the end."""
+    while not ending.is_set():
+        await act()
+        await real_seconds(dice.uniform(0, longest_pause_seconds))
+
+
+def raise_what_failed(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Whoever failed ends the run."""
+    for task in tasks:
+        if task.done() and not task.cancelled() and task.exception() is not None:
+            task.result()
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What the API said."""
@@ -66,9 +82,13 @@ class Answer:
 class Server:
     """One installation: a folder and a port. It lives as often as it is started."""
 
+    #: The module that is run.
+    program = "hookline"
+
     def __init__(self, folder: Path, **settings: str) -> None:
         """`settings` go on top of those that every server here has."""
         self.lives = 0
+        self.folder = folder
         self.database = folder / "hookline.db"
         self.log = folder / "server.log"
         self.up = asyncio.Event()
@@ -100,8 +120,8 @@ class Server:
         self.lives += 1
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "hookline", "serve"),
-                cwd=self.database.parent,
+                *(sys.executable, "-m", self.program, "serve"),
+                cwd=self.folder,
                 env=self._environment,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
@@ -131,9 +151,16 @@ class Server:
 
     def tell_to_stop(self) -> None:
         """SIGTERM."""
-        assert self._process is not None
         self.up.clear()
-        self._process.send_signal(signal.SIGTERM)
+        self._signal(signal.SIGTERM)
+
+    def pause(self) -> None:
+        """SIGSTOP: it does nothing, and does not know."""
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """SIGCONT."""
+        self._signal(signal.SIGCONT)
 
     async def stopping(self) -> None:
         """Return when it says that it begins nothing new."""
@@ -171,6 +198,10 @@ class Server:
         """The last that it logged."""
         return self.log.read_text("utf-8", "replace")[-3000:] if self.log.exists() else ""
 
+    def _signal(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
 
 class Api:
     """Asks a server over HTTP, as its users do."""
@@ -195,15 +226,15 @@ class Api:
         A POST that may have to be repeated needs an idempotency `key`; without one it is asked once only.
         """
         while True:
-            await in_patience(self._server.up.wait(), "the server to be up again")
+            server = await self._one_that_is_up()
             try:
-                answer = await self._once(method, path, body, key)
+                answer = await self._once(server, method, path, body, key)
             except (aiohttp.ClientError, ConnectionError) as problem:
-                if self._server.died:
-                    raise Broken(f"The server died by itself.\n{self._server.end_of_log()}") from problem
+                if server.died:
+                    raise Broken(f"The server died by itself.\n{server.end_of_log()}") from problem
                 if method == "POST" and key is None:
                     raise
-                await real_seconds(_BREATHER_SECONDS if self._server.up.is_set() else 0)
+                await real_seconds(_BREATHER_SECONDS if server.up.is_set() else 0)
             else:
                 if answer.status != 503:
                     return answer
@@ -225,9 +256,14 @@ class Api:
         subscriber.trust(made["secret"])
         return int(made["id"])
 
-    async def _once(self, method: str, path: str, body: Any, key: str | None) -> Answer:
+    async def _one_that_is_up(self) -> Server:
+        """Whom to ask next."""
+        await in_patience(self._server.up.wait(), "the server to be up again")
+        return self._server
+
+    async def _once(self, server: Server, method: str, path: str, body: Any, key: str | None) -> Answer:
         headers = {"content-type": "application/json"} | ({"idempotency-key": key} if key else {})
-        url = f"http://127.0.0.1:{self._server.port}{path}"
+        url = f"http://127.0.0.1:{server.port}{path}"
         content = None if body is None else msgspec.json.encode(body)
         self.asked.set()
         async with self._session.request(method, url, data=content, headers=headers) as response:

@@ -1,0 +1,170 @@
+"""The promises of several nodes, checked against what clients were told, what the nodes say and what subscribers saw.
+
+As in `promises.py` silence is success. What differs: nobody sees which node sent a request, and a node that was paused
+may send late. So time is cut into eras, by the deeds that may cost an attempt, and one deed explains one attempt.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from itertools import pairwise
+from typing import Final
+
+from hookline.adapters.sql.records import CUT_SHORT
+from tests.acceptance.arrivals import Feed, Sent, broken_arrivals
+from tests.acceptance.by_hand import broken_signatures
+from tests.acceptance.hooks import ACCEPTED, CUT, Arrival, Hook
+from tests.acceptance.load import Ledger
+from tests.acceptance.operating import Journal
+from tests.acceptance.promises import Figures, broken_feed, numbers_of, story_of
+from tests.acceptance.record import AttemptRow, DeliveryRow, Record
+
+#: Longer than a node is paused between signing and sending.
+_ON_THE_WAY: Final = timedelta(seconds=20)
+
+
+@dataclass(slots=True)
+class Glance:
+    """What can be seen at once while requests arrive at one webhook's subscriber."""
+
+    hook: Hook
+    _looked_at: int = 0
+    _ids: dict[tuple[str, str], str] = field(default_factory=dict)  # by subject and sequence
+    _begun: dict[str, int] = field(default_factory=dict)  # by subject: the latest sequence that came
+    _ended: dict[str, int] = field(default_factory=dict)  # by subject: the latest sequence that may have come for good
+
+    def broken(self) -> Iterator[str]:
+        """What is wrong with what arrived since the last look."""
+        new = self.hook.arrivals[self._looked_at :]
+        self._looked_at += len(new)
+        for arrival in new:
+            if not arrival.id.startswith("batch_"):
+                yield from self._of_id(arrival)
+            if self.hook.ordered:
+                yield from self._of_turn(arrival)
+
+    def _of_id(self, arrival: Arrival) -> Iterator[str]:
+        received = arrival.received
+        place = received.header("hookline-subject") or "", received.header("hookline-sequence") or ""
+        first = self._ids.setdefault(place, arrival.id)
+        if first != arrival.id:
+            yield f"{self.hook.name}: {place} came under {first} and under {arrival.id}"
+
+    def _of_turn(self, arrival: Arrival) -> Iterator[str]:
+        """What comes for the first time, comes when the one before it has been accepted, or may be given up."""
+        subject, sequence = (
+            arrival.received.header("hookline-subject") or "",
+            int(arrival.received.header("hookline-sequence") or 0),
+        )
+        begun, ended = self._begun.get(subject, 0), self._ended.get(subject, 0)
+        if sequence > begun and (sequence != begun + 1 or ended < begun):
+            yield (
+                f"{self.hook.name}: {arrival.id} ({subject}, {sequence}), attempt {arrival.attempt}, came behind"
+                f" {begun}, of which {ended} had been accepted"
+            )
+        self._begun[subject] = max(begun, sequence)
+        if arrival.manner == ACCEPTED or self.hook.settles_as == "dead":
+            self._ended[subject] = max(ended, sequence)
+
+
+def broken_among_nodes(
+    ledger: Ledger, journal: Journal, record: Record, hooks: Sequence[Hook], *, eras: int, figures: Figures
+) -> Iterator[str]:
+    """Everything that is not as promised, after so many `eras`."""
+    figures.events.update(each.event for each in record.events)
+    yield from broken_feed(ledger, record.events)
+    feed = Feed(record.events)
+    kept: dict[tuple[str, int], DeliveryRow] = {}
+    for row in record.deliveries:
+        figures.deliveries[row.status] += 1
+        if (row.eventId, row.webhookId) in kept:
+            yield f"{row.eventId} is owed twice to webhook {row.webhookId}"
+        kept[row.eventId, row.webhookId] = row
+    for hook in hooks:
+        yield from broken_signatures(hook, journal.epochs[hook.webhook_id], _ON_THE_WAY)
+        yield from _of_hook(hook, feed, kept, eras, figures)
+    owed = {(event.id, hook.webhook_id) for hook in hooks for event in feed.events if hook.wants(event)}
+    yield from (f"{kept[each].id} is owed to a webhook that does not want it" for each in kept.keys() - owed)
+
+
+def _of_hook(
+    hook: Hook, feed: Feed, kept: dict[tuple[str, int], DeliveryRow], eras: int, figures: Figures
+) -> Iterator[str]:
+    sent = Sent()
+    yield from broken_arrivals(hook, feed, sent)
+    figures.posts += len(hook.arrivals)
+    figures.batches += sent.batch_sizes
+    for event in feed.events:
+        if not hook.wants(event):
+            continue
+        row = kept.get((event.id, hook.webhook_id))
+        if row is None:
+            yield f"{event.event} {event.id} was never owed to {hook.name}"
+            continue
+        for sentence in _of_delivery(hook, row, sent, eras, figures):
+            yield f"{hook.name}, {event.event} {row.id}: {sentence}; {story_of(row, sent)}"
+
+
+def _of_delivery(hook: Hook, row: DeliveryRow, sent: Sent, eras: int, figures: Figures) -> Iterator[str]:
+    arrivals = sent.of(row.eventId)
+    cut_short = {each.number for each in row.attempts if each.error == CUT_SHORT}
+    told = [each for each in row.attempts if each.number not in cut_short]
+    figures.attempts += len(row.attempts)
+    figures.cut_short += len(cut_short)
+    figures.cut_in |= {each.life for each in arrivals if each.attempt in cut_short}
+    yield from _of_settling(hook, row, told, eras)
+    homes = sent.homes(row.eventId) | {row.sent_as}
+    if len(homes) > 1 or (hook.settles_as == "delivered" and not arrivals):
+        yield f"it came under {sorted(homes)}, {len(arrivals)} times"
+    yield from _of_attempts(row, arrivals)
+    yield from _of_deeds(row, arrivals, cut_short, eras, figures)
+
+
+def _of_settling(hook: Hook, row: DeliveryRow, told: Sequence[AttemptRow], eras: int) -> Iterator[str]:
+    """It ended as it had to. What a paused node tells late is kept, and counts for nothing."""
+    delivered = [each for each in told if each.status is not None and 200 <= each.status < 300 and not each.error]
+    if row.status != hook.settles_as:
+        yield f"should have been {hook.settles_as} and is {row.status}"
+    if hook.settles_as == "delivered":
+        if not delivered:
+            yield f"none of {len(row.attempts)} attempts succeeded"
+    elif delivered or not len(hook.schedule) + 1 <= len(told) <= len(hook.schedule) + eras:
+        yield f"{len(told)} attempts failed, {len(delivered)} succeeded, on a schedule of {len(hook.schedule) + 1}"
+
+
+def _of_attempts(row: DeliveryRow, arrivals: Sequence[Arrival]) -> Iterator[str]:
+    """Each attempt has a number of its own, and is in the record."""
+    numbers = numbers_of(row.attempts)
+    if numbers != list(range(1, len(numbers) + 1)):
+        yield f"the record has the attempts {numbers}"
+    arrived = {each.attempt for each in arrivals}
+    if not arrived <= set(numbers):
+        yield f"attempts {sorted(arrived - set(numbers))} arrived and are not in the record"
+    answered = {each.number for each in row.attempts if each.status is not None}
+    if not answered <= arrived:
+        yield f"attempts {sorted(answered - arrived)} were answered by nobody"
+    for before, after in pairwise(sorted(arrivals, key=lambda arrival: arrival.attempt)):
+        # A reused connection that dies without an answer is replaced once, within one attempt.
+        if before.attempt == after.attempt and before.manner != CUT:
+            yield f"attempt {after.attempt} arrived twice"
+
+
+def _of_deeds(
+    row: DeliveryRow, arrivals: Sequence[Arrival], cut_short: set[int], eras: int, figures: Figures
+) -> Iterator[str]:
+    """One deed costs one attempt of what was under way, and no more."""
+    heard = {each.number for each in row.attempts if each.status is not None or each.error == CUT_SHORT}
+    accepted = [each for each in arrivals if each.manner == ACCEPTED]
+    for before, after in pairwise(accepted):
+        if before.life == after.life and before.attempt in heard:
+            yield f"attempts {before.attempt} and {after.attempt} were accepted with nothing done between them"
+    spent = len(cut_short)
+    if arrivals:
+        first, last = arrivals[0], arrivals[-1]
+        since_first = sum(number >= first.attempt for number in cut_short)
+        if since_first > last.life - first.life and row.status == "delivered":
+            yield f"{since_first} attempts were cut short by {last.life - first.life} deeds"
+    if spent > eras:
+        yield f"{spent} attempts were cut short by {eras} deeds"
+    figures.duplicates += max(len(accepted) - 1, 0)
+    figures.duplicates_of_one = max(figures.duplicates_of_one, len(accepted) - 1)

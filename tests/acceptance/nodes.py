@@ -1,0 +1,90 @@
+"""Several nodes on one PostgreSQL, and clients that ask any of them."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import aiohttp
+
+from tests.acceptance.node import CLOCK_OFF_SECONDS
+from tests.acceptance.serving import API_KEY, Answer, Api, Broken, Server, in_patience, real_seconds
+
+NODES: Final = 4
+#: How far apart the clocks of the first and the last node are.
+_CLOCKS_APART_SECONDS: Final = 120
+#: How long a client waits for one node before it asks another one.
+_PATIENCE_SECONDS: Final = 4
+_LONGEST_ANSWER_SECONDS: Final = 60
+_LOOK_AGAIN_SECONDS: Final = 0.02
+_PROJECT: Final = Path(__file__).parents[2]
+
+
+class Node(Server):
+    """One of several on a database."""
+
+    program = "tests.acceptance.node"
+
+    def __init__(self, folder: Path, database: str, clock_off_seconds: float) -> None:
+        folder.mkdir(parents=True)
+        settings = {
+            "HOOKLINE_DATABASE": database,
+            "PYTHONPATH": str(_PROJECT),
+            CLOCK_OFF_SECONDS: str(clock_off_seconds),
+        }
+        super().__init__(folder, **settings)
+        self.name = folder.name
+
+    async def restart(self) -> None:
+        """Live once more."""
+        await self.start()
+        await self.ready()
+
+
+@asynccontextmanager
+async def nodes_on(database: str, folder: Path) -> AsyncIterator[list[Node]]:
+    """Nodes that begin at the same moment, with clocks that disagree; gone when the block ends."""
+    offs = [_CLOCKS_APART_SECONDS * (place / (NODES - 1) - 0.5) for place in range(NODES)]
+    nodes = [Node(folder / f"node-{place}", database, off) for place, off in enumerate(offs, 1)]
+    try:
+        await asyncio.gather(*(node.restart() for node in nodes))
+        yield nodes
+    finally:
+        for node in nodes:
+            await node.kill()
+
+
+class Anywhere(Api):
+    """Asks any node, and another one with the same key when there is no answer."""
+
+    def __init__(self, nodes: Sequence[Node], session: aiohttp.ClientSession, dice: random.Random) -> None:
+        super().__init__(nodes[0], session)
+        self._nodes = nodes
+        self._dice = dice
+
+    @classmethod
+    @asynccontextmanager
+    async def among(cls, nodes: Sequence[Node], dice: random.Random) -> AsyncIterator["Anywhere"]:
+        """With connections of its own until the block ends."""
+        timeout = aiohttp.ClientTimeout(total=_LONGEST_ANSWER_SECONDS)
+        async with aiohttp.ClientSession(timeout=timeout, headers={"api-key": API_KEY}) as session:
+            yield cls(nodes, session, dice)
+
+    async def _one_that_is_up(self) -> Server:
+        async def found() -> Server:
+            while not (up := [node for node in self._nodes if node.up.is_set()]):
+                await real_seconds(_LOOK_AGAIN_SECONDS)
+            return self._dice.choice(up)
+
+        return await in_patience(found(), "a node to be up")
+
+    async def _once(self, server: Server, method: str, path: str, body: Any, key: str | None) -> Answer:
+        """Who may not repeat a request elsewhere, while a node may still carry it out, has to wait."""
+        may_repeat = key is not None or method == "GET"
+        asked = super()._once(server, method, path, body, key)
+        try:
+            return await in_patience(asked, "", seconds=_PATIENCE_SECONDS if may_repeat else _LONGEST_ANSWER_SECONDS)
+        except Broken as problem:
+            raise ConnectionError(f"{server.folder.name} does not answer.") from problem
