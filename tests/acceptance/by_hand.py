@@ -7,6 +7,7 @@ import hashlib
 import hmac
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -16,30 +17,42 @@ from tests.acceptance.hooks import Arrival, Hook
 from tests.acceptance.operating import Epoch, Journal, Replayed
 from tests.acceptance.record import DeliveryRow, ProcessRow
 
-#: How long a request may have been on its way: longer, and any receiver would refuse it. A busy machine takes its time.
-ON_THE_WAY: Final = timedelta(minutes=5)
-#: What was answered that long before a replay is settled by then.
-_SETTLED_IN: Final = timedelta(seconds=1)
 _SECOND: Final = timedelta(seconds=1)
 
 
-def broken_signatures(hook: Hook, epochs: Sequence[Epoch], on_the_way: timedelta = ON_THE_WAY) -> Iterator[str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Haste:
+    """How soon things come about, however bad the day. What is given here is so for one server that is not paused."""
+
+    #: How long a request may be on its way: longer, and any receiver would refuse it. A busy machine takes its time.
+    arrived_in: timedelta = timedelta(minutes=5)
+    #: What was answered that long ago is settled.
+    settled_in: timedelta = timedelta(seconds=1)
+    #: How long after a rotation is answered somebody may sign as before.
+    rotated_in: timedelta = timedelta(0)
+
+
+#: One server that is killed, and never paused.
+AT_ONCE: Final = Haste()
+
+
+def broken_signatures(hook: Hook, epochs: Sequence[Epoch], haste: Haste = AT_ONCE) -> Iterator[str]:
     """Each request is signed with all secrets that were valid when it was, and with no other."""
     for arrival in hook.arrivals:
-        complaint = _of_signature(arrival, epochs, on_the_way)
+        complaint = _of_signature(arrival, epochs, haste)
         if complaint:
             yield f"{hook.name}, {arrival.id}, attempt {arrival.attempt} in life {arrival.life}: {complaint}"
 
 
-def _of_signature(arrival: Arrival, epochs: Sequence[Epoch], on_the_way: timedelta) -> str:
+def _of_signature(arrival: Arrival, epochs: Sequence[Epoch], haste: Haste) -> str:
     received = arrival.received
     timestamp = received.header("webhook-timestamp") or ""
     signed_at = datetime.fromtimestamp(int(timestamp), UTC)
-    if not signed_at <= arrival.at <= signed_at + _SECOND + on_the_way:
+    if not signed_at <= arrival.at <= signed_at + _SECOND + haste.arrived_in:
         return f"signed at {signed_at}, arrived at {arrival.at}"
     signatures = (received.header("webhook-signature") or "").split(" ")
     content = f"{arrival.id}.{timestamp}.".encode() + received.body
-    possible = list(_possible(signed_at, epochs))
+    possible = list(_possible(signed_at, epochs, haste))
     for epoch in possible:
         made = {_signature(key.secret, content): key for key in epoch.keys}
         needed = {each for each, key in made.items() if key.ends_after >= signed_at + _SECOND}
@@ -49,10 +62,10 @@ def _of_signature(arrival: Arrival, epochs: Sequence[Epoch], on_the_way: timedel
     return f"signed at {signed_at} with other secrets than were valid ({len(signatures)}); epochs {possible}"
 
 
-def _possible(signed_at: datetime, epochs: Sequence[Epoch]) -> Iterator[Epoch]:
+def _possible(signed_at: datetime, epochs: Sequence[Epoch], haste: Haste) -> Iterator[Epoch]:
     """The epochs in which this second may have been. A timestamp is cut to the second in which it was signed."""
     for epoch, following in zip(epochs, [*epochs[1:], None], strict=True):
-        is_over = following is not None and following.answered_at < signed_at
+        is_over = following is not None and following.answered_at + haste.rotated_in < signed_at
         if epoch.asked_at < signed_at + _SECOND and not is_over:
             yield epoch
 
@@ -79,6 +92,7 @@ def broken_replays(
     feed: Feed,
     kept: Mapping[tuple[str, int], DeliveryRow],
     processes: Sequence[ProcessRow],
+    haste: Haste = AT_ONCE,
 ) -> Iterator[str]:
     """Each replay that was asked for, and no other, is completed, counted rightly, and all in it was attempted."""
     by_id = {each.id: each for each in processes}
@@ -92,7 +106,7 @@ def broken_replays(
         yield from _of_process(replay, process)
         yield from _of_count(replay, hook, feed)
         if replay.only == "all" or hook.settles_as == "dead":
-            yield from _of_covered(replay, hook, feed, kept)
+            yield from _of_covered(replay, hook, feed, kept, haste.settled_in)
     yield from (f"Nobody asked for process {each}" for each in by_id.values())
 
 
@@ -113,10 +127,16 @@ def _of_count(replay: Replayed, hook: Hook, feed: Feed) -> Iterator[str]:
         yield f"{hook.name}: {replay} should have counted {least} to {most}"
 
 
-def _of_covered(replay: Replayed, hook: Hook, feed: Feed, kept: Mapping[tuple[str, int], DeliveryRow]) -> Iterator[str]:
+def _of_covered(
+    replay: Replayed,
+    hook: Hook,
+    feed: Feed,
+    kept: Mapping[tuple[str, int], DeliveryRow],
+    settled_in: timedelta,
+) -> Iterator[str]:
     """All that the range covers was attempted again, or was under way."""
     for event in feed.events:
         if hook.wants(event) and replay.covers(event.createdAt):
             row = kept.get((event.id, hook.webhook_id))
-            if row is not None and not any(each.ended_at >= replay.asked_at - _SETTLED_IN for each in row.attempts):
+            if row is not None and not any(each.ended_at >= replay.asked_at - settled_in for each in row.attempts):
                 yield f"{hook.name}: {row.id} was not attempted again by {replay}; attempts {row.attempts[-3:]}"

@@ -32,12 +32,13 @@ from tests.acceptance.load import Client, Ledger
 from tests.acceptance.nodes import Anywhere, Node, nodes_on
 from tests.acceptance.operating import Journal, Operator
 from tests.acceptance.promises import Figures
-from tests.acceptance.record import all_announced, settled
+from tests.acceptance.record import all_announced, ended_processes, settled
 from tests.acceptance.serving import keep_acting, raise_what_failed
 from tests.postgres_server import PostgresServer
 
-_CLIENTS: Final = 4
-_PAUSE_SECONDS: Final = 0.3  # at most, between two acts of one client
+_CLIENTS: Final = 6
+_OPERATOR_PAUSE_SECONDS: Final = 2.0
+_PAUSE_SECONDS: Final = 0.2  # at most, between two acts of one client
 _ROUNDS_IN_CHAPTER: Final = 50
 _MOST_TOLD: Final = 20
 #: Everything that is owed at the end of a chapter must have been settled by then.
@@ -58,6 +59,7 @@ class Summary:
     requests: int = 0
     repeats: int = 0
     seconds: float = 0.0
+    by_hand: str = ""  # of the last chapter
     memory_mb: float = 0.0  # the most that a node held
     figures: Figures = field(default_factory=Figures)
     broken: list[str] = field(default_factory=list)
@@ -70,7 +72,8 @@ class Summary:
     def lines(self) -> Iterator[str]:
         """For people."""
         yield f"seed {self.seed}, {self.rounds} rounds, {self.seconds:.0f} s, deeds: {_counted(self.deeds)}"
-        yield f"requests answered {self.requests}, repeated {self.repeats}; most memory of a node {self.memory_mb:.0f} MB"
+        yield f"requests answered {self.requests}, repeated {self.repeats}; {self.by_hand}"
+        yield f"most memory of a node {self.memory_mb:.0f} MB"
         yield f"events {self.figures.events.total()}: {_counted(self.figures.events)}"
         yield f"deliveries {self.figures.deliveries.total()}: {_counted(self.figures.deliveries)}"
         yield from self.figures.lines()
@@ -104,12 +107,13 @@ class Chapter:
             api = await stack.enter_async_context(Anywhere.among(self._nodes, self._dice_of("whom to ask")))
             operator = Operator(api, self._hooks, self._journal, self._dice_of("operator"))
             await self._subscribe(stack, operator, deeds)
-            await self._do_all(api, deeds, rounds)
+            await self._do_all(api, operator, deeds, rounds)
             if not self._summary.broken:
                 await self._reckon(api, operator, deeds)
             self._summary.deeds += deeds.done
             self._summary.requests += self._ledger.answered
             self._summary.repeats += api.repeats
+            self._summary.by_hand = self._journal.summary()
 
     def _dice_of(self, name: str) -> random.Random:
         """Dice of its own for everybody, so that what one does shifts nobody else's."""
@@ -123,10 +127,11 @@ class Chapter:
             self._glances.append(Glance(hook))
             await operator.subscribe(hook, f"{subscriber.url}/{hook.name}")
 
-    async def _do_all(self, api: Anywhere, deeds: Deeds, rounds: int) -> None:
+    async def _do_all(self, api: Anywhere, operator: Operator, deeds: Deeds, rounds: int) -> None:
         """The rounds. Clients act through all of them."""
         ending = asyncio.Event()
-        acting = [asyncio.create_task(self._act(name, api, ending)) for name in map("client{}".format, range(_CLIENTS))]
+        acting = [asyncio.create_task(self._operate(operator, ending))]
+        acting += [asyncio.create_task(self._act(f"client{number}", api, ending)) for number in range(_CLIENTS)]
         try:
             for _ in range(rounds):
                 name = await deeds.do_one()
@@ -141,6 +146,10 @@ class Chapter:
             for client in acting:
                 client.cancel()
             await asyncio.gather(*acting, return_exceptions=True)
+
+    async def _operate(self, operator: Operator, ending: asyncio.Event) -> None:
+        pauses = self._dice_of("operator's pauses")
+        await keep_acting(operator.act, pauses, longest_pause_seconds=_OPERATOR_PAUSE_SECONDS, ending=ending)
 
     async def _act(self, name: str, api: Anywhere, ending: asyncio.Event) -> None:
         client = Client(name, api, self._ledger, self._dice_of(name))
@@ -165,6 +174,7 @@ class Chapter:
     async def _reckon(self, api: Anywhere, operator: Operator, deeds: Deeds) -> None:
         """Leave the nodes alone until nothing is owed any more, then compare everything with everything."""
         await all_announced(api, self._ledger)
+        await ended_processes(api, seconds=_SETTLING_SECONDS)
         await operator.close_everything()
         record = await settled(api, seconds=_SETTLING_SECONDS)
         codes = await asyncio.gather(*(node.stop() for node in self._nodes))

@@ -43,6 +43,7 @@ class Deeds:
             ("stop", self._stop, 14),
             ("crash of the database", self._crash_database, 14),
             ("crash of the database and a node", self._crash_both, 6),
+            ("stop without the database", self._stop_without_database, 5),
             ("cut connections", self._cut_connections, 23),
         ]
 
@@ -82,7 +83,21 @@ class Deeds:
 
     async def _stop(self) -> None:
         node = self._dice.choice(self._nodes)
-        code = await node.stop()
+        node.tell_to_stop()
+        await self._stopped(node)
+
+    async def _stop_without_database(self) -> None:
+        """What came of its attempts it can tell only when the database is there again."""
+        node = self._dice.choice(self._nodes)
+        await asyncio.to_thread(self._postgres.stop)
+        node.tell_to_stop()
+        await self._next_era()
+        await real_seconds(self._dice.uniform(0, _LONGEST_OUTAGE_SECONDS))
+        await asyncio.to_thread(self._postgres.start)
+        await self._stopped(node)
+
+    async def _stopped(self, node: Node) -> None:
+        code = await node.gone()
         if code:
             raise Broken(f"{node.name} was told to stop and exited with code {code}\n{node.end_of_log()}")
         await node.restart()

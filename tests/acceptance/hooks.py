@@ -118,9 +118,7 @@ Temper = Callable[[Received, Hook], Deed]
 
 @asynccontextmanager
 async def listening(hook: Hook, temper: Temper, life: Callable[[], int]) -> AsyncIterator[Subscriber]:
-    """A webhook's subscriber, until the block ends. What arrives goes down in the hook's books, with the life that it is
-    of.
-    """
+    """A webhook's subscriber, until the block ends. What arrives goes down in the hook's books, and of which life it is."""
     clock = SystemClock()
 
     def manner_for(received: Received) -> Manner:

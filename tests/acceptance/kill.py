@@ -118,7 +118,9 @@ class KillTest:
     async def _subscribe(self, stack: AsyncExitStack) -> None:
         """Subscribers of every temper."""
         for hook, temper in hooks_of_every_temper(self._dice_of("moods")):
-            self._hooks.append((hook, await stack.enter_async_context(listening(hook, temper, lambda: self._server.lives))))
+            self._hooks.append(
+                (hook, await stack.enter_async_context(listening(hook, temper, lambda: self._server.lives)))
+            )
 
     async def _kill_over_and_over(self, api: Api, operator: Operator) -> None:
         """The rounds. Clients act through all of them, and end in one that nobody kills."""

@@ -135,7 +135,8 @@ def _of_delivery(hook: Hook, row: DeliveryRow, sent: Sent, hands: int, lives: in
     figures.duplicates_of_one = max(figures.duplicates_of_one, len(accepted) - max(len(delivered), 1))
     yield from _of_settling(hook, row, told, delivered, hands)
     yield from _of_homes(hook, row, sent, hands)
-    yield from _of_attempt_numbers(row, arrivals, may_skip=hook.batched and hands > 0)
+    yield from broken_numbers(row, arrivals, may_skip=hook.batched and hands > 0)
+    yield from _of_lives(arrivals)
     yield from _of_kills(row, arrivals, cut_short, lives)
     unheard = [each for each in told if each.status is None]
     if len(accepted) - len(delivered) > len(cut_short) + len(unheard):
@@ -168,9 +169,9 @@ def _of_homes(hook: Hook, row: DeliveryRow, sent: Sent, hands: int) -> Iterator[
         yield f"it came under {len(homes)} ids, and was made due again at most {hands} times"
 
 
-def _of_attempt_numbers(row: DeliveryRow, arrivals: Sequence[Arrival], *, may_skip: bool) -> Iterator[str]:
-    """Each attempt has a number of its own, and is in the record. The attempts of a batch that is made of replayed ones
-    are numbered on from those of all that are in it, so that of some a number is skipped.
+def broken_numbers(row: DeliveryRow, arrivals: Sequence[Arrival], *, may_skip: bool) -> Iterator[str]:
+    """Each attempt has a number of its own, and is in the record, and nothing else is. The attempts of a batch that is
+    made of replayed ones are numbered on from those of all that are in it, so that of some a number is skipped.
     """
     numbers = numbers_of(row.attempts)
     are_counted = numbers == list(range(1, len(numbers) + 1))
@@ -182,6 +183,10 @@ def _of_attempt_numbers(row: DeliveryRow, arrivals: Sequence[Arrival], *, may_sk
     answered = {each.number for each in row.attempts if each.status is not None}
     if not answered <= arrived:
         yield f"attempts {sorted(answered - arrived)} were answered by nobody"
+
+
+def _of_lives(arrivals: Sequence[Arrival]) -> Iterator[str]:
+    """Attempts arrive in their order, and each once."""
     for before, after in pairwise(sorted(arrivals, key=lambda arrival: arrival.attempt)):
         if before.life > after.life:
             yield f"attempt {after.attempt} arrived in an earlier life than attempt {before.attempt}"
