@@ -30,6 +30,8 @@ PROCESS_ID: Final = "SELECT pg_backend_pid()"
 _ASKED_BEFORE: Final = 3
 _FIRST_WAIT_SECONDS: Final = 0.1
 _LONGEST_WAIT_SECONDS: Final = 5.0
+#: After so many the wait is the longest. There may be thousands of failures, and no float holds two to that power.
+_DOUBLINGS: Final = 6
 #: What the server says of one statement: the part that it belongs to is at fault, and no other.
 OF_A_PART: Final = (
     psycopg.IntegrityError,
@@ -72,7 +74,7 @@ class Link:
         """
         if self.seconds_to_wait() > 0:
             raise Unavailable("The database cannot be reached now.")
-        wait = min(_FIRST_WAIT_SECONDS * 2**self._failures, _LONGEST_WAIT_SECONDS)
+        wait = min(_FIRST_WAIT_SECONDS * 2 ** min(self._failures, _DOUBLINGS), _LONGEST_WAIT_SECONDS)
         self._failures += 1
         self._not_before = self._clock.monotonic() + wait * (0.5 + self._dice.random())
         self.close()
