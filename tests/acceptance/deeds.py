@@ -18,6 +18,7 @@ from tests.postgres_server import PostgresServer
 _HEARING_OUT_SECONDS: Final = 0.05
 _LONGEST_BETWEEN_SECONDS: Final = 1.0
 _LONGEST_OUTAGE_SECONDS: Final = 2.5
+_LONG_OUTAGE_SECONDS: Final = 60
 #: A paused node misses the end of its leases, and of every time limit of the database.
 _PAUSE_SECONDS: Final = (LEASE_SECONDS + 0.5, LEASE_SECONDS + 2.5)
 _CUT: Final = """
@@ -43,6 +44,7 @@ class Deeds:
             ("stop", self._stop, 14),
             ("crash of the database", self._crash_database, 14),
             ("crash of the database and a node", self._crash_both, 6),
+            ("database away for long", self._lose_database, 1),
             ("stop without the database", self._stop_without_database, 5),
             ("cut connections", self._cut_connections, 23),
         ]
@@ -103,9 +105,15 @@ class Deeds:
         await node.restart()
 
     async def _crash_database(self) -> None:
+        await self._be_without_database(self._dice.uniform(0, _LONGEST_OUTAGE_SECONDS))
+
+    async def _lose_database(self) -> None:
+        await self._be_without_database(_LONG_OUTAGE_SECONDS)
+
+    async def _be_without_database(self, seconds: float) -> None:
         await asyncio.to_thread(self._postgres.stop)
         await self._next_era()
-        await real_seconds(self._dice.uniform(0, _LONGEST_OUTAGE_SECONDS))
+        await real_seconds(seconds)
         await asyncio.to_thread(self._postgres.start)
 
     async def _crash_both(self) -> None:

@@ -118,7 +118,7 @@ Temper = Callable[[Received, Hook], Deed]
 
 @asynccontextmanager
 async def listening(hook: Hook, temper: Temper, life: Callable[[], int]) -> AsyncIterator[Subscriber]:
-    """A webhook's subscriber, until the block ends. What arrives goes down in the hook's books, and of which life it is."""
+    """A webhook's subscriber, until the block ends. Its books say what arrived, and in which life."""
     clock = SystemClock()
 
     def manner_for(received: Received) -> Manner:

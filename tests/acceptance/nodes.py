@@ -44,9 +44,9 @@ class Node(Server):
 
 
 @asynccontextmanager
-async def nodes_on(database: str, folder: Path) -> AsyncIterator[list[Node]]:
+async def nodes_on(database: str, folder: Path, *, count: int = NODES) -> AsyncIterator[list[Node]]:
     """Nodes that begin at the same moment, with clocks that disagree; gone when the block ends."""
-    offs = [_CLOCKS_APART_SECONDS * (place / (NODES - 1) - 0.5) for place in range(NODES)]
+    offs = [_CLOCKS_APART_SECONDS * (place / (count - 1) - 0.5) for place in range(count)]
     nodes = [Node(folder / f"node-{place}", database, off) for place, off in enumerate(offs, 1)]
     try:
         await asyncio.gather(*(node.restart() for node in nodes))
@@ -63,6 +63,8 @@ class Anywhere(Api):
         super().__init__(nodes[0], session)
         self._nodes = nodes
         self._dice = dice
+        #: By node: what it answered when it could not do what it was asked.
+        self.unavailable: dict[str, list[Answer]] = {node.name: [] for node in nodes}
 
     @classmethod
     @asynccontextmanager
@@ -85,6 +87,9 @@ class Anywhere(Api):
         may_repeat = key is not None or method == "GET"
         asked = super()._once(server, method, path, body, key)
         try:
-            return await in_patience(asked, "", seconds=_PATIENCE_SECONDS if may_repeat else _LONGEST_ANSWER_SECONDS)
+            answer = await in_patience(asked, "", seconds=_PATIENCE_SECONDS if may_repeat else _LONGEST_ANSWER_SECONDS)
         except Broken as problem:
             raise ConnectionError(f"{server.folder.name} does not answer.") from problem
+        if answer.status == 503:
+            self.unavailable[server.folder.name].append(answer)
+        return answer

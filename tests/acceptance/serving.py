@@ -66,6 +66,7 @@ class Answer:
 
     status: int
     body: bytes
+    retry_after: str | None = None
 
     @property
     def value(self) -> Any:
@@ -241,6 +242,10 @@ class Api:
                 await real_seconds(_BREATHER_SECONDS)
             self.repeats += 1
 
+    async def ask_once(self, method: str, path: str) -> Answer:
+        """What the server says just now, whatever it is."""
+        return await self._once(self._server, method, path, None, None)
+
     async def get(self, path: str) -> Any:
         """What is there."""
         return (await self.ask("GET", path)).of(200)
@@ -267,7 +272,7 @@ class Api:
         content = None if body is None else msgspec.json.encode(body)
         self.asked.set()
         async with self._session.request(method, url, data=content, headers=headers) as response:
-            return Answer(response.status, await response.read())
+            return Answer(response.status, await response.read(), response.headers.get("retry-after"))
 
 
 def _free_port() -> int:
