@@ -1,4 +1,4 @@
-"""A short slice of the run of several nodes, with another seed each time. The whole: `python -m tests.acceptance.cluster`."""
+"""A slice of the run of several nodes, with another seed each time. The whole: `python -m tests.acceptance.cluster`."""
 
 import random
 from pathlib import Path

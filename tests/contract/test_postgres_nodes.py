@@ -1,9 +1,11 @@
 """Several nodes on one PostgreSQL database: each hears what the others commit, also when it was deaf for a while."""
 
 import asyncio
+import os
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import resource
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from typing import Any, Final
 
@@ -164,6 +166,33 @@ def test_what_somebody_else_says_on_our_channel_makes_nobody_deaf() -> None:
             await there.hears(lambda news: added.id in news.webhooks and is_told_apart_from_a_look(news))
 
     played(scenario)
+
+
+def test_a_node_with_thousands_of_connections_to_others_hears_what_is_committed() -> None:
+    async def scenario(url: str) -> None:
+        with many_open_files():
+            async with nodes(url, 0, 0) as [here, there]:
+                await here.database.write(add)
+                await here.database.write(report_call, call_payload())
+                await there.hears(lambda news: news.owed and is_told_apart_from_a_look(news))
+
+    played(scenario)
+
+
+@contextmanager
+def many_open_files() -> Iterator[None]:
+    """More than the numbers that `select` knows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 2000)), hard))
+    opened = [os.open(os.devnull, os.O_RDONLY)]
+    while opened[-1] < 1024:
+        opened.append(os.dup(opened[0]))
+    try:
+        yield
+    finally:
+        for number in opened:
+            os.close(number)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def test_all_nodes_have_the_clock_of_the_server() -> None:

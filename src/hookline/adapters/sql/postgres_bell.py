@@ -108,8 +108,10 @@ class Bell:
 
     def _is_told(self, connection: psycopg.Connection) -> bool:
         """Wait until something is heard. False when it was time to look before that, or to end."""
-        ready, _, _ = select.select([connection.fileno(), self._woken.fileno()], [], [], POLL_SECONDS)
-        return bool(ready) and not self._closing.is_set()
+        waited_for = select.poll()  # not `select`, which knows no files beyond the first 1,024
+        waited_for.register(connection.fileno(), select.POLLIN)
+        waited_for.register(self._woken.fileno(), select.POLLIN)
+        return bool(waited_for.poll(POLL_SECONDS * 1000)) and not self._closing.is_set()
 
     def _hear_all(self, connection: psycopg.Connection) -> None:
         for notification in connection.notifies(timeout=0):
