@@ -180,6 +180,29 @@ def test_the_instant_of_a_transaction_is_the_servers(url: str, dice: random.Rand
     assert clock.now() < datetime(2031, 1, 1, tzinfo=UTC)
 
 
+def test_what_the_server_said_before_this_node_was_paused_is_asked_anew(
+    opened: Callable[..., PostgresStore], url: str, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the clock would be behind by the whole pause, and leases that are over would be taken for valid."""
+    heard: list[datetime] = []
+    store = opened(agree=heard.append)
+    answer_of = store._last_of
+
+    resumed: list[datetime] = []
+
+    def paused(statements: str) -> Any:
+        answer = answer_of(statements)
+        clock.advance(seconds=60)
+        resumed.extend(when for (when,) in ask(url, "SELECT clock_timestamp()"))
+        return answer
+
+    monkeypatch.setattr(store, "_last_of", paused)
+    for use in (store.write, store.read):
+        resumed.clear()
+        use(lambda _: None)
+        assert heard.pop() > resumed[0]
+
+
 # One writer at a time
 
 

@@ -18,7 +18,15 @@ import psycopg
 
 from hookline.adapters.sql.group import Answered, Call, nobody_has_room
 from hookline.adapters.sql.postgres_bell import told_with
-from hookline.adapters.sql.postgres_link import OF_A_PART, Link, as_unavailable, is_below_sql, met_another
+from hookline.adapters.sql.postgres_link import (
+    CLOCK,
+    OF_A_PART,
+    Link,
+    agree_on_now,
+    as_unavailable,
+    is_below_sql,
+    met_another,
+)
 from hookline.adapters.sql.postgres_migrate import LOCK_SPACE, migrate_postgres
 from hookline.adapters.sql.postgres_session import NotUndone, PostgresSession
 from hookline.adapters.sql.session import Doings, Row, instant
@@ -31,7 +39,6 @@ from hookline.ports.clock import Clock
 T = TypeVar("T")
 P = ParamSpec("P")
 
-_CLOCK: Final = "(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::BIGINT"
 LIMIT_TIME: Final = """
     SET LOCAL lock_timeout = {lock_ms};
     SET LOCAL statement_timeout = {statement_ms};
@@ -42,12 +49,12 @@ BEGIN_WRITING: Final = f"""
     BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
     {{limits}}
     SELECT pg_advisory_xact_lock({LOCK_SPACE}, 2);
-    SELECT {_CLOCK}, latest, webhook_version FROM writing;
+    SELECT {CLOCK}, latest, webhook_version FROM writing;
 """
 BEGIN_READING: Final = f"""
     BEGIN ISOLATION LEVEL REPEATABLE READ {{access}};
     {{limits}}
-    SELECT {_CLOCK};
+    SELECT {CLOCK};
 """
 TAKE_OVER: Final = "UPDATE writing SET latest = %s"
 NOTE_WEBHOOKS: Final = "UPDATE writing SET webhook_version = webhook_version + 1;"
@@ -99,6 +106,7 @@ class PostgresStore:
         Raises:
             Unavailable: the server cannot be reached, or the database is no database of ours.
         """
+        self._clock = clock
         self._agree = agree
         self._webhook_version = -1  # of the webhooks that are held
         self._begin_writing_sql = BEGIN_WRITING.format(limits=limits.sql)
@@ -214,8 +222,9 @@ class PostgresStore:
 
     def _begin_here(self, statements: str) -> Row:
         """Begin a transaction. Returns the last answer."""
+        asked_at = self._clock.now()
         [answer] = self._last_of(statements).fetchall()
-        self._agree(instant(answer[0]))
+        agree_on_now(self.connection, self._clock, self._agree, instant(answer[0]), asked_at)
         return answer
 
     def _last_of(self, statements: str) -> psycopg.Cursor[Row]:

@@ -17,17 +17,18 @@ from typing import Any, Final
 import psycopg
 from psycopg import sql
 
-from hookline.adapters.sql.postgres_link import Link, as_unavailable
+from hookline.adapters.sql.postgres_link import CLOCK, Link, agree_on_now, as_unavailable
 from hookline.adapters.sql.session import Doings, instant
 from hookline.domain.ids import WebhookId
 from hookline.errors import Unavailable
+from hookline.ports.clock import Clock
 from hookline.ports.storage import News
 
 CHANNEL: Final = "hookline"
 LISTEN: Final = f"LISTEN {CHANNEL}"
 NOTIFY: Final = f"NOTIFY {CHANNEL}, {{}}"
 NOTE_WEBHOOK_CHANGES: Final = "UPDATE writing SET webhook_changes = webhook_changes + 1"
-LOOK: Final = "SELECT (EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::BIGINT, webhook_changes FROM writing"
+LOOK: Final = f"SELECT {CLOCK}, webhook_changes FROM writing"
 WEBHOOKS: Final = "SELECT id FROM webhook"
 #: How often a node looks by itself.
 POLL_SECONDS: Final = 2.0
@@ -58,6 +59,7 @@ class Bell:
     def __init__(
         self,
         link: Link,
+        clock: Clock,
         node: int,
         *,
         ring: Callable[[News], object],
@@ -65,6 +67,7 @@ class Bell:
     ) -> None:
         """`node` is what the notifications of this one begin with: they are no news here."""
         self._link = link
+        self._clock = clock
         self._node = node
         self._ring = ring
         self._agree = agree
@@ -123,8 +126,9 @@ class Bell:
 
     def _look(self, connection: psycopg.Connection) -> None:
         """Look what there may be to do, whether or not anybody told."""
+        asked_at = self._clock.now()
         [(now, changes)] = connection.execute(LOOK).fetchall()
-        self._agree(instant(now))
+        agree_on_now(connection, self._clock, self._agree, instant(now), asked_at)
         changed: Iterable[WebhookId] = ()
         if changes != self._changes:
             present = {WebhookId(webhook_id) for (webhook_id,) in connection.execute(WEBHOOKS)}

@@ -47,6 +47,7 @@ class PostgresDatabase(GroupedDatabase):
         self._sweeper = Sweeper(Link(url, clock, dice))
         self._bell = Bell(
             Link(url, clock, dice),
+            clock,
             self._store.id,
             ring=lambda news: self._loop.call_soon_threadsafe(self._tell_listener, news),
             agree=agree,

@@ -5,14 +5,16 @@ one who tries. The waits grow, and differ from node to node, so that a server th
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import Final
 
 import psycopg
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from hookline.adapters.sql.session import instant
 from hookline.errors import Unavailable
 from hookline.ports.clock import Clock
 
@@ -32,6 +34,10 @@ _FIRST_WAIT_SECONDS: Final = 0.1
 _LONGEST_WAIT_SECONDS: Final = 5.0
 #: After so many the wait is the longest. There may be thousands of failures, and no float holds two to that power.
 _DOUBLINGS: Final = 6
+#: What the server's clock says.
+CLOCK: Final = "(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::BIGINT"
+#: A word of the server's that was on its way for longer than this is late.
+_LATE: Final = timedelta(seconds=1)
 #: What the server says of one statement: the part that it belongs to is at fault, and no other.
 OF_A_PART: Final = (
     psycopg.IntegrityError,
@@ -90,6 +96,21 @@ class Link:
         """Close the connection, if there is one."""
         if self._connection is not None:
             self._connection.close()
+
+
+def agree_on_now(
+    connection: psycopg.Connection, clock: Clock, agree: Callable[[datetime], None], said: datetime, asked_at: datetime
+) -> None:
+    """Tell `agree` what the server's clock says, which was asked for at `asked_at` on our own.
+
+    What was long on its way, since others were waited for or this node was paused, says nothing about now: a clock that
+    is behind by a pause would take leases for valid that are over. Then the server is asked anew.
+    """
+    while clock.now() - asked_at > _LATE:
+        asked_at = clock.now()
+        [(micros,)] = connection.execute(f"SELECT {CLOCK}".encode()).fetchall()
+        said = instant(micros)
+    agree(said)
 
 
 def is_understood(url: str) -> bool:
