@@ -4,6 +4,7 @@ As in `promises.py` silence is success. What differs: nobody sees which node sen
 may send late. So time is cut into eras, by the deeds that may cost an attempt, and one deed explains one attempt.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -159,13 +160,11 @@ def _of_deeds(
     """One deed costs one attempt of what was under way, and no more."""
     heard = {each.number for each in row.attempts if each.status is not None or each.error == CUT_SHORT}
     accepted = [each for each in arrivals if each.manner == ACCEPTED]
-    for_nothing = [
-        f"{before.attempt} and {after.attempt}"
-        for before, after in pairwise(accepted)
-        if before.life == after.life and before.attempt in heard
-    ]
-    if len(for_nothing) > hands:
-        yield f"attempts {for_nothing} were accepted with no deed between them, made due again {hands} times"
+    # What was not answered in time may be read late, and behind the attempt after it.
+    in_one_era = Counter(each.life for each in accepted if each.attempt in heard)
+    for_nothing = sum(count - 1 for count in in_one_era.values())
+    if for_nothing > hands:
+        yield f"it was accepted {for_nothing} times more with no deed between, and made due again {hands} times"
     spent = len(cut_short)
     if arrivals:
         first, last = arrivals[0], arrivals[-1]
