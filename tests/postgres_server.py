@@ -74,6 +74,19 @@ class PostgresServer:
         """End at once, as in a crash (`immediate`), or with a word to everybody (`fast`)."""
         self._run("pg_ctl", "stop", "--wait", "--silent", "--mode", mode, "--pgdata", str(self._cluster))
 
+    def demote(self) -> None:
+        """Begin anew as one that follows another, as after a failover: it only reads."""
+        self.stop("fast")
+        signal_file = self._cluster / "standby.signal"
+        signal_file.touch()
+        owner = self._cluster.stat()
+        os.chown(signal_file, owner.st_uid, owner.st_gid)
+        self.start()
+
+    def promote(self) -> None:
+        """Take writes again."""
+        self._run("pg_ctl", "promote", "--wait", "--silent", "--pgdata", str(self._cluster))
+
     def pause(self) -> Callable[[], None]:
         """Stop the process that takes connections. Returns what lets it go on."""
         pid = int((self._cluster / "postmaster.pid").read_text("utf-8").splitlines()[0])

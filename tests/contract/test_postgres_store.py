@@ -353,6 +353,39 @@ def test_who_never_got_through_to_the_server_is_told_and_gets_through_later(
         assert names(reader) == []
 
 
+def test_a_server_that_only_follows_another_is_as_good_as_none_until_it_is_promoted(
+    server: PostgresServer, clock: ManualClock, dice: random.Random
+) -> None:
+    store = PostgresStore(server.new_database(), clock, dice)
+    store.write(create_key, "before", Scope.READ)
+    server.demote()
+    for use in (lambda: store.write(create_key, "refused", Scope.READ), lambda: names(store)):
+        clock.advance(seconds=8)
+        with pytest.raises(Unavailable):
+            use()
+    server.promote()
+    clock.advance(seconds=8)
+    store.write(create_key, "after", Scope.READ)
+    assert names(store) == ["before", "after"]
+    store.close()
+
+
+def test_a_pooler_that_leads_to_a_server_that_only_follows_makes_nothing_fail_for_good(
+    server: PostgresServer, clock: ManualClock, dice: random.Random
+) -> None:
+    """The connection to the pooler stays, and so does whatever it was begun with."""
+    url = server.new_database() + "&target_session_attrs=any"
+    PostgresStore(url, clock, dice).close()
+    server.demote()
+    store = PostgresStore(url, clock, dice)
+    with pytest.raises(Unavailable, match="during recovery"):
+        store.write(create_key, "refused", Scope.READ)
+    server.promote()
+    store.write(create_key, "after", Scope.READ)
+    assert names(store) == ["after"]
+    store.close()
+
+
 def test_a_server_that_crashes_loses_nothing_that_was_committed(
     clock: ManualClock, dice: random.Random, tmp_path: Path
 ) -> None:

@@ -26,6 +26,8 @@ _CONNECTING: Final = {
     "keepalives_count": "3",
     "tcp_user_timeout": "10000",
     "application_name": "hookline",
+    # After a failover the address may lead to what is a standby now: that is as good as no server.
+    "target_session_attrs": "primary",
 }
 PROCESS_ID: Final = "SELECT pg_backend_pid()"
 #: A statement is prepared when it has been asked so often.
@@ -43,7 +45,6 @@ OF_A_PART: Final = (
     psycopg.IntegrityError,
     psycopg.ProgrammingError,
     psycopg.DataError,
-    psycopg.NotSupportedError,
 )
 #: What it says when the database is not what we left: a table or a right was taken away.
 _OTHER_DATABASE: Final = (errors.UndefinedTable, errors.UndefinedColumn, errors.InsufficientPrivilege)
