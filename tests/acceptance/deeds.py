@@ -18,12 +18,13 @@ from tests.postgres_server import PostgresServer
 _HEARING_OUT_SECONDS: Final = 0.05
 _LONGEST_BETWEEN_SECONDS: Final = 1.0
 _LONGEST_OUTAGE_SECONDS: Final = 2.5
+_LONGEST_WITHOUT_SECONDS: Final = 10
 _LONG_OUTAGE_SECONDS: Final = 60
 #: A paused node misses the end of its leases, and of every time limit of the database.
 _PAUSE_SECONDS: Final = (LEASE_SECONDS + 0.5, LEASE_SECONDS + 2.5)
 _CUT: Final = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-    WHERE datname = current_database() AND pid <> pg_backend_pid() AND random() < %s
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND random() < %s AND application_name LIKE %s
 """
 
 
@@ -44,9 +45,11 @@ class Deeds:
             ("stop", self._stop, 14),
             ("crash of the database", self._crash_database, 14),
             ("crash of the database and a node", self._crash_both, 6),
+            ("freeze of the database", self._freeze_database, 4),
             ("database away for long", self._lose_database, 1),
             ("stop without the database", self._stop_without_database, 5),
-            ("cut connections", self._cut_connections, 23),
+            ("cut connections", self._cut_connections, 20),
+            ("cut off a node", self._cut_off, 6),
         ]
 
     async def do_one(self) -> str:
@@ -95,6 +98,7 @@ class Deeds:
         node.tell_to_stop()
         await self._next_era()
         await real_seconds(self._dice.uniform(0, _LONGEST_OUTAGE_SECONDS))
+        await self._next_era()
         await asyncio.to_thread(self._postgres.start)
         await self._stopped(node)
 
@@ -114,7 +118,18 @@ class Deeds:
         await asyncio.to_thread(self._postgres.stop)
         await self._next_era()
         await real_seconds(seconds)
+        await self._next_era()  # what was sent meanwhile may be sent again by whoever is first now
         await asyncio.to_thread(self._postgres.start)
+
+    async def _freeze_database(self) -> None:
+        """It takes everything in and answers nothing."""
+        thaw = await asyncio.to_thread(self._postgres.freeze)
+        try:
+            await self._next_era()
+            await real_seconds(self._dice.uniform(1, _PAUSE_SECONDS[1]))
+            await self._next_era()
+        finally:
+            thaw()
 
     async def _crash_both(self) -> None:
         node = self._dice.choice(self._nodes)
@@ -124,10 +139,20 @@ class Deeds:
         await asyncio.to_thread(self._postgres.start)
         await node.restart()
 
+    async def _cut_off(self) -> None:
+        """One node is without the database that all others have, and goes on sending what it holds."""
+        node = self._dice.choice(self._nodes)
+        node.way.block()
+        await asyncio.to_thread(self._cut, 1.0, node.name)
+        for _ in range(self._dice.randint(1, _LONGEST_WITHOUT_SECONDS)):
+            await self._next_era()  # each second: what it sent before its leases ended, others may send after
+            await real_seconds(1)
+        node.way.open()
+
     async def _cut_connections(self) -> None:
         await asyncio.to_thread(self._cut, self._dice.choice([1.0, 0.5, 0.2]))
         await self._next_era()
 
-    def _cut(self, share: float) -> None:
+    def _cut(self, share: float, whose: str = "%") -> None:
         with psycopg.connect(self._database) as connection:
-            connection.execute(_CUT, (share,))
+            connection.execute(_CUT, (share, whose))

@@ -2,12 +2,15 @@
 
 import asyncio
 import random
+import shutil
+import tempfile
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import aiohttp
+from psycopg.conninfo import conninfo_to_dict
 
 from tests.acceptance.node import CLOCK_OFF_SECONDS
 from tests.acceptance.serving import API_KEY, Answer, Api, Broken, Server, in_patience, real_seconds
@@ -22,6 +25,30 @@ _LOOK_AGAIN_SECONDS: Final = 0.02
 _PROJECT: Final = Path(__file__).parents[2]
 
 
+class Way:
+    """A node's own way to the database: a folder that leads to that of the server's socket, or to nowhere."""
+
+    def __init__(self, database: str, name: str) -> None:
+        self._folder = Path(tempfile.mkdtemp(prefix="hookline-way-"))  # names of sockets may not be long
+        self._link = self._folder / "pg"
+        told = conninfo_to_dict(database)
+        self._server = Path(str(told["host"]))
+        self.url = f"postgresql:///{told['dbname']}?host={self._link}&user={told['user']}&application_name={name}"
+        self.open()
+
+    def open(self) -> None:
+        """Lead to the server."""
+        self._link.symlink_to(self._server)
+
+    def block(self) -> None:
+        """Lead to nowhere. Connections that were made before stay."""
+        self._link.unlink()
+
+    def remove(self) -> None:
+        """Nobody goes this way any more."""
+        shutil.rmtree(self._folder)
+
+
 class Node(Server):
     """One of several on a database."""
 
@@ -29,8 +56,9 @@ class Node(Server):
 
     def __init__(self, folder: Path, database: str, clock_off_seconds: float) -> None:
         folder.mkdir(parents=True)
+        self.way = Way(database, folder.name)
         settings = {
-            "HOOKLINE_DATABASE": database,
+            "HOOKLINE_DATABASE": self.way.url,
             "PYTHONPATH": str(_PROJECT),
             CLOCK_OFF_SECONDS: str(clock_off_seconds),
         }
@@ -54,6 +82,7 @@ async def nodes_on(database: str, folder: Path, *, count: int = NODES) -> AsyncI
     finally:
         for node in nodes:
             await node.kill()
+            node.way.remove()
 
 
 class Anywhere(Api):
