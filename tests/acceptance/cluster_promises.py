@@ -165,13 +165,14 @@ def _of_deeds(
     for_nothing = sum(count - 1 for count in in_one_era.values())
     if for_nothing > hands:
         yield f"it was accepted {for_nothing} times more with no deed between, and made due again {hands} times"
-    spent = len(cut_short)
     if arrivals:
         first, last = arrivals[0], arrivals[-1]
         since_first = sum(number >= first.attempt for number in cut_short)
         if since_first > last.life - first.life and row.status == "delivered":
             yield f"{since_first} attempts were cut short by {last.life - first.life} deeds"
-    if spent > eras:
-        yield f"{spent} attempts were cut short by {eras} deeds"
-    figures.duplicates += max(len(accepted) - 1, 0)
-    figures.duplicates_of_one = max(figures.duplicates_of_one, len(accepted) - 1)
+    if len(cut_short) > eras:
+        yield f"{len(cut_short)} attempts were cut short by {eras} deeds"
+    more = max(len(accepted) - 1, 0)
+    figures.again += min(more, hands)
+    figures.duplicates += max(more - hands, 0)
+    figures.duplicates_of_one = max(figures.duplicates_of_one, more - hands)

@@ -20,7 +20,7 @@ from tests.acceptance.serving import Api, in_patience, keep_acting, real_seconds
 from tests.postgres_server import PostgresServer
 
 _CLIENTS: Final = 4
-_SOME: Final = 30
+_SOME: Final = 20
 _PAUSE_SECONDS: Final = 0.05
 _LOOK_AGAIN_SECONDS: Final = 0.02
 
