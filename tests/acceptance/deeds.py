@@ -1,6 +1,7 @@
 """What is done to several nodes and their database, one deed a round, and in which era each request arrived."""
 
 import asyncio
+import math
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -67,6 +68,13 @@ class Deeds:
         await real_seconds(_HEARING_OUT_SECONDS)
         self.era += 1
 
+    async def _pass_by(self, seconds: float) -> None:
+        """So many seconds, an era in each: attempts before the end of a lease and after it are of different ones."""
+        for _ in range(math.ceil(seconds)):
+            await self._next_era()
+            await real_seconds(seconds / math.ceil(seconds))
+        await self._next_era()
+
     async def _kill_one(self) -> None:
         await self._kill([self._dice.choice(self._nodes)])
 
@@ -81,10 +89,9 @@ class Deeds:
     async def _pause(self) -> None:
         node = self._dice.choice(self._nodes)
         node.pause()
-        await self._next_era()
-        await real_seconds(self._dice.uniform(*_PAUSE_SECONDS))
-        await self._next_era()  # what it sends when it goes on, it sends after all that others sent meanwhile
-        node.go_on()
+        # Nobody can write while it has the lock: what others sent before their leases ended, somebody may send after.
+        await self._pass_by(self._dice.uniform(*_PAUSE_SECONDS))
+        node.go_on()  # what it sends now, it sends after all that others sent meanwhile
 
     async def _stop(self) -> None:
         node = self._dice.choice(self._nodes)
@@ -125,9 +132,7 @@ class Deeds:
         """It takes everything in and answers nothing."""
         thaw = await asyncio.to_thread(self._postgres.freeze)
         try:
-            await self._next_era()
-            await real_seconds(self._dice.uniform(1, _PAUSE_SECONDS[1]))
-            await self._next_era()
+            await self._pass_by(self._dice.uniform(1, _PAUSE_SECONDS[1]))
         finally:
             thaw()
 
@@ -144,9 +149,7 @@ class Deeds:
         node = self._dice.choice(self._nodes)
         node.way.block()
         await asyncio.to_thread(self._cut, 1.0, node.name)
-        for _ in range(self._dice.randint(1, _LONGEST_WITHOUT_SECONDS)):
-            await self._next_era()  # each second: what it sent before its leases ended, others may send after
-            await real_seconds(1)
+        await self._pass_by(self._dice.uniform(1, _LONGEST_WITHOUT_SECONDS))
         node.way.open()
 
     async def _cut_connections(self) -> None:
