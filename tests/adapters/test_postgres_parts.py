@@ -291,6 +291,18 @@ def test_who_reads_is_not_disturbed_and_the_part_goes_the_next_time(
     assert len(all_deliveries(store)) == 1
 
 
+def test_a_user_who_may_make_no_tables_keeps_everything_in_the_part_called_rest(
+    store: PostgresStore, clock: ManualClock, beside: psycopg.Connection, to: Webhook, caplog: pytest.LogCaptureFixture
+) -> None:
+    beside.execute("SET ROLE pg_write_all_data")
+    with caplog.at_level(logging.WARNING):
+        tend(beside, clock)
+    assert "parts.postponed" in caplog.text
+    beside.execute("RESET ROLE")
+    delivered(store, to)
+    assert in_rest(beside) == 3
+
+
 def test_nodes_that_tend_at_the_same_time_do_it_once(
     clock: ManualClock, beside: psycopg.Connection, tmp_path: Path
 ) -> None:

@@ -65,8 +65,8 @@ FORGET_PART: Final = "DELETE FROM part WHERE name = %s"
 #: Where the parts begin whose rows do not go one by one.
 FIRST_WHOLE: Final = "SELECT MIN(since) FROM part WHERE until > %s"
 
-#: Somebody was in the way for longer than anybody should wait.
-_IN_THE_WAY: Final = (errors.LockNotAvailable, errors.QueryCanceled)
+#: Somebody was in the way for longer than anybody should wait; or whoever owns the tables lets this user make none.
+_IN_THE_WAY: Final = (errors.LockNotAvailable, errors.QueryCanceled, errors.InsufficientPrivilege)
 
 _log = logging.getLogger("hookline.store")
 

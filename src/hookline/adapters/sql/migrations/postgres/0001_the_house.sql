@@ -47,11 +47,13 @@ CREATE TABLE meeting_participant (
     PRIMARY KEY (email, meeting_id)
 );
 
+-- Rows go in the order of an index in which the earliest is looked for: what is dead lies in front of it, so vacuum comes
+-- after a thousand dead rows and one in twenty.
 CREATE TABLE timer (
     meeting_id TEXT COLLATE "C" PRIMARY KEY,
     version INTEGER NOT NULL,
     due_at BIGINT NOT NULL
-);
+) WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
 CREATE INDEX timer_by_due ON timer (due_at, meeting_id);
 
 CREATE TABLE call (
@@ -89,7 +91,8 @@ CREATE INDEX event_by_subject ON event (subject, sequence);
 CREATE TABLE event_rest PARTITION OF event DEFAULT;
 
 -- Hot: only what is still owed. Rows are changed in place and gone soon, so pages keep room for the next version of a row,
--- and vacuum comes often: after a thousand dead rows and not after a fifth of the table.
+-- and vacuum comes often: after a thousand dead rows and one in a hundred, not after a fifth of the table. Nodes see to it
+-- even oftener: `postgres_sweep.py`.
 CREATE TABLE delivery (
     id TEXT COLLATE "C" PRIMARY KEY,
     event_id TEXT COLLATE "C" NOT NULL,
@@ -158,6 +161,7 @@ CREATE TABLE api_key (
     created_at BIGINT NOT NULL
 );
 
+-- As timers, by age.
 CREATE TABLE answer (
     owner TEXT COLLATE "C" NOT NULL,
     key TEXT COLLATE "C" NOT NULL,
@@ -166,7 +170,7 @@ CREATE TABLE answer (
     body BYTEA NOT NULL,
     created_at BIGINT NOT NULL,
     PRIMARY KEY (owner, key)
-);
+) WITH (autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_threshold = 1000);
 CREATE INDEX answer_by_age ON answer (created_at);
 
 CREATE TABLE process (
@@ -219,7 +223,8 @@ CREATE TABLE webhook_history (
 );
 CREATE INDEX webhook_history_by_webhook ON webhook_history (webhook_id, position);
 
--- One row, by which nodes know whether what they hold in memory is still so.
+-- One row, by which nodes know whether what they hold in memory is still so. It is changed by most commits: there is room
+-- in its page for many versions of it, none of which is in an index, and each commit clears away those before.
 CREATE TABLE writing (
     latest BIGINT NOT NULL,                 -- the connection that wrote last: open batches may be others
     webhook_version BIGINT NOT NULL,        -- how often the table of webhooks was written
