@@ -1,7 +1,8 @@
 """What it costs to claim and to settle, with the store's own verbs, on a database that is full of what is due.
 
 A process of its own, configured like a server; nothing is sent. Prints one JSON object: microseconds of processor time
-a delivery, each the median of many transactions, commit included; and those of one question for what is due next.
+of this process a delivery, and microseconds until it was done (`wall`), in which a server's share is too; each the
+median of many transactions, commit included. And those of one question for what is due next.
 """
 
 import json
@@ -38,28 +39,39 @@ def accepted(claim: Claim) -> Outcome:
     return Outcome(claim=claim, attempt=answer)
 
 
-def timed(work: Callable[[], T], took: list[float]) -> T:
-    """What came of it; the seconds of processor time go into `took`."""
-    started = time.process_time()
-    result = work()
-    took.append(time.process_time() - started)
-    return result
+class Took:
+    """What was done over and over, each time with its processor time and until it was done, in seconds."""
+
+    def __init__(self) -> None:
+        self._cpu: list[float] = []
+        self._wall: list[float] = []
+
+    def by(self, work: Callable[[], T]) -> T:
+        """What came of it this time."""
+        cpu, wall = time.process_time(), time.perf_counter()
+        result = work()
+        self._cpu.append(time.process_time() - cpu)
+        self._wall.append(time.perf_counter() - wall)
+        return result
+
+    def microseconds(self, name: str, deliveries: int) -> dict[str, float]:
+        """The medians, for one of so many deliveries."""
+        medians = {f"{name}_us": statistics.median(self._cpu), f"{name}_wall_us": statistics.median(self._wall)}
+        return {figure: seconds / deliveries * 1e6 for figure, seconds in medians.items()}
 
 
 def measured(store: SqliteStore | PostgresStore) -> dict[str, float]:
     """Claim, settle, ask when the next is due, over and over."""
-    claiming: list[float] = []
-    settling: list[float] = []
-    asking: list[float] = []
+    claiming, settling, asking = Took(), Took(), Took()
     for _ in range(_TRANSACTIONS):
-        claims = timed(lambda: store.write(claim_due, BATCH, LEASE, room), claiming)
+        claims = claiming.by(lambda: store.write(claim_due, BATCH, LEASE, room))
         outcomes = [accepted(claim) for claim in claims]
-        timed(lambda outcomes=outcomes: store.write(settle, outcomes), settling)  # type: ignore[misc]
-        timed(lambda: store.read(next_due_at, room), asking)
+        settling.by(lambda outcomes=outcomes: store.write(settle, outcomes))  # type: ignore[misc]
+        asking.by(lambda: store.read(next_due_at, room))
     return {
-        "claim_us": statistics.median(claiming) / BATCH * 1e6,
-        "settle_us": statistics.median(settling) / BATCH * 1e6,
-        "next_due_us": statistics.median(asking) * 1e6,
+        **claiming.microseconds("claim", BATCH),
+        **settling.microseconds("settle", BATCH),
+        **asking.microseconds("next_due", 1),
     }
 
 

@@ -6,13 +6,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import Any, Final
 
-from bench import processes
+import psycopg
+
+from bench import processes, scaling
 from bench.bodies import EVENT_NAME
 from bench.hookline_server import Server
 from bench.places import on_postgres
 from bench.processes import Receiver
 from bench.scenarios import accept_to_arrival, end_to_end, report_calls, require_each_once, seed
 
+LEFT: Final = """
+    SELECT n_dead_tup, pg_total_relation_size('delivery') FROM pg_stat_user_tables WHERE relname = 'delivery'
+"""
 _NODES: Final = (1, 2, 4)
 _FAN_OUT: Final = 2
 _CONNECTIONS: Final = 64
@@ -65,6 +70,23 @@ def several_drain(deliveries: int) -> dict[str, float]:
         first, last = int(deliveries * _FROM), int(deliveries * _UNTIL)
         figures[f"by_{count}"] = (last - first) / (arrivals[last] - arrivals[first]) * 1e9
     return figures
+
+
+def claiming(deliveries: int) -> dict[str, float]:
+    """As `scaling.claiming`."""
+    return scaling.claiming(deliveries, on_postgres)
+
+
+def left_behind(calls: int) -> dict[str, float]:
+    """What a long load leaves of the table of what is owed: rows that are dead, and what it has on disk."""
+    with Receiver.started() as receiver, on_postgres() as database, Server.started(database) as server:
+        server.add_webhooks(receiver, count=_FAN_OUT, event=EVENT_NAME)
+        report_calls(server, calls, connections=_CONNECTIONS)
+        receiver.wait_for(calls * _FAN_OUT)
+        server.wait_until_settled()
+        with psycopg.connect(database) as connection:
+            [(dead, size)] = connection.execute(LEFT).fetchall()
+    return {"dead_rows": dead, "owed_mb": size / 1e6}
 
 
 @contextmanager

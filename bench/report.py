@@ -121,6 +121,24 @@ FIGURES: Final = (
         title="Settle, large backlog: processor time",
         unit="µs/delivery",
     ),
+    *(
+        Figure(measurement=measurement, name=f"{size}_{name}", title=f"{title}, {size} backlog{on}", unit=unit)
+        for measurement, on in (("claiming", ""), ("postgres-claiming", " on PostgreSQL"))
+        for name, title, unit in (
+            ("claim_wall_us", "Claim, time until it was done", "µs/delivery"),
+            ("settle_wall_us", "Settle, time until it was done", "µs/delivery"),
+        )
+        for size in ("small", "large")
+    ),
+    Figure(
+        measurement="postgres-left-behind", name="dead_rows", title="PostgreSQL, dead rows left by a load", unit="rows"
+    ),
+    Figure(
+        measurement="postgres-left-behind",
+        name="owed_mb",
+        title="PostgreSQL, the table of what is owed",
+        unit="MB",
+    ),
     Figure(measurement="claiming", name="small_mb", title="Memory, small backlog", unit="MB"),
     Figure(measurement="claiming", name="large_mb", title="Memory, large backlog", unit="MB"),
     Figure(measurement="disk", name="file_bytes", title="Disk, a call delivered to one webhook", unit="bytes"),
@@ -193,6 +211,14 @@ RATIOS: Final = (
         title="Settle, large backlog to small",
         over=("claiming", "large_settle_us"),
         under=("claiming", "small_settle_us"),
+    ),
+    *(
+        Ratio(
+            title=f"{title} on PostgreSQL, large backlog to small",
+            over=("postgres-claiming", f"large_{name}_wall_us"),
+            under=("postgres-claiming", f"small_{name}_wall_us"),
+        )
+        for name, title in (("claim", "Claim"), ("settle", "Settle"))
     ),
     Ratio(title="Memory, large backlog to small", over=("claiming", "large_mb"), under=("claiming", "small_mb")),
     Ratio(title="Disk to body", over=("disk", "file_bytes"), under=("disk", "body_bytes")),

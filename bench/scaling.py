@@ -12,7 +12,7 @@ from typing import Final
 from bench import processes, size
 from bench.bodies import EVENT_NAME
 from bench.hookline_server import Server
-from bench.places import on_sqlite, own_folder, sqlite_in
+from bench.places import Place, on_sqlite, own_folder, sqlite_in
 from bench.processes import Receiver
 from bench.scenarios import percentiles, rate, report_calls, seed
 
@@ -47,17 +47,17 @@ def _healthy_p99(calls: int, *, hanging: bool) -> float:
     return percentiles(waits_ms)["p99_ms"]
 
 
-def claiming(deliveries: int) -> dict[str, float]:
+def claiming(deliveries: int, place: Place = on_sqlite) -> dict[str, float]:
     """What claiming and settling cost in front of a backlog, and the memory of a server on it; then of 10,000 only."""
-    small, large = _backlog(_SMALL_BACKLOG), _backlog(deliveries)
+    small, large = _backlog(_SMALL_BACKLOG, place), _backlog(deliveries, place)
     return {
         **{f"small_{name}": value for name, value in small.items()},
         **{f"large_{name}": value for name, value in large.items()},
     }
 
 
-def _backlog(deliveries: int) -> dict[str, float]:
-    with on_sqlite() as database:
+def _backlog(deliveries: int, place: Place) -> dict[str, float]:
+    with place() as database:
         with Server.started(database) as server, Receiver.started(hangs=True) as receiver:
             server.add_webhooks(receiver, count=1, event=EVENT_NAME)
         seed(database, deliveries)
