@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 
-from hookline.settings import ALL, PostgresUrl, Settings, WrongSetting, load_settings, strangers
+from hookline.settings import (
+    ALL,
+    ALL_ROLES,
+    PostgresUrl,
+    Role,
+    Settings,
+    WrongSetting,
+    load_settings,
+    strangers,
+)
 
 
 def refusal(environment: dict[str, str]) -> str:
@@ -69,6 +78,8 @@ GOOD = [
     ("HOOKLINE_MAX_WEBHOOKS", "10000", "max_webhooks", 10_000),
     ("HOOKLINE_RETENTION_DAYS", "3650", "retention_days", 3650),
     ("HOOKLINE_RETENTION_DAYS", "0007", "retention_days", 7),
+    ("HOOKLINE_ROLES", "api,deliver,timers", "roles", ALL_ROLES),
+    ("HOOKLINE_ROLES", " timers, deliver ,api\n", "roles", ALL_ROLES),
 ]
 
 
@@ -122,6 +133,11 @@ BAD = [
     ("HOOKLINE_MAX_WEBHOOKS", "many"),
     ("HOOKLINE_MAX_WEBHOOKS", "00000000199999"),
     ("HOOKLINE_MAX_WEBHOOKS", "9" * 5000),
+    ("HOOKLINE_ROLES", ""),
+    ("HOOKLINE_ROLES", "API"),
+    ("HOOKLINE_ROLES", "api;deliver;timers"),
+    ("HOOKLINE_ROLES", "api,deliver,timers,"),
+    ("HOOKLINE_ROLES", "api,deliver,timers,all"),
     ("HOOKLINE_RETENTION_DAYS", "0"),
     ("HOOKLINE_RETENTION_DAYS", "3651"),
     ("HOOKLINE_RETENTION_DAYS", "30.0"),
@@ -135,6 +151,33 @@ def test_a_bad_value_is_refused_in_a_sentence_that_names_its_setting(name: str, 
     sentence = refusal({name: text})
     assert sentence.startswith(f"{name}: ")
     assert sentence.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("text", "roles"),
+    [
+        ("api", {Role.API}),
+        ("deliver", {Role.DELIVER}),
+        ("timers,deliver", {Role.DELIVER, Role.TIMERS}),
+    ],
+)
+def test_nodes_that_share_a_database_may_have_some_roles(text: str, roles: set[Role]) -> None:
+    shared = {"HOOKLINE_DATABASE": "postgresql://db.example/hookline"}
+    assert load_settings({**shared, "HOOKLINE_ROLES": text}).roles == roles
+    assert load_settings(shared).roles == ALL_ROLES
+
+
+def test_the_one_process_of_a_sqlite_file_has_all_roles_and_is_told_why() -> None:
+    assert refusal({"HOOKLINE_ROLES": "api,timers"}) == (
+        "HOOKLINE_ROLES: expected api,deliver,timers, got 'api,timers': one process alone serves a SQLite file, so"
+        " nobody else would do the rest. Nodes share their work over PostgreSQL."
+    )
+
+
+def test_a_role_that_nobody_knows_is_refused_with_those_there_are() -> None:
+    assert refusal({"HOOKLINE_ROLES": "web"}) == (
+        "HOOKLINE_ROLES: expected one or more of api, deliver, timers, with commas between them, got 'web'."
+    )
 
 
 def test_every_setting_can_be_refused() -> None:

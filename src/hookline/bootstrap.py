@@ -8,7 +8,7 @@ import resource
 import secrets
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from functools import partial
@@ -19,6 +19,7 @@ import uvicorn
 
 from hookline.adapters.address_guard import AddressGuard
 from hookline.adapters.http_sender import HttpSender
+from hookline.adapters.sql.group import nobody_has_room
 from hookline.adapters.sql.grouped import GroupedDatabase
 from hookline.adapters.sql.health import Health
 from hookline.adapters.sql.places import Place, PostgresPlace, SqlitePlace
@@ -26,7 +27,7 @@ from hookline.adapters.sql.postgres import PostgresStore
 from hookline.adapters.sql.sqlite import SqliteStore
 from hookline.adapters.system_clock import SystemClock
 from hookline.api.access import Access
-from hookline.api.app import Api
+from hookline.api.app import Api, NoApi
 from hookline.api.listening import Listening
 from hookline.api.site import Site
 from hookline.engine import notices
@@ -36,14 +37,14 @@ from hookline.engine.lanes import CONCURRENCY
 from hookline.engine.notifier import Notifier
 from hookline.engine.processes import Processes
 from hookline.engine.scheduler import Scheduler
-from hookline.engine.supervisor import Supervisor
+from hookline.engine.supervisor import Loop, Supervisor
 from hookline.errors import Unavailable
 from hookline.ports.clock import Clock
 from hookline.ports.sender import Sender
 from hookline.ports.storage import News
 from hookline.services import deliveries
 from hookline.services.webhooks import Limits
-from hookline.settings import PostgresUrl, Settings, WrongSetting
+from hookline.settings import ALL_ROLES, PostgresUrl, Role, Settings, WrongSetting
 
 #: How long open requests may take to end when the server is told to stop.
 GRACE_SECONDS: Final = 10
@@ -71,41 +72,59 @@ class Dice(random.Random):
 
 
 class Engine:
-    """The loops of one process, and the store's listener."""
+    """The loops of one process, and the store's listener. Which loops there are, its roles say."""
 
-    def __init__(self, database: GroupedDatabase, sender: HttpSender, clock: SystemClock, keep_for: timedelta) -> None:
-        self._dispatcher = Dispatcher(database, sender, clock)
-        self._scheduler = Scheduler(database, clock)
-        self._processes = Processes(database, clock)
-        self._notifier = Notifier(database, sender, clock)
-        self._supervisor = Supervisor(
-            clock,
-            {
-                "claims": self._dispatcher.claim_forever,
-                "outcomes": self._dispatcher.settle_forever,
-                "timers": self._scheduler.fire_forever,
-                "processes": self._processes.step_forever,
-                "notifications": self._notifier.tell_forever,
-                "chores": Chores(database, clock, keep_for).tidy_forever,
-            },
-        )
-        self.room = self._dispatcher.room
+    def __init__(
+        self,
+        database: GroupedDatabase,
+        sender: HttpSender,
+        clock: SystemClock,
+        keep_for: timedelta,
+        roles: frozenset[Role] = ALL_ROLES,
+    ) -> None:
+        self._dispatcher = Dispatcher(database, sender, clock) if Role.DELIVER in roles else None
+        loops: dict[str, Loop] = {}
+        self._hearing: list[Callable[[News], None]] = [notices.tell]
+        if self._dispatcher is not None:
+            loops |= {"claims": self._dispatcher.claim_forever, "outcomes": self._dispatcher.settle_forever}
+            self._hearing.append(self._dispatcher.committed)
+        if Role.TIMERS in roles:
+            loops |= self._timed(database, sender, clock, keep_for)
+        self._supervisor = Supervisor(clock, loops)
+        self.room = self._dispatcher.room if self._dispatcher is not None else nobody_has_room
         self.failing = self._supervisor.failing
         self.start = self._supervisor.start
-        self.close = self._dispatcher.close
+
+    def _timed(
+        self, database: GroupedDatabase, sender: HttpSender, clock: SystemClock, keep_for: timedelta
+    ) -> Mapping[str, Loop]:
+        """The loops that do what its time has come for."""
+        scheduler = Scheduler(database, clock)
+        processes = Processes(database, clock)
+        notifier = Notifier(database, sender, clock)
+        self._hearing += [scheduler.committed, processes.committed, notifier.committed]
+        return {
+            "timers": scheduler.fire_forever,
+            "processes": processes.step_forever,
+            "notifications": notifier.tell_forever,
+            "chores": Chores(database, clock, keep_for).tidy_forever,
+        }
 
     def committed(self, news: News) -> None:
         """See `ports.storage.Listener.committed`."""
-        self._dispatcher.committed(news)
-        self._scheduler.committed(news)
-        self._processes.committed(news)
-        self._notifier.committed(news)
-        notices.tell(news)
+        for hear in self._hearing:
+            hear(news)
+
+    def close(self) -> None:
+        """Take nothing more to send; see `engine.dispatcher`."""
+        if self._dispatcher is not None:
+            self._dispatcher.close()
 
     async def stop(self) -> None:
         """Begin nothing new, and let what is being sent end."""
         await self._supervisor.stop("claims", "timers", "processes", "notifications", "chores")
-        await self._dispatcher.stop()
+        if self._dispatcher is not None:
+            await self._dispatcher.stop()
         await self._supervisor.stop()
 
 
@@ -184,7 +203,7 @@ async def running(settings: Settings) -> AsyncIterator[tuple[Site, Engine]]:
         guard = AddressGuard(settings.allowed_networks)
         sender = HttpSender(clock, guard, connections_per_origin=CONNECTIONS_PER_HOST)
         keep_for = timedelta(days=settings.retention_days)
-        engine = Engine(database, sender, clock, keep_for)
+        engine = Engine(database, sender, clock, keep_for, settings.roles)
         database.listen(engine)
         database.start()
         try:
@@ -199,7 +218,8 @@ async def running(settings: Settings) -> AsyncIterator[tuple[Site, Engine]]:
                 public_url=settings.public_url,
             )
             access = Access(database, clock, settings.api_key)
-            site = Site(Api(database, access, limits), database, engine.failing, settings.public_url)
+            api = Api(database, access, limits) if Role.API in settings.roles else NoApi()
+            site = Site(api, database, engine.failing, settings.public_url)
             yield site, engine
             await engine.stop()
         finally:

@@ -7,6 +7,7 @@ environment wins. Nobody below `bootstrap.py` sees either: parts are given plain
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -16,11 +17,23 @@ from hookline.domain.networks import AllowedNetworks
 from hookline.errors import HooklineError
 
 CONFIG: Final = "HOOKLINE_CONFIG"
+ROLES: Final = "HOOKLINE_ROLES"
 #: A key that is shorter could be guessed; the server says so when it starts.
 SAFE_KEY: Final = 16
 _MOST_DIGITS: Final = 9
 _SQLITE: Final = "sqlite:///"
 _POSTGRES: Final = ("postgresql://", "postgres://")
+
+
+class Role(StrEnum):
+    """A part of the work that a node may have."""
+
+    API = "api"  # takes requests
+    DELIVER = "deliver"  # claims what is owed, and sends it
+    TIMERS = "timers"  # does what its time has come for: starts of meetings, long work, notifications, tidying
+
+
+ALL_ROLES: Final = frozenset(Role)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +68,7 @@ class Settings:
     allowed_networks: AllowedNetworks
     max_webhooks: int
     retention_days: int
+    roles: frozenset[Role]
 
     @property
     def base_url(self) -> str:
@@ -94,6 +108,11 @@ ALL: Final = (
         default="",
         meaning="Where mail goes out, smtp://user:pass@host:587; this version checks it and sends none.",
     ),
+    Setting(
+        name=ROLES,
+        default=",".join(Role),
+        meaning="What this node does: api takes requests, deliver sends, timers does what its time has come for.",
+    ),
 )
 _DEFAULTS: Final = {setting.name: setting.default for setting in ALL}
 
@@ -118,8 +137,9 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
     host, port = read("HOOKLINE_LISTEN", _listen)
     read("HOOKLINE_SMTP_URL", _smtp)
     own_url = f"http://{given['HOOKLINE_LISTEN'].strip()}"
+    database = read("HOOKLINE_DATABASE", _database)
     return Settings(
-        database=read("HOOKLINE_DATABASE", _database),
+        database=database,
         host=host,
         port=port,
         public_url=read("HOOKLINE_PUBLIC_URL", _url) or own_url,
@@ -127,6 +147,7 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
         allowed_networks=read("HOOKLINE_ALLOW_NETWORKS", _networks),
         max_webhooks=read("HOOKLINE_MAX_WEBHOOKS", lambda text: _whole(text, 10_000)),
         retention_days=read("HOOKLINE_RETENTION_DAYS", lambda text: _whole(text, 3650)),
+        roles=read(ROLES, lambda text: _roles(text, database)),
     )
 
 
@@ -203,6 +224,19 @@ def _smtp(text: str) -> None:
         raise ValueError(
             "expected smtp://HOST:PORT or smtps://HOST:PORT, with USER:PASSWORD@ before the host if needed."
         )
+
+
+def _roles(text: str, database: Path | PostgresUrl) -> frozenset[Role]:
+    names = [name.strip() for name in text.split(",")]
+    if not set(names) <= set(Role):
+        raise ValueError(f"expected one or more of {', '.join(Role)}, with commas between them, got {text[:40]!r}.")
+    roles = frozenset(map(Role, names))
+    if roles != ALL_ROLES and not isinstance(database, PostgresUrl):
+        raise ValueError(
+            f"expected {','.join(Role)}, got {text!r}: one process alone serves a SQLite file, so nobody else would do"
+            " the rest. Nodes share their work over PostgreSQL."
+        )
+    return roles
 
 
 def _networks(text: str) -> AllowedNetworks:

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import partial
 from typing import Any, Final
@@ -48,6 +49,9 @@ BASE: Final = "/v3"
 #: Below it, and without a key: the link is the key.
 FILES: Final = BASE + "/exports/"
 _BELOW: Final = BASE + "/"
+#: Who runs nodes asks each of them here.
+IS_UP: Final = "/healthz"
+IS_READY: Final = "/readyz"
 MAX_BODY: Final = 1024 * 1024
 MAX_IDEMPOTENCY_KEY: Final = 255
 RETRY_AFTER_SECONDS: Final = 1
@@ -67,8 +71,43 @@ _JSON: Final = (b"content-type", b"application/json")
 _log = logging.getLogger("hookline.api")
 
 
-class Api:
-    """All that is below /v3 but files: an ASGI application, which can be asked beside ASGI as well."""
+class Door(ABC):
+    """An ASGI application, which can be asked beside ASGI as well: see `api.listening.Answering`."""
+
+    @abstractmethod
+    def owns(self, path: str) -> bool:
+        """Whether it answers what is at this path."""
+
+    @abstractmethod
+    async def answer(self, request: Request) -> Whole:
+        """Answer one request, whatever happens."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request. Who may not ask is told so before the body is read."""
+        headers = dict(scope["headers"])
+        body = partial(_body, headers, receive)
+        reply = await self.answer(Request(scope["method"], scope["path"], scope["query_string"], headers, body))
+        await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
+        await send({"type": "http.response.body", "body": reply.body})
+
+
+class NoApi(Door):
+    """What a node has that takes no requests: it tells how it is, and sends everybody else to the others."""
+
+    def owns(self, path: str) -> bool:
+        """Everything but the questions how it is."""
+        return path not in (IS_UP, IS_READY)
+
+    async def answer(self, request: Request) -> Whole:
+        """Refuse it, so that it is asked again elsewhere."""
+        del request
+        return _refused(
+            Unavailable("This node takes no requests.", hint="Ask another one, in whose HOOKLINE_ROLES there is api.")
+        )
+
+
+class Api(Door):
+    """All that is below /v3 but files."""
 
     def __init__(self, database: Database, access: Access, limits: Limits) -> None:
         self._database = database
@@ -79,14 +118,6 @@ class Api:
     def owns(self, path: str) -> bool:
         """Whether it answers what is at this path."""
         return path.startswith(_BELOW) and not path.startswith(FILES)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request. Who may not ask is told so before the body is read."""
-        headers = dict(scope["headers"])
-        body = partial(_body, headers, receive)
-        reply = await self.answer(Request(scope["method"], scope["path"], scope["query_string"], headers, body))
-        await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
-        await send({"type": "http.response.body", "body": reply.body})
 
     async def answer(self, request: Request) -> Whole:
         """Answer one request, whatever happens."""

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from hookline.api.app import FILES, Api, Receive, Scope, Send
+from hookline.api.app import FILES, IS_READY, IS_UP, Door, Receive, Scope, Send
 from hookline.api.markup import CONTENT_SECURITY_POLICY
 from hookline.api.openapi import openapi_document
 from hookline.api.reference import reference_page, welcome_page
@@ -36,7 +36,7 @@ _FILE_HEADERS: Final = {
 class Site:
     """The ASGI application of a server. The API does not go through Starlette: it is the hot path."""
 
-    def __init__(self, api: Api, database: Database, failing: Callable[[], list[str]], public_url: str) -> None:
+    def __init__(self, api: Door, database: Database, failing: Callable[[], list[str]], public_url: str) -> None:
         """`failing` names the loops of the engine that do not run."""
         self.api = api
         self._database = database
@@ -47,8 +47,8 @@ class Site:
         self._rest = Starlette(
             routes=[
                 Route("/", self._welcome),
-                Route("/healthz", self._is_up),
-                Route("/readyz", self._is_ready),
+                Route(IS_UP, self._is_up),
+                Route(IS_READY, self._is_ready),
                 Route("/openapi.json", self._describe),
                 Route("/docs", self._reference),
                 Route(FILES + "{token}.csv", self._file),

@@ -1,17 +1,17 @@
-"""`hookline serve`: everything in one process."""
+"""`hookline serve`: everything in one process, or a part of it beside others."""
 
 import logging
 import os
 import sys
 import textwrap
-from typing import Final
+from typing import Annotated, Final
 
 import typer
 import uvloop
 
 from hookline import __version__, bootstrap
 from hookline.services.keys import ensure_first_key
-from hookline.settings import ALL, CONFIG, SAFE_KEY, Setting, Settings, load_settings, strangers
+from hookline.settings import ALL, CONFIG, ROLES, SAFE_KEY, Role, Setting, Settings, load_settings, strangers
 
 
 def _described(setting: Setting) -> str:
@@ -33,11 +33,17 @@ LOG_LINE: Final = "%(asctime)s %(levelname)s %(message)s"
 LOG_TIME: Final = "%Y-%m-%dT%H:%M:%S%z"
 
 
-def serve() -> None:
-    """Serve the API, fire timers and deliver webhooks, all in one process, until SIGTERM."""
+def serve(
+    *,
+    roles: Annotated[
+        str | None,
+        typer.Option(metavar="ROLES", help=f"What this node does, in place of {ROLES}: api,deliver,timers or fewer."),
+    ] = None,
+) -> None:
+    """Serve the API, deliver webhooks and fire timers, all in one process or some of it, until SIGTERM."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=LOG_LINE, datefmt=LOG_TIME)
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    settings = load_settings(os.environ)
+    settings = load_settings(os.environ if roles is None else {**os.environ, ROLES: roles})
     for name in strangers(os.environ):
         logging.getLogger("hookline").warning("settings.unknown name=%s", name)
     if settings.api_key is not None and len(settings.api_key) < SAFE_KEY:
@@ -58,7 +64,7 @@ def serve() -> None:
 
 def _show_first_key(settings: Settings) -> None:
     """Make a key where there is none, once the server runs: a start that fails must not use up the one showing."""
-    if settings.api_key is not None:
+    if settings.api_key is not None or Role.API not in settings.roles:
         return
     with bootstrap.open_store(settings) as store:
         key = store.write(ensure_first_key)

@@ -1,10 +1,16 @@
-"""Chores: what is done now and then, in small steps that delay nobody."""
+"""Chores: what is done now and then, in small steps that delay nobody.
 
+One node at a time does them. Two at once would do no harm, since what is forgotten is forgotten once; but a node that
+has a million rows to forget takes every other commit then, and each further one would take as much. So whoever tidies
+has a lease, and every step renews it. When the holder dies, the lease ends, and the next node goes on.
+"""
+
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
 from hookline.ports.clock import Clock
-from hookline.ports.storage import Database
+from hookline.ports.storage import Database, Transaction
 from hookline.services import deliveries, idempotency, retention
 
 EVERY: Final = timedelta(hours=1)
@@ -12,6 +18,11 @@ EVERY: Final = timedelta(hours=1)
 STEP: Final = 500
 #: Pieces of files in one step: they are far larger than rows.
 PIECES: Final = 20
+NAME: Final = "chores"
+#: Far longer than a step takes. Who does not get it looks again after that.
+LEASE: Final = timedelta(minutes=1)
+
+Forget = Callable[[Transaction], int]
 
 
 class Chores:
@@ -22,18 +33,35 @@ class Chores:
         self._database = database
         self._clock = clock
         self._keep_for = keep_for
+        self._all: tuple[Forget, ...] = (
+            lambda tx: idempotency.forget_old_answers(tx, STEP),
+            lambda tx: retention.forget_old_events(tx, keep_for, STEP),
+            lambda tx: retention.forget_old_files(tx, PIECES),
+            lambda tx: retention.forget_old_processes(tx, keep_for, STEP),
+        )
 
     async def tidy_forever(self) -> None:
         """Forget, each hour, what is too old, what nobody can ask for and what nobody will send any more."""
         while True:
-            await self._database.write(deliveries.withdraw_abandoned)
-            await self._database.tend(self._keep_for)
-            while await self._database.write(idempotency.forget_old_answers, STEP):
-                continue
-            while await self._database.write(retention.forget_old_events, self._keep_for, STEP):
-                continue
-            while await self._database.write(retention.forget_old_files, PIECES):
-                continue
-            while await self._database.write(retention.forget_old_processes, self._keep_for, STEP):
-                continue
-            await self._clock.sleep_until(self._clock.now() + EVERY)
+            token = await self._database.write(_take)
+            if token is not None:
+                await self._database.write(_step, token, deliveries.withdraw_abandoned)
+                await self._database.tend(self._keep_for)
+                for forget in self._all:
+                    while await self._database.write(_step, token, forget):
+                        continue
+                await self._database.write(_give_back, token)
+            await self._clock.sleep_until(self._clock.now() + (LEASE if token is None else EVERY))
+
+
+def _take(tx: Transaction) -> int | None:
+    return tx.leases.take(NAME, LEASE)
+
+
+def _step(tx: Transaction, token: int, forget: Forget) -> int:
+    """A step, while it is ours to take. Returns how much was forgotten."""
+    return forget(tx) if tx.leases.renew(NAME, token, LEASE) else 0
+
+
+def _give_back(tx: Transaction, token: int) -> None:
+    tx.leases.give_back(NAME, token)

@@ -1,4 +1,8 @@
-"""The notifier: tells the `notifyURL` of an export where its file lies, and tries again when it does not answer."""
+"""The notifier: tells the `notifyURL` of an export where its file lies, and tries again when it does not answer.
+
+On several nodes whoever is first takes the notification, with a lease that is a row of the store: the others find that
+it is not due, and one of them sends it when the lease ends and nobody has told what came of it.
+"""
 
 import json
 import logging

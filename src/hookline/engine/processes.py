@@ -1,4 +1,10 @@
-"""Processes: takes the steps of long work, one transaction each, at a pace that leaves live traffic alone."""
+"""Processes: takes the steps of long work, one transaction each, at a pace that leaves live traffic alone.
+
+On several nodes each takes the steps that it is first at, and no node has a process to itself: a step reads the process
+again, and finds that it is not due when another node has taken that step. So pace and order are those of one node, and
+nobody has to take anything over from a node that dies. Only who comes second leaves the next steps to the first for a
+while: to be late costs a commit each time.
+"""
 
 import logging
 from datetime import timedelta
@@ -15,6 +21,9 @@ from hookline.services.replays import Pace
 #: more than most receivers take beside their live events. Fifty at once are few milliseconds of everybody's writer.
 #: Whoever is slower sets the pace: live events stand behind the few hundred in front at most.
 PACE: Final = Pace(step=50, per_second=100, most_in_front=200, look_again=timedelta(seconds=1))
+
+#: How long the steps are left to another node that was seen to take one.
+AFTER_ANOTHER: Final = timedelta(seconds=1)
 
 OUR_MISTAKE: Final = "Hookline itself failed in a step of it; its log says more."
 
@@ -39,13 +48,13 @@ class Processes:
         while True:
             process = await self._database.read(processes.next_step)
             due_at = None if process is None else process.due_at
-            if process is not None and due_at is not None and due_at <= self._clock.now():
-                await self._step(process.id)
-            else:
+            if process is None or due_at is None or due_at > self._clock.now():
                 await self._begun.wait(until=due_at)
+            elif not await self._step(process.id):
+                await self._begun.wait(until=self._clock.now() + AFTER_ANOTHER)
 
-    async def _step(self, process_id: int) -> None:
-        """One step. A mistake of ours ends this process, and not all others with it."""
+    async def _step(self, process_id: int) -> bool:
+        """One step. False when another node has taken it. A mistake of ours ends this process, and not all others."""
         try:
             process = await self._database.write(processes.take_step, process_id, PACE)
         except Unavailable:
@@ -53,7 +62,7 @@ class Processes:
         except Exception:  # noqa: BLE001  whatever it is, it is told
             _log.exception("process.failed_here id=%d", process_id)
             await self._database.write(processes.fail_process, process_id, OUR_MISTAKE)
-            return
+            return True
         if process is not None and process.due_at is None:
             _log.info(
                 "process.ended id=%d name=%s status=%s done=%d of=%d",
@@ -63,3 +72,4 @@ class Processes:
                 process.done,
                 process.total,
             )
+        return process is not None

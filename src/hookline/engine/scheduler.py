@@ -1,4 +1,9 @@
-"""The scheduler: sleeps until the next timer is due, and fires what is due, each once."""
+"""The scheduler: sleeps until the next timer is due, and fires what is due, each once.
+
+On several nodes each has one, and none of them leads: all wake at the same instant, one is first, and the others find
+nothing left. What fires a timer also removes it, in one commit; a node that dies before that commit has fired nothing,
+and the next one to look fires it.
+"""
 
 from typing import Final
 
@@ -16,6 +21,7 @@ class Scheduler:
 
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
+        self._clock = clock
         self._moved = Bell(clock)
 
     def committed(self, news: News) -> None:
@@ -24,7 +30,13 @@ class Scheduler:
             self._moved.ring()
 
     async def fire_forever(self) -> None:
-        """Fire what is due, then sleep until something is. What became due while nothing ran fires first."""
+        """Fire what is due, then sleep until something is. What became due while nothing ran fires first.
+
+        Whoever is woken for nothing only reads: several nodes wake one another, and the store has one writer.
+        """
         while True:
-            if await self._database.write(timers.fire_due, BATCH) < BATCH:
-                await self._moved.wait(until=await self._database.read(timers.next_timer_at))
+            due_at = await self._database.read(timers.next_timer_at)
+            if due_at is not None and due_at <= self._clock.now():
+                await self._database.write(timers.fire_due, BATCH)
+            else:
+                await self._moved.wait(until=due_at)

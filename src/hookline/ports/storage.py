@@ -370,6 +370,19 @@ class Notices(Protocol):
         """The latest first."""
 
 
+class Leases(Protocol):
+    """What one node at a time does, of those that share a store."""
+
+    def take(self, name: str, lease: timedelta) -> int | None:
+        """Hold `name` until tx.now + lease. Returns the token that proves it; None while somebody else holds it."""
+
+    def renew(self, name: str, token: int, lease: timedelta) -> bool:
+        """Hold it on, until tx.now + lease. False when the lease was over and somebody else has taken it since."""
+
+    def give_back(self, name: str, token: int) -> None:
+        """Let the next take it at once. Harmless when it is lost."""
+
+
 class Transaction(Protocol):
     """All that a service may touch."""
 
@@ -420,6 +433,10 @@ class Transaction(Protocol):
     @property
     def notices(self) -> Notices:
         """What owners have to be told."""
+
+    @property
+    def leases(self) -> Leases:
+        """What one node at a time does."""
 
     def ulid(self) -> str:
         """26 characters that sort after all that this store gave before in this process."""

@@ -9,6 +9,7 @@ from hookline.adapters.sql.calendar import SqlCalendar
 from hookline.adapters.sql.erasure import SqlErasure
 from hookline.adapters.sql.history import SqlHistory
 from hookline.adapters.sql.keys import SqlAnswers, SqlKeys
+from hookline.adapters.sql.leases import SqlLeases
 from hookline.adapters.sql.notices import SqlNotices
 from hookline.adapters.sql.outbox import SqlOutbox
 from hookline.adapters.sql.past import SqlPast
@@ -40,6 +41,7 @@ class SqlTransaction:
         self.past = SqlPast(session)
         self.erasure = SqlErasure(session, self.calendar, self.phone, self.outbox)
         self.notices = SqlNotices(session)
+        self.leases = SqlLeases(session)
 
     def forget_held(self) -> None:
         """Read from the database again: somebody changed it, or what was held was rolled back."""
