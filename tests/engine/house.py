@@ -25,6 +25,7 @@ from hookline.ports.storage import DeliveryFilter
 from hookline.services import deliveries
 from hookline.services.calls import report_calls
 from hookline.services.webhooks import create_webhook
+from hookline.settings import ALL_ROLES, Role
 from tests.contract.stores import STORES, Store, database_of
 from tests.fakes import ManualClock, Reply, Replying, ScriptedSender, turn
 from tests.values import LIMITS, call_payload, wanted
@@ -68,7 +69,8 @@ class WatchedDatabase(GroupedDatabase):
 class WatchedSqlite(WatchedDatabase, SqliteDatabase):
     """SQLite, in which nobody waits for anybody."""
 
-    def __init__(self, folder: Path, clock: ManualClock, dice: random.Random) -> None:
+    def __init__(self, folder: Path, clock: ManualClock, dice: random.Random, lock_seconds: float) -> None:
+        del lock_seconds
         super().__init__(folder / "hookline.db", clock, dice, busy_timeout_seconds=0)
         self.tended = []
 
@@ -76,8 +78,8 @@ class WatchedSqlite(WatchedDatabase, SqliteDatabase):
 class WatchedPostgres(WatchedDatabase, PostgresDatabase):
     """PostgreSQL with one node, which listens to no other: real time would decide when it looks by itself."""
 
-    def __init__(self, folder: Path, clock: ManualClock, dice: random.Random) -> None:
-        super().__init__(database_of(folder), clock, dice, limits=TimeLimits(lock_seconds=0.02))
+    def __init__(self, folder: Path, clock: ManualClock, dice: random.Random, lock_seconds: float) -> None:
+        super().__init__(database_of(folder), clock, dice, limits=TimeLimits(lock_seconds=lock_seconds))
         self.tended = []
 
     def start(self) -> None:
@@ -158,15 +160,16 @@ class Street:
     dice: random.Random
     store: str  # one of STORES
     replying: Replying = lambda _: Reply()
+    lock_seconds: float = 0.02  # how long a house waits for another one that writes
 
     @asynccontextmanager
-    async def house(self, *, stop: bool = True) -> AsyncIterator[House]:
+    async def house(self, *, stop: bool = True, roles: frozenset[Role] = ALL_ROLES) -> AsyncIterator[House]:
         """Start as the server does, and stop as it does; without `stop`, die as a process does that is killed."""
-        database = DATABASES[self.store](self.folder, self.clock, self.dice)
+        database = DATABASES[self.store](self.folder, self.clock, self.dice, self.lock_seconds)
         sender = ScriptedSender(self.clock, self._reply)
         real_clock: Any = self.clock
         real_sender: Any = sender
-        engine = Engine(database, real_sender, real_clock, KEEP_FOR)
+        engine = Engine(database, real_sender, real_clock, KEEP_FOR, roles)
         database.listen(engine)
         database.start()
         house = House(self.clock, sender, database, engine)
