@@ -111,11 +111,20 @@ def test_a_server_that_was_killed_keeps_nobody_from_the_file(hookline: Hookline)
         ("HOOKLINE_ALLOW_NETWORKS", "home"),
         ("HOOKLINE_MAX_WEBHOOKS", "0"),
         ("HOOKLINE_RETENTION_DAYS", "ever"),
+        ("HOOKLINE_ROLES", "web"),
+        ("HOOKLINE_ROLES", "api"),  # on SQLite
         ("HOOKLINE_CONFIG", "missing.toml"),
     ],
 )
 def test_a_wrong_setting_stops_the_start_in_a_sentence_that_names_it(hookline: Hookline, name: str, text: str) -> None:
     assert hookline("serve", **{name: text}).refusal().startswith(f"{name}: ")
+
+
+def test_the_option_for_roles_goes_before_the_setting(hookline: Hookline) -> None:
+    assert "'web'" in hookline("serve", "--roles", "web", HOOKLINE_ROLES="api,deliver,timers").refusal()
+    every = "timers,deliver,api"
+    with hookline.started("serve", "--roles", every, HOOKLINE_LISTEN=ANY_PORT, HOOKLINE_ROLES="web") as server:
+        server.says("listens on")
 
 
 def test_a_setting_that_nobody_knows_is_warned_of(hookline: Hookline) -> None:
