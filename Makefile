@@ -61,6 +61,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 lock:
 	$(LOCK) pyproject.toml --group dev -o locks/dev.txt
 	$(LOCK) pyproject.toml --group build -c locks/dev.txt -o locks/run.txt
+	$(LOCK) pyproject.toml -c locks/run.txt -o locks/image.txt
 	$(LOCK) pyproject.toml --group bench --group build -c locks/dev.txt -o locks/bench.txt
 	$(LOCK) locks/brevo-sdk-1.in -o locks/brevo-sdk-1.txt
 
