@@ -71,8 +71,17 @@ FIGURES: Final = {
         f"{http_answer.MAX_HEAD_BYTES // KIB} KiB of headers, {MAX_ANSWER_BYTES // KIB} KiB of body",
     ),
     "decisions/0002-one-writer-with-group-commit.md": (f"up to {GROUP}, runs them",),
-    "how-to/run-as-a-service.md": (
+    "explanation/several-nodes.md": (
+        f"{lanes.CONCURRENCY} attempts under way at one webhook**, {lanes.CAPACITY} claims",
+    ),
+    "how-to/run-with-kubernetes.md": (
         f"open requests ({bootstrap.GRACE_SECONDS} s) and attempts under way ({webhook_rules.MAX_TIMEOUT_SECONDS} s)",
+    ),
+    "how-to/run-with-docker.md": (
+        f"open requests ({bootstrap.GRACE_SECONDS} s) and attempts under way ({webhook_rules.MAX_TIMEOUT_SECONDS} s)",
+    ),
+    "how-to/run-with-systemd.md": (
+        f"Open requests ({bootstrap.GRACE_SECONDS} s) and attempts under way ({webhook_rules.MAX_TIMEOUT_SECONDS} s)",
     ),
     "how-to/rotate-a-secret.md": (f"{webhooks.MAX_OVERLAP_HOURS} at most", f"the {MAX_SECRETS} latest at most"),
 }

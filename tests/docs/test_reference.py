@@ -55,13 +55,13 @@ def test_every_setting_that_any_page_names_exists() -> None:
 
 
 def test_the_settings_of_the_service_can_be_read(tmp_path: Path) -> None:
-    [block] = [block for block in pages.blocks(pages.page("how-to/run-as-a-service.md")) if block.kind == "toml"]
+    [block] = [block for block in pages.blocks(pages.page("how-to/run-with-systemd.md")) if block.kind == "toml"]
     (tmp_path / "hookline.toml").write_text(block.code, "utf-8")
     settings = load_settings({CONFIG: str(tmp_path / "hookline.toml")})
-    [unit] = [block.code for block in pages.blocks(pages.page("how-to/run-as-a-service.md")) if block.kind == "ini"]
+    unit = (pages.ROOT / "deploy" / "hookline.service").read_text("utf-8")
     assert isinstance(settings.database, Path)
     assert f"WorkingDirectory={settings.database.parent}\n" in unit
-    assert f"Environment={CONFIG}={block.title}\n" in unit
+    assert f"LoadCredential=hookline.toml:{block.title}\n" in unit
 
 
 # Errors
