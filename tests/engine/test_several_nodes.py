@@ -347,6 +347,75 @@ def test_when_the_node_that_tells_of_a_file_dies_another_tells_when_its_lease_is
     asyncio.run(scenario())
 
 
+# Limits
+
+
+def begun(*houses: House) -> int:
+    """How many attempts all of them have begun."""
+    return sum(len(house.posts) for house in houses)
+
+
+def test_several_nodes_together_keep_the_limit_of_a_webhook(street: Street) -> None:
+    async def scenario() -> None:
+        async with street.house() as first, street.house() as second:
+            nodes = first, second
+            await first.new_webhook(rate_limit_per_second=2.0)
+            await look(*nodes)
+            for node in nodes:
+                await node.calls(10)
+                await look(*nodes)
+            assert begun(*nodes) == 1
+            for count in range(2, 21):
+                await pass_by(*nodes, seconds=0.5)
+                await look(*nodes)
+                assert begun(*nodes) == count
+            await pass_by(*nodes, seconds=0.5)
+            assert set(ids(*nodes).values()) == {1}
+            assert min(begun(node) for node in nodes) == 0
+            assert set(await first.states()) == {State.DELIVERED}
+
+    asyncio.run(scenario())
+
+
+def test_when_the_node_that_sent_at_a_limit_stops_another_goes_on_as_soon_as_the_limit_lets_it(street: Street) -> None:
+    async def scenario() -> None:
+        async with street.house() as second:
+            async with street.house() as first:
+                await first.new_webhook(rate_limit_per_second=0.5)
+                await first.calls(5)
+                await look(second)
+                assert (begun(first), begun(second)) == (1, 0)
+            await look(second)
+            assert begun(second) == 0
+            for count in range(1, 5):
+                await pass_by(second, seconds=2)
+                assert begun(second) == count
+
+    asyncio.run(scenario())
+
+
+def test_when_the_node_that_sent_at_a_limit_dies_another_goes_on_when_nothing_it_held_can_begin_any_more(
+    street: Street,
+) -> None:
+    async def scenario() -> None:
+        async with street.house() as second:
+            async with street.house(stop=False) as first:
+                await first.new_webhook(rate_limit_per_second=1.0)
+                await first.calls(3)
+                assert begun(first) == 1
+            await look(second)
+            await pass_by(second, seconds=LEASE.total_seconds())
+            await look(second)
+            assert begun(second) == 0
+            await pass_by(second, seconds=30)
+            assert begun(second) == 1
+            for count in (2, 3):
+                await pass_by(second, seconds=1)
+                assert begun(second) >= min(count, 2)
+
+    asyncio.run(scenario())
+
+
 # Chores
 
 
@@ -356,8 +425,7 @@ def test_while_one_node_tidies_no_other_does_and_when_it_dies_the_next_goes_on(s
             await house.new_webhook()
             await house.calls(STEP + 10)
             house.clock.advance(seconds=(KEEP_FOR + EVERY).total_seconds())
-            token = await house.write(lambda tx: tx.leases.take(chores.NAME, chores.LEASE))
-            assert token is not None
+            assert await house.write(lambda tx: tx.leases.hold(chores.NAME, "one that died", chores.LEASE))
             async with street.house(roles=TIMERS) as second:
                 assert len(await house.record()) == STEP + 10
                 await pass_by(second, house, seconds=chores.LEASE.total_seconds() - 1)
@@ -375,14 +443,8 @@ def test_a_node_that_lost_its_turn_stops_in_the_middle(street: Street) -> None:
             await house.calls(10)
             house.clock.advance(seconds=(KEEP_FOR + EVERY).total_seconds())
 
-            def lose(tx: Transaction) -> int:
-                token = tx.leases.take(chores.NAME, chores.LEASE)
-                assert token is not None
-                tx.leases.give_back(chores.NAME, token)
-                return token
-
-            token = await house.write(lose)
-            assert await house.write(chores._step, token, lambda tx: tx.outbox.forget_before(tx.now, limit=5)) == 0
+            assert await house.write(lambda tx: tx.leases.hold(chores.NAME, "another", chores.LEASE))
+            assert await house.write(chores._step, "slow", lambda tx: tx.outbox.forget_before(tx.now, limit=5)) == 0
             assert len(await house.record()) == 10
 
     asyncio.run(scenario())
@@ -397,7 +459,6 @@ def test_nodes_that_tidy_one_after_the_other_forget_everything_once(street: Stre
             await pass_by(first, second, seconds=chores.LEASE.total_seconds())
             assert not await first.record()
             assert first.engine.failing() == second.engine.failing() == []
-            token = await first.write(lambda tx: tx.leases.take(chores.NAME, chores.LEASE))
-            assert token is not None  # whoever is done gives it back
+            assert chores.NAME not in await first.database.read(lambda tx: tx.leases.held())  # whoever is done lets go
 
     asyncio.run(scenario())

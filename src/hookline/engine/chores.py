@@ -43,25 +43,26 @@ class Chores:
     async def tidy_forever(self) -> None:
         """Forget, each hour, what is too old, what nobody can ask for and what nobody will send any more."""
         while True:
-            token = await self._database.write(_take)
-            if token is not None:
-                await self._database.write(_step, token, deliveries.withdraw_abandoned)
+            holder = await self._database.write(_take)
+            if holder is not None:
+                await self._database.write(_step, holder, deliveries.withdraw_abandoned)
                 await self._database.tend(self._keep_for)
                 for forget in self._all:
-                    while await self._database.write(_step, token, forget):
+                    while await self._database.write(_step, holder, forget):
                         continue
-                await self._database.write(_give_back, token)
-            await self._clock.sleep_until(self._clock.now() + (LEASE if token is None else EVERY))
+                await self._database.write(_give_back, holder)
+            await self._clock.sleep_until(self._clock.now() + (LEASE if holder is None else EVERY))
 
 
-def _take(tx: Transaction) -> int | None:
-    return tx.leases.take(NAME, LEASE)
+def _take(tx: Transaction) -> str | None:
+    holder = tx.ulid()
+    return holder if tx.leases.hold(NAME, holder, LEASE) else None
 
 
-def _step(tx: Transaction, token: int, forget: Forget) -> int:
+def _step(tx: Transaction, holder: str, forget: Forget) -> int:
     """A step, while it is ours to take. Returns how much was forgotten."""
-    return forget(tx) if tx.leases.renew(NAME, token, LEASE) else 0
+    return forget(tx) if tx.leases.hold(NAME, holder, LEASE) else 0
 
 
-def _give_back(tx: Transaction, token: int) -> None:
-    tx.leases.give_back(NAME, token)
+def _give_back(tx: Transaction, holder: str) -> None:
+    tx.leases.let_go(NAME, holder)

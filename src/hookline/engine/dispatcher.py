@@ -21,7 +21,7 @@ from hookline.errors import Unavailable
 from hookline.ports.clock import Clock
 from hookline.ports.sender import Answer, Sender
 from hookline.ports.storage import Database, News, Transaction
-from hookline.services import deliveries
+from hookline.services import deliveries, paced
 
 #: Deliveries claimed, and outcomes settled, in one transaction.
 BATCH: Final = 256
@@ -50,6 +50,7 @@ class Dispatcher:
         self._settling = Bell(clock)
         self._all_settled = asyncio.Event()
         self._under_way: set[asyncio.Task[None]] = set()
+        self._node = ""  # as it is called in the store, once it claims
 
     def room(self, webhook_id: WebhookId) -> int:
         """See `ports.storage.Listener.room`."""
@@ -66,10 +67,11 @@ class Dispatcher:
 
     async def claim_forever(self) -> None:
         """Claim what is due, then sleep until something is, or until there is room again."""
+        self._node = self._node or await self._database.write(deliveries.name_node)
         while True:
             # Shielded: what the store gave us is sent or given back, also when this loop is ended before it hears that.
             if await asyncio.shield(asyncio.ensure_future(self._claim())) < BATCH:
-                await self._due.wait(until=await self._database.read(deliveries.next_due_at, self.room))
+                await self._due.wait(until=await self._database.read(deliveries.next_due_at, self.room, self._node))
 
     async def settle_forever(self) -> None:
         """Settle outcomes as they come in; those that come in meanwhile share the next commit."""
@@ -96,10 +98,12 @@ class Dispatcher:
         while self._outcomes or self._unsent:
             self._all_settled.clear()
             await self._all_settled.wait()
+        with suppress(Unavailable):  # then others wait until its time is over
+            await self._database.write(paced.leave, self._node)
 
     async def _claim(self) -> int:
         self._changed.clear()
-        claims = await self._database.write(deliveries.claim_due, BATCH, LEASE, self.room)
+        claims = await self._database.write(deliveries.claim_due, BATCH, LEASE, self.room, self._node)
         self._accept(claims, changed=self._changed)
         return len(claims)
 

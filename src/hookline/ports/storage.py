@@ -21,6 +21,7 @@ from hookline.domain.meetings import Meeting, MeetingStatus
 from hookline.domain.notices import Notice
 from hookline.domain.webhooks import Webhook
 from hookline.domain.why import Fate, WebhookThen
+from hookline.ports.leases import Leases
 from hookline.ports.processes import History, Processes
 
 T = TypeVar("T")
@@ -368,19 +369,6 @@ class Notices(Protocol):
 
     def notices(self, *, limit: int, cursor: str | None) -> Page[Notice]:
         """The latest first."""
-
-
-class Leases(Protocol):
-    """What one node at a time does, of those that share a store."""
-
-    def take(self, name: str, lease: timedelta) -> int | None:
-        """Hold `name` until tx.now + lease. Returns the token that proves it; None while somebody else holds it."""
-
-    def renew(self, name: str, token: int, lease: timedelta) -> bool:
-        """Hold it on, until tx.now + lease. False when the lease was over and somebody else has taken it since."""
-
-    def give_back(self, name: str, token: int) -> None:
-        """Let the next take it at once. Harmless when it is lost."""
 
 
 class Transaction(Protocol):

@@ -9,18 +9,30 @@ from hookline.domain.ids import EventId, WebhookId
 from hookline.domain.webhooks import Webhook, gone_because
 from hookline.errors import Invalid, NotFound
 from hookline.ports.storage import DeliveryFilter, Page, Transaction
+from hookline.services import paced
 from hookline.services.failing import follow_failures
 from hookline.services.webhooks import disable_webhook, require_active
 
 
-def claim_due(tx: Transaction, limit: int, lease: timedelta, room: Callable[[WebhookId], int]) -> Sequence[Claim]:
-    """Take up to `limit` deliveries that are due, at most `room` of each webhook."""
-    return tx.outbox.claim_due(limit, lease, room)
+def name_node(tx: Transaction) -> str:
+    """A name for a node that delivers, which no other has."""
+    return tx.ulid()
 
 
-def next_due_at(tx: Transaction, room: Callable[[WebhookId], int]) -> datetime | None:
-    """When the next delivery to a webhook with room is due."""
-    return tx.outbox.next_due_at(room)
+def claim_due(
+    tx: Transaction, limit: int, lease: timedelta, room: Callable[[WebhookId], int], node: str = ""
+) -> Sequence[Claim]:
+    """Take up to `limit` deliveries that are due, at most `room` of each webhook, and none of those with a limit to
+    which another node sends.
+    """
+    return tx.outbox.claim_due(limit, lease, paced.room_of(tx, node, room, lease))
+
+
+def next_due_at(tx: Transaction, room: Callable[[WebhookId], int], node: str = "") -> datetime | None:
+    """When the next delivery to a webhook with room is due, or another node may have stopped sending to one."""
+    others = paced.with_others(tx, node)
+    earliest = tx.outbox.next_due_at(lambda webhook_id: 0 if webhook_id in others else room(webhook_id))
+    return min((at for at in (earliest, *others.values()) if at is not None), default=None)
 
 
 def settle(tx: Transaction, outcomes: Sequence[Outcome]) -> list[tuple[Outcome, Verdict]]:
@@ -54,7 +66,9 @@ def release(tx: Transaction, claims: Sequence[Claim]) -> None:
 
 
 def recover(tx: Transaction) -> int:
-    """Give back what a process that died was sending. Returns how many deliveries."""
+    """Give back what a process that died was sending, and whatever else it held. Returns how many deliveries."""
+    for name, hold in tx.leases.held().items():
+        tx.leases.let_go(name, hold.holder)
     return tx.outbox.recover()
 
 

@@ -3,15 +3,17 @@
 from datetime import timedelta
 from typing import Final
 
-from hookline.adapters.sql.session import Session, micros
+from hookline.adapters.sql.session import Session, instant, micros
+from hookline.ports.leases import Held
 
 #: One statement, so that it is right whoever else asks: the row is taken only from somebody whose time is over.
-TAKE_LEASE: Final = """
-    INSERT INTO lease (name, token, until_at) VALUES (:name, :token, :until_at)
-    ON CONFLICT (name) DO UPDATE SET token = :token, until_at = :until_at WHERE lease.until_at <= :now
+HOLD: Final = """
+    INSERT INTO lease (name, holder, until_at) VALUES (:name, :holder, :until_at)
+    ON CONFLICT (name) DO UPDATE SET holder = :holder, until_at = :until_at
+        WHERE lease.holder = :holder OR lease.until_at <= :now
 """
-RENEW_LEASE: Final = "UPDATE lease SET until_at = :until_at WHERE name = :name AND token = :token"
-GIVE_BACK_LEASE: Final = "DELETE FROM lease WHERE name = :name AND token = :token"
+HELD: Final = "SELECT name, holder, until_at FROM lease WHERE until_at > :now"
+LET_GO: Final = "DELETE FROM lease WHERE name = :name AND holder = :holder"
 
 
 class SqlLeases:
@@ -20,14 +22,14 @@ class SqlLeases:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def take(self, name: str, lease: timedelta) -> int | None:
-        token, now = self._session.token(), self._session.now
-        values = {"name": name, "token": token, "now": micros(now), "until_at": micros(now + lease)}
-        return token if self._session.run(TAKE_LEASE, values) else None
+    def hold(self, name: str, holder: str, lease: timedelta) -> bool:
+        now = self._session.now
+        values = {"name": name, "holder": holder, "now": micros(now), "until_at": micros(now + lease)}
+        return self._session.run(HOLD, values) > 0
 
-    def renew(self, name: str, token: int, lease: timedelta) -> bool:
-        until_at = micros(self._session.now + lease)
-        return self._session.run(RENEW_LEASE, {"name": name, "token": token, "until_at": until_at}) > 0
+    def held(self) -> dict[str, Held]:
+        rows = self._session.rows(HELD, {"now": micros(self._session.now)})
+        return {name: Held(holder=holder, until=instant(until_at)) for name, holder, until_at in rows}
 
-    def give_back(self, name: str, token: int) -> None:
-        self._session.run(GIVE_BACK_LEASE, {"name": name, "token": token})
+    def let_go(self, name: str, holder: str) -> None:
+        self._session.run(LET_GO, {"name": name, "holder": holder})

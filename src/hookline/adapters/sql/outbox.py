@@ -235,7 +235,8 @@ class SqlOutbox:
         owed_id, claim = delivery_id(event.id, webhook.id), None
         waits = webhook.ordered and self._lines.has_to_wait(event, webhook)
         is_due, room = not waits and due_at <= session.now, self._room(webhook.id)
-        if is_due and doings.claimed_of[webhook.id] < room:
+        may_hold = webhook.rate_limit_per_second is None  # of the others, another node may send
+        if is_due and may_hold and doings.claimed_of[webhook.id] < room:
             claim = Claim(
                 delivery_id=owed_id,
                 attempt=1,

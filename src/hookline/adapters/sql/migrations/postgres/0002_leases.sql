@@ -1,6 +1,6 @@
--- What one node at a time does: who holds it (by the token that was drawn), and until when. A few rows at most.
+-- What one node at a time does: who holds it, by a name that was drawn, and until when. A few rows.
 CREATE TABLE lease (
     name TEXT COLLATE "C" PRIMARY KEY,
-    token BIGINT NOT NULL,
+    holder TEXT COLLATE "C" NOT NULL,
     until_at BIGINT NOT NULL
 );
