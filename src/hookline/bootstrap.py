@@ -19,6 +19,7 @@ import uvicorn
 
 from hookline.adapters.address_guard import AddressGuard
 from hookline.adapters.http_sender import HttpSender
+from hookline.adapters.sql import copying
 from hookline.adapters.sql.group import nobody_has_room
 from hookline.adapters.sql.grouped import GroupedDatabase
 from hookline.adapters.sql.health import Health
@@ -38,7 +39,7 @@ from hookline.engine.notifier import Notifier
 from hookline.engine.processes import Processes
 from hookline.engine.scheduler import Scheduler
 from hookline.engine.supervisor import Loop, Supervisor
-from hookline.errors import Unavailable
+from hookline.errors import Invalid, Unavailable
 from hookline.ports.clock import Clock
 from hookline.ports.sender import Sender
 from hookline.ports.storage import News
@@ -50,6 +51,11 @@ from hookline.settings import ALL_ROLES, PostgresUrl, Role, Settings, WrongSetti
 GRACE_SECONDS: Final = 10
 #: How long an idle client keeps its connection: longer than the 60 s after which most proxies close theirs.
 KEEP_ALIVE_SECONDS: Final = 75
+#: Copies between two of a kind are others' work.
+_OF_ONE_KIND: Final = {
+    "SQLite": "`hookline backup` copies a SQLite file.",
+    "PostgreSQL": "pg_dump and pg_restore copy a PostgreSQL database.",
+}
 MOST_OPEN_FILES: Final = 65_536
 #: Several webhooks may lead to one host, each with attempts of its own under way.
 CONNECTIONS_PER_HOST: Final = 2 * CONCURRENCY
@@ -130,7 +136,11 @@ class Engine:
 
 def place_of(settings: Settings) -> Place:
     """Where everything is kept."""
-    where = settings.database
+    return place_at(settings.database)
+
+
+def place_at(where: Path | PostgresUrl) -> Place:
+    """A database by its setting."""
     return PostgresPlace(where.url) if isinstance(where, PostgresUrl) else SqlitePlace(where)
 
 
@@ -151,6 +161,62 @@ def migrate(settings: Settings) -> tuple[list[int], int]:
 def back_up(settings: Settings, to: Path, progress: Callable[[int, int], None]) -> None:
     """Copy the database while a server may be using it; see `adapters.sql.places`."""
     place_of(settings).back_up(to, progress)
+
+
+def copy(source: Place, target: Place, progress: copying.Progress) -> dict[str, int]:
+    """Carry everything from the one database into the other, or go on with that; see `adapters.sql.copying`.
+
+    Returns how many rows of each table there are.
+
+    Raises:
+        Invalid: they are of one kind.
+        Conflict: the target is not empty, or the source was moved elsewhere.
+        Unavailable: one of them cannot be used, is in the hands of a server, or has another schema.
+    """
+    if source.kind == target.kind:
+        raise Invalid(f"{source} and {target} are both {source.kind}.", hint=_OF_ONE_KIND[source.kind])
+    _require_schema(source, source.latest_schema())
+    _require_schema(target, 0, target.latest_schema())
+    with (
+        only_server_of(source),
+        only_server_of(target),
+        source.side(source.clock(), Dice()) as there,
+        target.side(target.clock(), Dice()) as here,
+    ):
+        return copying.copy(there, here, new_id=Dice().randbytes(16).hex(), now=system_clock().now(), progress=progress)
+
+
+def undo_copy(source: Place) -> str:
+    """Let a database be served again from which everything was copied. Returns where it was copied to.
+
+    Raises:
+        Conflict: it was not.
+        Unavailable: it cannot be used, or a copy is under way.
+    """
+    _require_schema(source, source.latest_schema())
+    with only_server_of(source), source.side(source.clock(), Dice()) as there:
+        return copying.undo(there).other
+
+
+def _require_schema(place: Place, *wanted: int) -> None:
+    schema = place.schema()
+    if schema in wanted:
+        return
+    if schema == 0:
+        raise Unavailable(f"There is nothing of ours in {place}.", hint="Is it spelt rightly?")
+    raise Unavailable(
+        f"{place} has schema {schema}; this version has {place.latest_schema()}.",
+        hint="Migrate it first: call `hookline migrate` with HOOKLINE_DATABASE set to it."
+        if schema < place.latest_schema()
+        else "Use the version that made it, or a later one.",
+    )
+
+
+def _require_servable(place: Place) -> None:
+    """Refuse a database that was moved elsewhere, or into which a copy is not complete."""
+    problem = place.marks().refusal(str(place))
+    if problem is not None:
+        raise problem
 
 
 def look_into(settings: Settings) -> Health:
@@ -207,6 +273,7 @@ async def running(settings: Settings) -> AsyncIterator[tuple[Site, Engine]]:
         database.listen(engine)
         database.start()
         try:
+            _require_servable(place)  # once we are seen there: a copy that has begun since will find us
             if place.file is not None:  # this process is the only one that delivers: whoever held anything is dead
                 await database.write(deliveries.recover)
             await database.tend(keep_for)  # before there is anything to keep
@@ -323,6 +390,7 @@ def listening_on(host: str, port: int) -> socket.socket:
 def open_store(settings: Settings) -> Iterator[SqliteStore | PostgresStore]:
     """The store, for a command that needs no server. A server may run beside it."""
     place = place_of(settings)
+    _require_servable(place)
     store = place.store(place.clock(), Dice())
     try:
         yield store

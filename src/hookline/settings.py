@@ -137,7 +137,7 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
     host, port = read("HOOKLINE_LISTEN", _listen)
     read("HOOKLINE_SMTP_URL", _smtp)
     own_url = f"http://{given['HOOKLINE_LISTEN'].strip()}"
-    database = read("HOOKLINE_DATABASE", _database)
+    database = read("HOOKLINE_DATABASE", database_at)
     return Settings(
         database=database,
         host=host,
@@ -175,7 +175,12 @@ def strangers(environment: Mapping[str, str]) -> list[str]:
     )
 
 
-def _database(text: str) -> Path | PostgresUrl:
+def database_at(text: str) -> Path | PostgresUrl:
+    """The database that a URL names.
+
+    Raises:
+        ValueError: it names none. The sentence has no password in it.
+    """
     if text.startswith(_POSTGRES):
         return _postgres(text)
     if not text.startswith(_SQLITE) or text == _SQLITE:

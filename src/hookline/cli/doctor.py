@@ -82,6 +82,7 @@ def _look(environment: Mapping[str, str]) -> Iterator[Finding]:
         yield Finding("problem", "database", f"{refusal.message} {hint}")
     else:
         yield _at_database(place, health)
+        yield from _at_copies(place)
     backlog = health.backlog if health else None
     yield _at_clock(now, backlog)
     if backlog:
@@ -125,6 +126,12 @@ def _at_database(place: Place, health: Health | None) -> Finding:
         return Finding("warning", "database", says)
     newer = ", of a later version beside which this one works" if health.schema > health.latest_schema else ""
     return Finding("ok", "database", f"{place} is sound, and has schema {health.schema}{newer}.")
+
+
+def _at_copies(place: Place) -> Iterator[Finding]:
+    refusal = place.marks().refusal(str(place))
+    if refusal is not None:
+        yield Finding("problem", "database", f"{refusal.message} {refusal.hint}")
 
 
 def _at_clock(now: datetime, backlog: Backlog | None) -> Finding:

@@ -4,7 +4,8 @@ A place is what those ask who do not care which of the two it is.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -12,18 +13,26 @@ from typing import Protocol
 from psycopg.conninfo import conninfo_to_dict
 
 from hookline.adapters.sql import postgres_migrate, postgres_upkeep, upkeep
+from hookline.adapters.sql.copy_marks import Marks
+from hookline.adapters.sql.copying import Side
 from hookline.adapters.sql.group_commit import SqliteDatabase
 from hookline.adapters.sql.grouped import GroupedDatabase
 from hookline.adapters.sql.health import Health
 from hookline.adapters.sql.postgres import PostgresStore
 from hookline.adapters.sql.postgres_database import PostgresDatabase
+from hookline.adapters.sql.postgres_side import PostgresSide
 from hookline.adapters.sql.sqlite import SqliteStore
+from hookline.adapters.sql.sqlite_side import SqliteSide
 from hookline.adapters.system_clock import ServerClock, SystemClock
 from hookline.errors import Invalid
 
 
 class Place(Protocol):
     """One database. As text it is what people may see: no password."""
+
+    @property
+    def kind(self) -> str:
+        """SQLite or PostgreSQL."""
 
     @property
     def file(self) -> Path | None:
@@ -53,12 +62,19 @@ class Place(Protocol):
     def look_into(self) -> Health:
         """How it is."""
 
+    def marks(self) -> Marks:
+        """What it tells of copies from here and to here."""
+
+    def side(self, clock: SystemClock, dice: random.Random) -> AbstractContextManager[Side]:
+        """It as one side of a copy, made if need be. Of a file, the lock has to be held."""
+
 
 @dataclass(frozen=True, slots=True)
 class SqlitePlace:
     """A SQLite file."""
 
     file: Path
+    kind: str = "SQLite"
 
     def __str__(self) -> str:
         return str(self.file)
@@ -95,6 +111,16 @@ class SqlitePlace:
         """See `Place`."""
         return upkeep.look_into(self.file)
 
+    def marks(self) -> Marks:
+        """See `Place`."""
+        return upkeep.marks_of(self.file)
+
+    @contextmanager
+    def side(self, clock: SystemClock, dice: random.Random) -> Iterator[Side]:
+        """See `Place`."""
+        with closing(self.store(clock, dice)) as store:
+            yield SqliteSide(store, str(self))
+
 
 @dataclass(frozen=True, slots=True)
 class PostgresPlace:
@@ -102,6 +128,7 @@ class PostgresPlace:
 
     url: str
     file: None = None
+    kind: str = "PostgreSQL"
 
     def __str__(self) -> str:
         told = conninfo_to_dict(self.url)
@@ -142,3 +169,13 @@ class PostgresPlace:
     def look_into(self) -> Health:
         """See `Place`."""
         return postgres_upkeep.look_into(self.url)
+
+    def marks(self) -> Marks:
+        """See `Place`."""
+        return postgres_upkeep.marks_of(self.url)
+
+    @contextmanager
+    def side(self, clock: SystemClock, dice: random.Random) -> Iterator[Side]:
+        """See `Place`."""
+        with closing(self.store(clock, dice)) as store:
+            yield PostgresSide(store, str(self))

@@ -5,10 +5,12 @@ from contextlib import closing, contextmanager
 
 import psycopg
 
+from hookline.adapters.sql.copy_marks import Marks
 from hookline.adapters.sql.health import Health, backlog_of
 from hookline.adapters.sql.postgres_link import as_unavailable, connected
 from hookline.adapters.sql.postgres_migrate import latest_schema
 from hookline.adapters.sql.postgres_migrate import schema_of as schema_in
+from hookline.adapters.sql.postgres_side import marks_in
 
 
 def schema_of(url: str) -> int:
@@ -32,6 +34,16 @@ def look_into(url: str) -> Health:
         is_known = schema.serves <= latest <= schema.number
         backlog = backlog_of(connection.execute) if is_known else None
         return Health(schema=schema.number, latest_schema=latest, is_known=is_known, damage="", backlog=backlog)
+
+
+def marks_of(url: str) -> Marks:
+    """What the database tells of copies.
+
+    Raises:
+        Unavailable: it cannot be asked.
+    """
+    with _asking(url) as connection:
+        return marks_in(connection)
 
 
 @contextmanager

@@ -8,8 +8,10 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Final
 
+from hookline.adapters.sql.copy_marks import Marks
 from hookline.adapters.sql.health import Health, backlog_of
 from hookline.adapters.sql.migrate import schema_version, sqlite_migrations
+from hookline.adapters.sql.sqlite_side import marks_in
 from hookline.errors import Invalid, Unavailable
 
 #: Pages copied between two words of progress: 4 MiB.
@@ -72,6 +74,18 @@ def look_into(path: Path) -> Health:
             damage=damage,
             backlog=backlog_of(connection.execute) if is_known and not damage else None,
         )
+
+
+def marks_of(path: Path) -> Marks:
+    """What the database at `path` tells of copies; nothing when there is none yet.
+
+    Raises:
+        Unavailable: it cannot be read.
+    """
+    if not path.exists():
+        return Marks()
+    with _reading(path) as connection:
+        return marks_in(connection)
 
 
 @contextmanager
