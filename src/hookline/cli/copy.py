@@ -38,7 +38,7 @@ def copy(
         typer.echo(msgspec.json.encode({"from": str(source), "to": str(target), "rows": counts}))
     else:
         typer.echo(
-            f"{sum(counts.values()):,} rows of {len(counts)} tables are in {target}, each compared with its original."
+            f"{_rows(sum(counts.values()))} in {target}, each compared with its original."
             f" Serve that one now, with HOOKLINE_DATABASE; {source} is not served any more."
         )
 
@@ -62,6 +62,10 @@ def _copied(source: Place, target: Place) -> dict[str, int]:
             bar.update(task, description=doing, completed=done, total=total)
 
         return bootstrap.copy(source, target, show)
+
+
+def _rows(count: int) -> str:
+    return "1 row is" if count == 1 else f"{count:,} rows are"
 
 
 def _undo(source: Place, *, as_json: bool) -> None:

@@ -5,7 +5,8 @@ meanwhile (`copy_marks.py`). In the end every row is compared with its original.
 `sqlite_side.py`, `postgres_side.py`.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from datetime import datetime
 from itertools import chain, islice, zip_longest
 from typing import Any, Final, Protocol
@@ -48,8 +49,8 @@ class Side(Protocol):
     def ask(self, sql: str, parameters: Sequence[Any] = ...) -> list[Row]:
         """Run one statement, with `?` for each parameter, and commit it."""
 
-    def rows(self, sql: str, parameters: Sequence[Any] = ...) -> Iterator[Row]:
-        """The answer, a few rows at a time."""
+    def rows(self, sql: str, parameters: Sequence[Any] = ...) -> Generator[Row, None, None]:
+        """The answer, a few rows at a time. To be closed before anything else is asked that changes anything."""
 
     def put(self, table: Copied, rows: Iterator[Row]) -> None:
         """Add all these rows, or none."""
@@ -157,16 +158,17 @@ def _carry(source: Side, target: Side, progress: Progress) -> None:
     for table in TABLES:
         done += _number(target, table.count)
         progress(f"Copying {table.name}", done, total)
-        for batch in _in_batches(_missing(source, target, table)):
-            counted = _Counted(target.kept(row) for row in batch)
-            target.put(table, counted)
-            done += counted.count
-            progress(f"Copying {table.name}", done, total)
+        with closing(_missing(source, target, table)) as rows:
+            for batch in _in_batches(rows):
+                counted = _Counted(target.kept(row) for row in batch)
+                target.put(table, counted)
+                done += counted.count
+                progress(f"Copying {table.name}", done, total)
         if table.numbers:
             target.count_on_from(table, max(source.last_number(table), _number(source, table.highest)))
 
 
-def _missing(source: Side, target: Side, table: Copied) -> Iterator[Row]:
+def _missing(source: Side, target: Side, table: Copied) -> Generator[Row, None, None]:
     """The rows behind the last one that has arrived."""
     last = target.ask(table.last_key)
     return source.rows(table.select_after, last[0]) if last else source.rows(table.select)
@@ -200,13 +202,13 @@ def _compare(source: Side, target: Side, progress: Progress) -> None:
     total = sum(_number(source, table.count) for table in TABLES)
     done = 0
     for table in TABLES:
-        pairs = zip_longest(source.rows(table.select), target.rows(table.select))
-        for there, here in pairs:
-            if there is None or here is None or target.kept(there) != here:
-                raise _not_as_it_was(source, target, table, here if there is None else there)
-            done += 1
-            if done % _WORD == 0:
-                progress(f"Comparing {table.name}", done, total)
+        with closing(source.rows(table.select)) as rows, closing(target.rows(table.select)) as copies:
+            for there, here in zip_longest(rows, copies):
+                if there is None or here is None or target.kept(there) != here:
+                    raise _not_as_it_was(source, target, table, here if there is None else there)
+                done += 1
+                if done % _WORD == 0:
+                    progress(f"Comparing {table.name}", done, total)
 
 
 def _not_as_it_was(source: Side, target: Side, table: Copied, row: Row) -> Unavailable:

@@ -4,7 +4,7 @@ All is done on one connection, which holds the lock of those who write from the 
 believes that it may write meanwhile waits, and is told that it could not. So no pooler may stand between.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -96,7 +96,7 @@ class PostgresSide:
             cursor = self._connection.execute(_spoken(sql), parameters)
             return cursor.fetchall() if cursor.description else []
 
-    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Row]:
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> Generator[Row, None, None]:
         """See `copying.Side`."""
         with (
             self._in_sentences(),

@@ -1,7 +1,7 @@
 """SQLite as one of the two sides of a copy; see `copying.py`."""
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -52,7 +52,7 @@ class SqliteSide:
         with self._in_sentences():
             return self._connection.execute(sql, parameters).fetchall()
 
-    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> Iterator[Row]:
+    def rows(self, sql: str, parameters: Sequence[Any] = ()) -> Generator[Row, None, None]:
         """See `copying.Side`."""
         with self._in_sentences():
             yield from self._connection.execute(sql, parameters)
@@ -75,6 +75,8 @@ class SqliteSide:
 
     def count_on_from(self, table: Copied, number: int) -> None:
         """See `copying.Side`."""
+        if number == 0:
+            return
         with self._in_sentences(), self._transaction():
             self._connection.execute(FORGET_NUMBER, (table.name,))
             self._connection.execute(SET_NUMBER, (table.name, number))
