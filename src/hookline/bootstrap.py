@@ -169,8 +169,7 @@ def copy(source: Place, target: Place, progress: copying.Progress) -> dict[str, 
     Returns how many rows of each table there are.
 
     Raises:
-        Invalid: they are of one kind.
-        Conflict: the target is not empty, or the source was moved elsewhere.
+        Invalid: they are of one kind, the target is not empty, or the source was moved elsewhere.
         Unavailable: one of them cannot be used, is in the hands of a server, or has another schema.
     """
     if source.kind == target.kind:
@@ -190,7 +189,7 @@ def undo_copy(source: Place) -> str:
     """Let a database be served again from which everything was copied. Returns where it was copied to.
 
     Raises:
-        Conflict: it was not.
+        Invalid: it was not.
         Unavailable: it cannot be used, or a copy is under way.
     """
     _require_schema(source, source.latest_schema())

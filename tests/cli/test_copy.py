@@ -49,8 +49,9 @@ def copied(hookline: Hookline, url: str) -> None:
 
 
 def test_it_says_how_much_there_is_and_which_database_is_served_now(filled: Hookline, url: str) -> None:
-    said = filled("copy", "--from", of(filled), "--to", url)
+    said = filled("copy", "--from", of(filled), "--to", f"{url}&password=swordfish")
     assert (said.code, said.err) == (0, "")
+    assert "swordfish" not in said.out
     assert said.out.startswith("1 row is in postgresql://")
     assert f"{filled.database} is not served any more" in said.out
 
@@ -114,7 +115,7 @@ def test_what_was_undone_is_not_copied_over_what_was_copied(filled: Hookline, ur
         (("--from", "sqlite:///a.db", "--to", _NOWHERE, "--undo"), "--to"),
         (("--from", "a.db", "--to", _NOWHERE), "expected sqlite:///PATH"),
         (("--from", "sqlite:///a.db", "--to", "mysql://me:secret@there/x"), "expected sqlite:///PATH"),
-        (("--from", "sqlite:///a.db", "--to", "postgresql://me:secret@there"), "without the NAME"),
+        (("--from", "sqlite:///a.db", "--to", "postgresql://me:secret@there"), "no such URL"),
     ],
 )
 def test_a_wrong_call_is_told(hookline: Hookline, words: tuple[str, ...], says: str) -> None:

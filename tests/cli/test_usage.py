@@ -20,6 +20,7 @@ COMMANDS = [
     "erase",
     "doctor",
     "backup",
+    "copy",
     "migrate",
     "keys",
     "keys create",

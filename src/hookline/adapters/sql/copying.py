@@ -15,7 +15,7 @@ from hookline.adapters.sql.copy_marks import COMPLETE, MAKE, SET, TAKE_AWAY, Dir
 from hookline.adapters.sql.copy_tables import TABLES, Copied
 from hookline.adapters.sql.session import Row, micros
 from hookline.adapters.sql.transaction import SqlTransaction
-from hookline.errors import Conflict, Unavailable
+from hookline.errors import Invalid, Unavailable
 
 #: Told what is being done, how many rows it is done with, and of how many.
 Progress = Callable[[str, int, int], None]
@@ -69,7 +69,7 @@ def copy(source: Side, target: Side, *, new_id: str, now: datetime, progress: Pr
     """Carry everything over, or go on with that. Returns how many rows of each table there are.
 
     Raises:
-        Conflict: the target is not empty, or the source was moved elsewhere. Nothing was changed.
+        Invalid: the target is not empty, or the source was moved elsewhere. Nothing was changed.
         Unavailable: one of the two cannot be used, or a row did not arrive as it was.
     """
     for side in (source, target):
@@ -91,12 +91,12 @@ def undo(source: Side) -> Mark:
     """Let the source be served again. Returns the mark that is gone.
 
     Raises:
-        Conflict: it has none.
+        Invalid: it has none.
     """
     source.require_alone()
     mark = source.marks().away
     if mark is None:
-        raise Conflict(f"{source.name} was neither moved nor begun to be copied.", code="conflict")
+        raise Invalid(f"{source.name} was neither moved nor begun to be copied.")
     source.ask(TAKE_AWAY)
     return mark
 
@@ -113,9 +113,8 @@ def _is_begun(source: Side, target: Side) -> bool:
         return False
     if here is not None and here.id == away.id:
         return True
-    raise Conflict(
+    raise Invalid(
         f"A copy of {source.name} to {away.other} was begun, and {target.name} has not its other half.",
-        code="conflict",
         hint="Go on with that one, or take the mark away: `hookline copy --from ... --undo`.",
     )
 
@@ -139,9 +138,8 @@ def _require_empty(target: Side) -> None:
     taken = next((table.name for table in TABLES if _number(target, table.has_rows)), None)
     if taken is not None or target.marks().away is not None:
         there = f"there are rows in {taken}" if taken else "it was moved away"
-        raise Conflict(
+        raise Invalid(
             f"{target.name} is not empty: {there}. A copy goes into an empty database.",
-            code="conflict",
             hint="Nothing was changed. Make a new database.",
         )
 

@@ -15,6 +15,7 @@ from hookline.adapters.sql.copy_marks import GO_ON, READ, Marks
 from hookline.adapters.sql.copy_tables import Copied
 from hookline.adapters.sql.copying import recover
 from hookline.adapters.sql.postgres import PostgresStore
+from hookline.adapters.sql.postgres_link import PROCESS_ID
 from hookline.adapters.sql.postgres_migrate import LOCK_SPACE
 from hookline.adapters.sql.postgres_session import COLUMN_TYPES
 from hookline.adapters.sql.session import Row
@@ -57,12 +58,13 @@ class PostgresSide:
         """Take hold of the database.
 
         Raises:
-            Unavailable: somebody else holds it.
+            Unavailable: somebody else holds it, or nobody can.
         """
         self.name = name
         self._store = store
         self._connection = store.connection
         with self._in_sentences():
+            self._require_no_pooler()
             [(self._our_name,)] = self._connection.execute(OUR_NAME).fetchall()
             self._connection.execute(TAKE_HOLD.encode())
             found = self._connection.execute(COLUMN_TYPES).fetchall()
@@ -135,6 +137,14 @@ class PostgresSide:
         """See `copying.Side`."""
         if number > 0:
             self.ask(SET_NUMBER, (table.name, table.columns[0], number))
+
+    def _require_no_pooler(self) -> None:
+        """What is held by a connection through a pooler, is held by nobody in particular."""
+        [(process_id,)] = self._connection.execute(PROCESS_ID).fetchall()
+        if process_id != self._connection.info.backend_pid:
+            raise Unavailable(
+                f"A pooler stands between here and {self.name}.", hint="Copy with the address of the database itself."
+            )
 
     @contextmanager
     def _in_sentences(self) -> Iterator[None]:
