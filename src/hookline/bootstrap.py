@@ -51,14 +51,14 @@ from hookline.settings import ALL_ROLES, PostgresUrl, Role, Settings, WrongSetti
 GRACE_SECONDS: Final = 10
 #: How long an idle client keeps its connection: longer than the 60 s after which most proxies close theirs.
 KEEP_ALIVE_SECONDS: Final = 75
-#: Copies between two of a kind are others' work.
+MOST_OPEN_FILES: Final = 65_536
+#: Several webhooks may lead to one host, each with attempts of its own under way.
+CONNECTIONS_PER_HOST: Final = 2 * CONCURRENCY
+#: Who copies between two of a kind.
 _OF_ONE_KIND: Final = {
     "SQLite": "`hookline backup` copies a SQLite file.",
     "PostgreSQL": "pg_dump and pg_restore copy a PostgreSQL database.",
 }
-MOST_OPEN_FILES: Final = 65_536
-#: Several webhooks may lead to one host, each with attempts of its own under way.
-CONNECTIONS_PER_HOST: Final = 2 * CONCURRENCY
 
 
 def system_clock() -> Clock:
@@ -176,6 +176,9 @@ def copy(source: Place, target: Place, progress: copying.Progress) -> dict[str, 
         raise Invalid(f"{source} and {target} are both {source.kind}.", hint=_OF_ONE_KIND[source.kind])
     _require_schema(source, source.latest_schema())
     _require_schema(target, 0, target.latest_schema())
+    if copying.is_done(source.marks(), target.marks()):
+        with only_server_of(source), source.side(source.clock(), Dice()) as there:
+            return copying.finish(there)
     with (
         only_server_of(source),
         only_server_of(target),

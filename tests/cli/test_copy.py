@@ -1,13 +1,24 @@
 """`hookline copy`: everything moves, or nothing was changed and a sentence says why; and who may be served then."""
 
 import asyncio
+import contextlib
+import os
+import pty
+import random
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from hookline.adapters.sql.sqlite import SqliteStore
+from hookline.adapters.system_clock import SystemClock
+from hookline.domain.keys import Scope
+from hookline.services.keys import create_key
 from tests.acceptance.serving import Api, Server, in_patience
 from tests.cli import spoilt
 from tests.cli.commands import Hookline
@@ -32,7 +43,8 @@ def url() -> Iterator[str]:
 @pytest.fixture
 def filled(hookline: Hookline) -> Hookline:
     """With one key in its database."""
-    assert hookline("keys", "create", "--name", "one", "--scope", "read").code == 0
+    with closing(SqliteStore(hookline.database, SystemClock(), random.Random())) as store:
+        store.write(create_key, "one", Scope.READ)
     return hookline
 
 
@@ -223,3 +235,19 @@ def test_what_a_killed_server_owed_is_sent_once_by_the_server_of_the_new_databas
         assert set(arrived.values()) == {1}
 
     asyncio.run(scenario())
+
+
+def test_on_a_terminal_it_shows_how_far_it_is(filled: Hookline, url: str) -> None:
+    ours, theirs = pty.openpty()
+    with open(ours, "rb", buffering=0) as screen:  # noqa: PTH123  a number, no path
+        words = [sys.executable, "-m", "hookline", "copy", "--from", of(filled), "--to", url]
+        ended = subprocess.run(
+            words, cwd=filled.folder, env={**filled.environment, "TERM": "xterm"}, stderr=theirs, check=False
+        )
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # how a terminal ends
+            while piece := screen.read(65536):
+                shown += piece
+    assert ended.returncode == 0
+    assert b"Looking at both" in shown or b"Copying" in shown

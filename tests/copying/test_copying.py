@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,36 @@ def test_what_is_new_comes_after_what_was_copied(move: Move) -> None:
     assert made.id > highest["webhook"] + 1  # the one that was deleted had that
     assert max(row["position"] for row in after["event"]) > highest["event"]
     assert max(row["position"] for row in after["webhook_history"]) > highest["webhook_history"]
+
+
+def test_a_copy_that_ended_between_its_two_marks_goes_on(move: Move) -> None:
+    move.source.open_store().close()
+    move.copy()
+    forget_mark(where(move.source))  # as if it had been killed when it had marked the target alone
+    with closing(move.source.open_store()) as store:
+        store.write(create_webhook, wanted(), LIMITS)
+    assert move.copy()["webhook"] == 1
+    set_incomplete(where(move.source))  # as if it had been killed when the target was complete
+    with pytest.raises(Unavailable, match="is not complete"):
+        asyncio.run(serve(move.source))
+    with closing(move.target.open_store()) as store:  # it is served already
+        store.write(report_calls, [call_payload()])
+        assert move.copy()["webhook"] == 1
+    assert tables.count(where(move.target), "call") == 1
+    with pytest.raises(Unavailable, match="was moved to"):
+        asyncio.run(serve(move.source))
+
+
+def forget_mark(found: Path | str) -> None:
+    with tables.opened(found) as connection:
+        connection.execute("DELETE FROM moving")
+        connection.commit()
+
+
+def set_incomplete(found: Path | str) -> None:
+    with tables.opened(found) as connection:
+        connection.execute("UPDATE moving SET is_complete = 0")
+        connection.commit()
 
 
 async def serve(street: Street) -> None:

@@ -64,6 +64,9 @@ class Side(Protocol):
     def count_on_from(self, table: Copied, number: int) -> None:
         """Let numbers that are given from now on be higher than this."""
 
+    def take_stock(self) -> None:
+        """Find out how much there is of everything, so that the first questions are answered on the best way."""
+
 
 def copy(source: Side, target: Side, *, new_id: str, now: datetime, progress: Progress) -> dict[str, int]:
     """Carry everything over, or go on with that. Returns how many rows of each table there are.
@@ -78,11 +81,23 @@ def copy(source: Side, target: Side, *, new_id: str, now: datetime, progress: Pr
         _begin(source, target, new_id, micros(now))
     for side in (source, target):  # once more: whoever came in between did not see the mark, and is seen now
         side.require_alone()
-    if not _here(target).is_complete:
+    if not is_done(source.marks(), target.marks()):
         source.recover()
         _carry(source, target, progress)
+        target.take_stock()
         _compare(source, target, progress)
         target.ask(COMPLETE, ("here",))
+    return finish(source)
+
+
+def is_done(source: Marks, target: Marks) -> bool:
+    """Whether all of the one has arrived in the other, which may be served since."""
+    away, here = source.away, target.here
+    return away is not None and here is not None and here.id == away.id and here.is_complete
+
+
+def finish(source: Side) -> dict[str, int]:
+    """Mark the source as moved. Returns how many rows of each table there were."""
     source.ask(COMPLETE, ("away",))
     return {table.name: _number(source, table.count) for table in TABLES}
 
@@ -142,12 +157,6 @@ def _require_empty(target: Side) -> None:
             f"{target.name} is not empty: {there}. A copy goes into an empty database.",
             hint="Nothing was changed. Make a new database.",
         )
-
-
-def _here(target: Side) -> Mark:
-    mark = target.marks().here
-    assert mark is not None
-    return mark
 
 
 def _carry(source: Side, target: Side, progress: Progress) -> None:

@@ -12,7 +12,7 @@ import psycopg
 from psycopg import errors
 
 from hookline.adapters.sql.copy_marks import GO_ON, READ, Marks
-from hookline.adapters.sql.copy_tables import Copied
+from hookline.adapters.sql.copy_tables import TABLES, Copied
 from hookline.adapters.sql.copying import recover
 from hookline.adapters.sql.postgres import PostgresStore
 from hookline.adapters.sql.postgres_link import PROCESS_ID
@@ -41,6 +41,7 @@ BREATHE: Final = "SELECT pg_sleep(0.1)"
 _BREATHS: Final = 20
 #: Rows on their way at a time.
 _FETCHED: Final = 200
+TAKE_STOCK: Final = f"ANALYZE {', '.join(table.name for table in TABLES)}"
 LAST_NUMBER: Final = "SELECT COALESCE(pg_sequence_last_value(pg_get_serial_sequence(?, ?)::regclass), 0)"
 SET_NUMBER: Final = "SELECT setval(pg_get_serial_sequence(?, ?)::regclass, ?)"
 
@@ -137,6 +138,10 @@ class PostgresSide:
         """See `copying.Side`."""
         if number > 0:
             self.ask(SET_NUMBER, (table.name, table.columns[0], number))
+
+    def take_stock(self) -> None:
+        """See `copying.Side`. By itself it would do so after a minute, and plan badly until then."""
+        self.ask(TAKE_STOCK)
 
     def _require_no_pooler(self) -> None:
         """What is held by a connection through a pooler, is held by nobody in particular."""

@@ -81,6 +81,9 @@ class SqliteSide:
             self._connection.execute(FORGET_NUMBER, (table.name,))
             self._connection.execute(SET_NUMBER, (table.name, number))
 
+    def take_stock(self) -> None:
+        """Its plans do not ask how much there is."""
+
     @contextmanager
     def _transaction(self) -> Iterator[None]:
         self._connection.execute("BEGIN IMMEDIATE")
