@@ -211,7 +211,7 @@ def _compare(source: Side, target: Side, progress: Progress) -> None:
     for table in TABLES:
         with closing(source.rows(table.select)) as rows, closing(target.rows(table.select)) as copies:
             for there, here in zip_longest(rows, copies):
-                if there is None or here is None or target.kept(there) != here:
+                if there != here and (there is None or here is None or target.kept(there) != here):
                     raise _not_as_it_was(source, target, table, here if there is None else there)
                 done += 1
                 if done % _WORD == 0:
