@@ -163,10 +163,10 @@ def back_up(settings: Settings, to: Path, progress: Callable[[int, int], None]) 
     place_of(settings).back_up(to, progress)
 
 
-def copy(source: Place, target: Place, progress: copying.Progress) -> dict[str, int]:
+def copy(source: Place, target: Place, keep_for: timedelta, progress: copying.Progress) -> dict[str, int]:
     """Carry everything from the one database into the other, or go on with that; see `adapters.sql.copying`.
 
-    Returns how many rows of each table there are.
+    Events are kept for `keep_for` there. Returns how many rows of each table there are.
 
     Raises:
         Invalid: they are of one kind, the target is not empty, or the source was moved elsewhere.
@@ -185,7 +185,8 @@ def copy(source: Place, target: Place, progress: copying.Progress) -> dict[str, 
         source.side(source.clock(), Dice()) as there,
         target.side(target.clock(), Dice()) as here,
     ):
-        return copying.copy(there, here, new_id=Dice().randbytes(16).hex(), now=system_clock().now(), progress=progress)
+        new_id, now = Dice().randbytes(16).hex(), system_clock().now()
+        return copying.copy(there, here, new_id=new_id, now=now, keep_for=keep_for, progress=progress)
 
 
 def undo_copy(source: Place) -> str:

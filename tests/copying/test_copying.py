@@ -22,7 +22,7 @@ from hookline.settings import load_settings
 from tests.contract.stores import STORES, database_of, forget_database_of
 from tests.copying import tables
 from tests.copying.everything import arrivals, fill
-from tests.engine.house import Street, always
+from tests.engine.house import KEEP_FOR, Street, always
 from tests.fakes import ManualClock
 from tests.values import LIMITS, call_payload, wanted
 
@@ -51,7 +51,7 @@ class Move:
         return all_rows(where(self.source)), all_rows(where(self.target))
 
     def copy(self) -> dict[str, int]:
-        return bootstrap.copy(*self.places, lambda *_: None)
+        return bootstrap.copy(*self.places, KEEP_FOR, lambda *_: None)
 
 
 @pytest.fixture(params=STORES)
@@ -98,6 +98,14 @@ def test_each_row_of_each_table_is_as_it_was(move: Move) -> None:
     assert min(counts.values()) > 0, counts
     unchanged = set(counts) - {"delivery", "attempt", "settled_delivery"}
     assert {name: there[name] for name in unchanged} == {name: before[name] for name in unchanged}
+
+
+def test_what_is_copied_is_in_parts_that_go_as_a_whole(move: Move) -> None:
+    asyncio.run(fill(move.source))
+    move.copy()
+    found = where(move.target)
+    if isinstance(found, str):
+        assert [tables.count(found, f"{name}_rest") for name in ("event", "settled_delivery", "attempt")] == [0, 0, 0]
 
 
 def test_what_a_dead_server_was_sending_is_given_back(move: Move) -> None:

@@ -1,5 +1,7 @@
 """`hookline copy`: everything moves into a database of the other kind, and that one is served from then on."""
 
+import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from hookline import bootstrap
 from hookline.adapters.sql.places import Place
-from hookline.settings import PostgresUrl, database_at
+from hookline.settings import PostgresUrl, database_at, load_settings
 
 
 def copy(
@@ -33,7 +35,7 @@ def copy(
         _undo(source, as_json=json)
         return
     target = _place(to, "--to")
-    counts = _copied(source, target)
+    counts = _copied(source, target, timedelta(days=load_settings(os.environ).retention_days))
     if json:
         typer.echo(msgspec.json.encode({"from": str(source), "to": str(target), "rows": counts}))
     else:
@@ -51,7 +53,7 @@ def _place(url: str, option: str) -> Place:
     return bootstrap.place_at(where)
 
 
-def _copied(source: Place, target: Place) -> dict[str, int]:
+def _copied(source: Place, target: Place, keep_for: timedelta) -> dict[str, int]:
     """The copy, with its progress on a terminal."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     console = Console(stderr=True)
@@ -61,7 +63,7 @@ def _copied(source: Place, target: Place) -> dict[str, int]:
         def show(doing: str, done: int, total: int) -> None:
             bar.update(task, description=doing, completed=done, total=total)
 
-        return bootstrap.copy(source, target, show)
+        return bootstrap.copy(source, target, keep_for, show)
 
 
 def _rows(count: int) -> str:

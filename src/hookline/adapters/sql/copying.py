@@ -7,13 +7,13 @@ meanwhile (`copy_marks.py`). In the end every row is compared with its original.
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import chain, islice, zip_longest
 from typing import Any, Final, Protocol
 
 from hookline.adapters.sql.copy_marks import COMPLETE, MAKE, SET, TAKE_AWAY, Direction, Mark, Marks
 from hookline.adapters.sql.copy_tables import TABLES, Copied
-from hookline.adapters.sql.session import Row, micros
+from hookline.adapters.sql.session import Row, instant, micros
 from hookline.adapters.sql.transaction import SqlTransaction
 from hookline.errors import Invalid, Unavailable
 
@@ -22,6 +22,7 @@ Progress = Callable[[str, int, int], None]
 
 #: Rows in one commit. Only one of them is in memory at a time.
 BATCH: Final = 5000
+OLDEST_EVENT: Final = "SELECT created_at FROM event ORDER BY position LIMIT 1"
 #: Rows between two words of progress while they are compared.
 _WORD: Final = 5000
 
@@ -52,6 +53,9 @@ class Side(Protocol):
     def rows(self, sql: str, parameters: Sequence[Any] = ...) -> Generator[Row, None, None]:
         """The answer, a few rows at a time. To be closed before anything else is asked that changes anything."""
 
+    def make_room(self, since: datetime, now: datetime, keep_for: timedelta) -> None:
+        """Prepare for rows that have been kept since then."""
+
     def put(self, table: Copied, rows: Iterator[Row]) -> None:
         """Add all these rows, or none."""
 
@@ -68,7 +72,9 @@ class Side(Protocol):
         """Find out how much there is of everything, so that the first questions are answered on the best way."""
 
 
-def copy(source: Side, target: Side, *, new_id: str, now: datetime, progress: Progress) -> dict[str, int]:
+def copy(
+    source: Side, target: Side, *, new_id: str, now: datetime, keep_for: timedelta, progress: Progress
+) -> dict[str, int]:
     """Carry everything over, or go on with that. Returns how many rows of each table there are.
 
     Raises:
@@ -83,6 +89,8 @@ def copy(source: Side, target: Side, *, new_id: str, now: datetime, progress: Pr
         side.require_alone()
     if not is_done(source.marks(), target.marks()):
         source.recover()
+        oldest = source.ask(OLDEST_EVENT)
+        target.make_room(max(instant(oldest[0][0]), now - keep_for) if oldest else now, now, keep_for)
         _carry(source, target, progress)
         target.take_stock()
         _compare(source, target, progress)

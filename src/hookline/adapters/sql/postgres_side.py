@@ -6,6 +6,7 @@ believes that it may write meanwhile waits, and is told that it could not. So no
 
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import psycopg
@@ -17,6 +18,7 @@ from hookline.adapters.sql.copying import recover
 from hookline.adapters.sql.postgres import PostgresStore
 from hookline.adapters.sql.postgres_link import PROCESS_ID
 from hookline.adapters.sql.postgres_migrate import LOCK_SPACE
+from hookline.adapters.sql.postgres_parts import make_parts
 from hookline.adapters.sql.postgres_session import COLUMN_TYPES
 from hookline.adapters.sql.session import Row
 from hookline.errors import Unavailable
@@ -109,6 +111,11 @@ class PostgresSide:
             cursor.itersize = _FETCHED
             cursor.execute(_spoken(sql), parameters)
             yield from cursor
+
+    def make_room(self, since: datetime, now: datetime, keep_for: timedelta) -> None:
+        """Have parts by time, so that what is copied goes with its part when it is old; see `postgres_parts.py`."""
+        with self._in_sentences():
+            make_parts(self._connection, since=since, now=now, keep_for=keep_for)
 
     def put(self, table: Copied, rows: Iterator[Row]) -> None:
         """See `copying.Side`."""

@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from hookline.adapters.sql.copy_marks import GO_ON, READ, Marks
@@ -56,6 +57,9 @@ class SqliteSide:
         """See `copying.Side`."""
         with self._in_sentences():
             yield from self._connection.execute(sql, parameters)
+
+    def make_room(self, since: datetime, now: datetime, keep_for: timedelta) -> None:
+        """There is always room in a file."""
 
     def put(self, table: Copied, rows: Iterator[Row]) -> None:
         """See `copying.Side`."""
