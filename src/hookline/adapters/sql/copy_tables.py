@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 #: What is not carried over: it is about one database as such, and each of the two has its own.
-OF_ONE_DATABASE: Final = frozenset({"schema_version", "writing", "part", "moving", "sqlite_sequence"})
+OF_ONE_DATABASE: Final = frozenset({"schema_version", "writing", "part", "lease", "moving", "sqlite_sequence"})
 
 
 @dataclass(frozen=True, slots=True)
