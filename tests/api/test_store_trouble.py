@@ -93,7 +93,7 @@ def test_while_the_database_is_locked_nothing_is_kept_and_then_everything_works_
     with locked(door):
         assert_unavailable(door, "POST", f"/v3/meetings/{meeting}/cancel", {})
         assert door.kept() == before  # who only reads does not notice
-        assert door.get("/readyz", scope="")["status"] == "ready"
+        assert door.get("/healthz", scope="")["status"] == "up"
     assert door.post(f"/v3/meetings/{meeting}/cancel") == {"id": meeting, "status": "cancelled"}
 
 
