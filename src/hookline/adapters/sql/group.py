@@ -1,9 +1,10 @@
-"""A group: the functions that share one commit, and what became of each. How they are run: the dialects' files."""
+"""A group: the functions that share one commit, and what became of each. How a commit is made: the dialects' files."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
+from hookline.adapters.sql.transaction import SqlTransaction
 from hookline.domain.ids import WebhookId
 
 
@@ -27,3 +28,37 @@ class Answered:
 
     result: Any = None
     error: BaseException | None = None
+
+    def value(self) -> Any:
+        """What the function returned; what it raised is raised again."""
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+
+class Parts(Protocol):
+    """A session whose transaction has a part for each function."""
+
+    def begin_part(self) -> None:
+        """Begin the part of one function."""
+
+    def end_part(self) -> None:
+        """Keep what this part did."""
+
+    def undo_part(self) -> None:
+        """As if this part had not been."""
+
+
+def run_part(call: Call, parts: Parts, tx: SqlTransaction, breaks_group: Callable[[Exception], bool]) -> Answered:
+    """Run one function of a group. What it raises undoes its part, unless it `breaks_group`: that is raised again."""
+    parts.begin_part()
+    try:
+        result = call.function(tx, *call.args, **call.kwargs)
+        parts.end_part()
+    except Exception as refusal:
+        if breaks_group(refusal):
+            raise
+        parts.undo_part()
+        tx.forget_held()
+        return Answered(error=refusal)
+    return Answered(result=result)

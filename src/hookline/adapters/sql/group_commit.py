@@ -8,6 +8,7 @@ import random
 import sqlite3
 import threading
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -56,6 +57,9 @@ class SqliteDatabase(GroupedDatabase):
         """Begin to work for the running event loop."""
         super().start()
         self._tidier.start()
+
+    async def tend(self, keep_for: timedelta) -> None:
+        """There is nothing to tend in a file."""
 
     def _helpers(self) -> Sequence[threading.Thread]:
         self._checkpoint_due.set()

@@ -8,6 +8,7 @@ import asyncio
 import logging
 import queue
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
@@ -40,7 +41,7 @@ class Store(Protocol):
         """Close the connection."""
 
 
-class GroupedDatabase:
+class GroupedDatabase(ABC):
     """The threads and the queue between callers and stores. `start` it on the event loop."""
 
     def __init__(self, open_reader: Callable[[], Store]) -> None:
@@ -85,8 +86,9 @@ class GroupedDatabase:
         """See `ports.storage.Database.read`."""
         return await self._loop.run_in_executor(self._readers, lambda: self._reading(function, *args, **kwargs))
 
+    @abstractmethod
     async def tend(self, keep_for: timedelta) -> None:
-        """See `ports.storage.Database.tend`: nothing, unless a store says otherwise."""
+        """See `ports.storage.Database.tend`."""
 
     def _helpers(self) -> Sequence[threading.Thread]:
         """The threads beside the writer, told to end."""
@@ -112,9 +114,9 @@ class GroupedDatabase:
                 answers, doings = [Answered(error=problem) for _ in group], Doings()
             self._loop.call_soon_threadsafe(self._tell, group, answers, doings)
 
+    @abstractmethod
     def _write_group(self, calls: Sequence[Call]) -> tuple[list[Answered], Doings]:
         """One commit for all of these. Called in the thread that writes."""
-        raise NotImplementedError
 
     def _next_group(self) -> list[Waiting]:
         """All that waits, at least one; nothing when the database is closing."""

@@ -16,7 +16,7 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 import psycopg
 
-from hookline.adapters.sql.group import Answered, Call, nobody_has_room
+from hookline.adapters.sql.group import Answered, Call, nobody_has_room, run_part
 from hookline.adapters.sql.postgres_bell import told_with
 from hookline.adapters.sql.postgres_link import (
     CLOCK,
@@ -130,10 +130,8 @@ class PostgresStore:
 
     def write(self, function: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run one function in a transaction of its own."""
-        answers, _ = self.write_group([Call(function, args, kwargs)])
-        if answers[0].error is not None:
-            raise answers[0].error
-        result: T = answers[0].result
+        [answered], _ = self.write_group([Call(function, args, kwargs)])
+        result: T = answered.value()
         return result
 
     def read(self, function: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -190,7 +188,7 @@ class PostgresStore:
     def _try_to_write(self, calls: Sequence[Call], *, careful: bool) -> list[Answered]:
         try:
             self._begin_writing(careful=careful)
-            answers = [self._run(call) for call in calls]
+            answers = [run_part(call, self._session, self._tx, is_below_sql) for call in calls]
             self._session.write_all()
         except BaseException:
             self._roll_back()
@@ -233,19 +231,6 @@ class PostgresStore:
         while cursor.nextset():
             pass
         return cursor
-
-    def _run(self, call: Call) -> Answered:
-        self._session.begin_part()
-        try:
-            result = call.function(self._tx, *call.args, **call.kwargs)
-            self._session.end_part()
-        except Exception as refusal:
-            if is_below_sql(refusal):
-                raise
-            self._session.undo_part()
-            self._tx.forget_held()
-            return Answered(error=refusal)
-        return Answered(result=result)
 
     def _roll_back(self) -> None:
         self._tx.forget_held()

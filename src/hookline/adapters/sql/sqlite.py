@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
-from hookline.adapters.sql.group import Answered, Call, nobody_has_room
+from hookline.adapters.sql.group import Answered, Call, nobody_has_room, run_part
 from hookline.adapters.sql.migrate import migrate_sqlite
 from hookline.adapters.sql.session import Doings
 from hookline.adapters.sql.sqlite_session import GroupBroken, SqliteSession
@@ -76,10 +76,8 @@ class SqliteStore:
 
     def write(self, function: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run one function in a transaction of its own."""
-        answers, _ = self.write_group([Call(function, args, kwargs)])
-        if answers[0].error is not None:
-            raise answers[0].error
-        result: T = answers[0].result
+        [answered], _ = self.write_group([Call(function, args, kwargs)])
+        result: T = answered.value()
         return result
 
     def read(self, function: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -99,7 +97,7 @@ class SqliteStore:
         try:
             with _as_unavailable(self._path):
                 self._begin("BEGIN IMMEDIATE")
-                answers = [self._run(call) for call in calls]
+                answers = [run_part(call, self._session, self._tx, _breaks_group) for call in calls]
                 self._session.write_all()
                 self._connection.commit()
         except GroupBroken as problem:
@@ -131,19 +129,6 @@ class SqliteStore:
             self._seen_version = version
             self._tx.forget_held()
         self._session.begin()
-
-    def _run(self, call: Call) -> Answered:
-        self._session.begin_part()
-        try:
-            result = call.function(self._tx, *call.args, **call.kwargs)
-            self._session.end_part()
-        except Exception as refusal:
-            if _is_below_sql(refusal) or isinstance(refusal, GroupBroken):
-                raise
-            self._session.undo_part()
-            self._tx.forget_held()
-            return Answered(error=refusal)
-        return Answered(result=result)
 
     def _roll_back(self) -> None:
         self._tx.forget_held()
@@ -181,6 +166,11 @@ def _as_unavailable(path: Path) -> Iterator[None]:
         if not _is_below_sql(problem):
             raise
         raise Unavailable(f"The database {path.name} cannot be used now: {problem}.") from problem
+
+
+def _breaks_group(problem: Exception) -> bool:
+    """Whether more than the part of whoever raised it has to be undone."""
+    return isinstance(problem, GroupBroken) or _is_below_sql(problem)
 
 
 def _is_below_sql(problem: Exception) -> bool:
