@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import uvicorn
 
@@ -23,8 +23,7 @@ from hookline.adapters.sql import copying
 from hookline.adapters.sql.group import nobody_has_room
 from hookline.adapters.sql.grouped import GroupedDatabase
 from hookline.adapters.sql.health import Health
-from hookline.adapters.sql.places import Place, PostgresPlace, SqlitePlace
-from hookline.adapters.sql.postgres import PostgresStore
+from hookline.adapters.sql.places import Place, SqlitePlace
 from hookline.adapters.sql.sqlite import SqliteStore
 from hookline.adapters.system_clock import SystemClock
 from hookline.api.access import Access
@@ -46,6 +45,9 @@ from hookline.ports.storage import News
 from hookline.services import deliveries
 from hookline.services.webhooks import Limits
 from hookline.settings import ALL_ROLES, PostgresUrl, Role, Settings, WrongSetting
+
+if TYPE_CHECKING:
+    from hookline.adapters.sql.postgres import PostgresStore
 
 #: How long open requests may take to end when the server is told to stop.
 GRACE_SECONDS: Final = 10
@@ -141,7 +143,11 @@ def place_of(settings: Settings) -> Place:
 
 def place_at(where: Path | PostgresUrl) -> Place:
     """A database by its setting."""
-    return PostgresPlace(where.url) if isinstance(where, PostgresUrl) else SqlitePlace(where)
+    if isinstance(where, Path):
+        return SqlitePlace(where)
+    from hookline.adapters.sql.postgres_place import PostgresPlace  # noqa: PLC0415  see `adapters.sql.places`
+
+    return PostgresPlace(where.url)
 
 
 def migrate(settings: Settings) -> tuple[list[int], int]:
@@ -390,7 +396,7 @@ def listening_on(host: str, port: int) -> socket.socket:
 
 
 @contextmanager
-def open_store(settings: Settings) -> Iterator[SqliteStore | PostgresStore]:
+def open_store(settings: Settings) -> "Iterator[SqliteStore | PostgresStore]":
     """The store, for a command that needs no server. A server may run beside it."""
     place = place_of(settings)
     _require_servable(place)

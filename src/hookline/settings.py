@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-from hookline.adapters.sql.postgres_link import is_understood
 from hookline.domain.networks import AllowedNetworks
 from hookline.errors import HooklineError
 
@@ -190,6 +189,8 @@ def database_at(text: str) -> Path | PostgresUrl:
 
 def _postgres(text: str) -> PostgresUrl:
     """What is wrong with a URL is told without it: it may have a password."""
+    from hookline.adapters.sql.postgres_link import is_understood  # noqa: PLC0415  see `adapters.sql.places`
+
     if not is_understood(text):
         raise ValueError("expected postgresql://USER:PASSWORD@HOST:PORT/NAME, got something that is no such URL.")
     return PostgresUrl(text)

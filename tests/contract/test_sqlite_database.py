@@ -3,6 +3,8 @@
 import asyncio
 import random
 import sqlite3
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -307,3 +309,13 @@ def test_what_is_erased_leaves_the_log_too_as_soon_as_nobody_reads(
 def _named(tx: Transaction, name: str) -> str:
     create_key(tx, name, Scope.READ)
     return name
+
+
+def test_whoever_has_a_file_does_not_load_the_driver_of_postgresql() -> None:
+    """It takes longer to load than a file to open, and memory for nothing."""
+    asks = (
+        "import sys, hookline.cli.app; from hookline.bootstrap import place_of;"
+        " from hookline.settings import load_settings;"
+        " place_of(load_settings({'HOOKLINE_DATABASE': 'sqlite:///any.db'})); sys.exit('psycopg' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", asks], check=False).returncode == 0

@@ -12,7 +12,8 @@ import pytest
 
 from hookline import bootstrap
 from hookline.adapters.sql.copy_tables import TABLES
-from hookline.adapters.sql.places import Place, PostgresPlace, SqlitePlace
+from hookline.adapters.sql.places import Place, SqlitePlace
+from hookline.adapters.sql.postgres_place import PostgresPlace
 from hookline.adapters.sql.session import micros
 from hookline.adapters.system_clock import SystemClock
 from hookline.errors import Unavailable

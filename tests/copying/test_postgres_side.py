@@ -13,8 +13,8 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from hookline.adapters.sql.places import PostgresPlace
 from hookline.adapters.sql.postgres import PostgresStore, TimeLimits
+from hookline.adapters.sql.postgres_place import PostgresPlace
 from hookline.domain.keys import Scope
 from hookline.errors import Unavailable
 from hookline.services.keys import create_key, list_keys
