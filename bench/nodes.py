@@ -13,6 +13,7 @@ from bench.bodies import EVENT_NAME
 from bench.hookline_server import Server
 from bench.places import on_postgres
 from bench.processes import Receiver
+from bench.queues import middle_rate
 from bench.scenarios import accept_to_arrival, end_to_end, report_calls, require_each_once, seed
 
 LEFT: Final = """
@@ -21,8 +22,6 @@ LEFT: Final = """
 _NODES: Final = (1, 2, 4)
 _FAN_OUT: Final = 2
 _CONNECTIONS: Final = 64
-#: The part of a drained backlog that is measured.
-_FROM, _UNTIL = 0.15, 0.85
 
 
 def one_node(calls: int) -> dict[str, float]:
@@ -66,9 +65,7 @@ def several_drain(deliveries: int) -> dict[str, float]:
                 receiver.wait_for(deliveries)
                 nodes[0].wait_until_settled()
                 require_each_once(receiver, deliveries)
-                arrivals = receiver.arrivals_ns()
-        first, last = int(deliveries * _FROM), int(deliveries * _UNTIL)
-        figures[f"by_{count}"] = (last - first) / (arrivals[last] - arrivals[first]) * 1e9
+                figures[f"by_{count}"] = middle_rate(receiver.arrivals_ns())
     return figures
 
 
