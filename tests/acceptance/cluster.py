@@ -25,7 +25,7 @@ from typing import Final
 
 from hookline.adapters.system_clock import SystemClock
 from tests.acceptance.cluster_promises import Glance, broken_among_nodes
-from tests.acceptance.command import long_run
+from tests.acceptance.command import counted, long_run
 from tests.acceptance.deeds import Deeds
 from tests.acceptance.hooks import Hook, hooks_of_every_temper, listening
 from tests.acceptance.load import Client, Ledger
@@ -71,11 +71,11 @@ class Summary:
 
     def lines(self) -> Iterator[str]:
         """For people."""
-        yield f"seed {self.seed}, {self.rounds} rounds, {self.seconds:.0f} s, deeds: {_counted(self.deeds)}"
+        yield f"seed {self.seed}, {self.rounds} rounds, {self.seconds:.0f} s, deeds: {counted(self.deeds)}"
         yield f"requests answered {self.requests}, repeated {self.repeats}; {self.by_hand}"
         yield f"most memory of a node {self.memory_mb:.0f} MB"
-        yield f"events {self.figures.events.total()}: {_counted(self.figures.events)}"
-        yield f"deliveries {self.figures.deliveries.total()}: {_counted(self.figures.deliveries)}"
+        yield f"events {self.figures.events.total()}: {counted(self.figures.events)}"
+        yield f"deliveries {self.figures.deliveries.total()}: {counted(self.figures.deliveries)}"
         yield from self.figures.lines()
         yield f"broken promises: {len(self.broken)}"
         yield from self.broken[:_MOST_TOLD]
@@ -202,10 +202,6 @@ async def _chapters(rounds: int, seed: int, folder: Path, say: Callable[[str], N
             postgres.keep(folder)
         postgres.close()
     return summary
-
-
-def _counted(counts: Counter[str]) -> str:
-    return ", ".join(f"{name} {count}" for name, count in counts.most_common())
 
 
 def run(rounds: int, seed: int, folder: Path, say: Callable[[str], None]) -> Summary:

@@ -8,17 +8,18 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from itertools import pairwise
 from typing import Final
 
 from hookline.adapters.sql.records import CUT_SHORT
-from tests.acceptance.arrivals import Feed, Sent, broken_arrivals
-from tests.acceptance.by_hand import Haste, broken_replays, broken_signatures
+from tests.acceptance.arrivals import Sent
+from tests.acceptance.by_hand import Haste
 from tests.acceptance.hooks import ACCEPTED, CUT, Arrival, Hook
 from tests.acceptance.load import Ledger
 from tests.acceptance.node import LEASE_SECONDS
 from tests.acceptance.operating import Journal
-from tests.acceptance.promises import Figures, broken_feed, broken_numbers, story_of
+from tests.acceptance.promises import Figures, broken_numbers, broken_record
 from tests.acceptance.record import AttemptRow, DeliveryRow, Record
 
 #: A node may be paused between signing and sending, be without the database when it settles, and not hear of a rotation
@@ -76,48 +77,11 @@ def broken_among_nodes(
     ledger: Ledger, journal: Journal, record: Record, hooks: Sequence[Hook], *, eras: int, figures: Figures
 ) -> Iterator[str]:
     """Everything that is not as promised, after so many `eras`."""
-    figures.events.update(each.event for each in record.events)
-    yield from broken_feed(ledger, record.events)
-    feed = Feed(record.events)
-    kept: dict[tuple[str, int], DeliveryRow] = {}
-    for row in record.deliveries:
-        figures.deliveries[row.status] += 1
-        if (row.eventId, row.webhookId) in kept:
-            yield f"{row.eventId} is owed twice to webhook {row.webhookId}"
-        kept[row.eventId, row.webhookId] = row
-    for hook in hooks:
-        yield from broken_signatures(hook, journal.epochs[hook.webhook_id], _HASTE)
-        yield from _of_hook(hook, feed, kept, journal, eras, figures)
-    yield from broken_replays(journal, hooks, feed, kept, record.processes, _HASTE)
-    owed = {(event.id, hook.webhook_id) for hook in hooks for event in feed.events if hook.wants(event)}
-    yield from (f"{kept[each].id} is owed to a webhook that does not want it" for each in kept.keys() - owed)
+    of_delivery = partial(_of_delivery, eras=eras, figures=figures)
+    yield from broken_record(ledger, journal, record, hooks, of_delivery, figures=figures, haste=_HASTE)
 
 
-def _of_hook(
-    hook: Hook,
-    feed: Feed,
-    kept: dict[tuple[str, int], DeliveryRow],
-    journal: Journal,
-    eras: int,
-    figures: Figures,
-) -> Iterator[str]:
-    sent = Sent()
-    yield from broken_arrivals(hook, feed, sent)
-    figures.posts += len(hook.arrivals)
-    figures.batches += sent.batch_sizes
-    for event in feed.events:
-        if not hook.wants(event):
-            continue
-        row = kept.get((event.id, hook.webhook_id))
-        if row is None:
-            yield f"{event.event} {event.id} was never owed to {hook.name}"
-            continue
-        hands = journal.hands_on(hook, row.id, event.createdAt)
-        for sentence in _of_delivery(hook, row, sent, hands, eras, figures):
-            yield f"{hook.name}, {event.event} {row.id}: {sentence}; {story_of(row, sent)}"
-
-
-def _of_delivery(hook: Hook, row: DeliveryRow, sent: Sent, hands: int, eras: int, figures: Figures) -> Iterator[str]:
+def _of_delivery(hook: Hook, row: DeliveryRow, sent: Sent, hands: int, *, eras: int, figures: Figures) -> Iterator[str]:
     """One event owed to one webhook, which was made due again by hand at most so often."""
     arrivals = sent.of(row.eventId)
     cut_short = {each.number for each in row.attempts if each.error == CUT_SHORT}

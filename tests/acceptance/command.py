@@ -5,6 +5,7 @@ import random
 import shutil
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,6 +28,11 @@ def say(line: str) -> None:
     """Print a line at once."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
+
+
+def counted(counts: Counter[str]) -> str:
+    """What there was most of, first."""
+    return ", ".join(f"{name} {count}" for name, count in counts.most_common())
 
 
 def long_run(

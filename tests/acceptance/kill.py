@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Final
 
 from hookline.adapters.system_clock import SystemClock
-from tests.acceptance.command import long_run
+from tests.acceptance.command import counted, long_run
 from tests.acceptance.hooks import Hook, hooks_of_every_temper, listening
 from tests.acceptance.load import Client, Ledger
 from tests.acceptance.operating import Journal, Operator
@@ -69,11 +69,11 @@ class Summary:
     def lines(self) -> Iterator[str]:
         """For people."""
         figures = self.figures
-        yield f"seed {self.seed}, {self.rounds} rounds, {self.seconds:.0f} s, kills: {_counted(self.kills)}"
+        yield f"seed {self.seed}, {self.rounds} rounds, {self.seconds:.0f} s, kills: {counted(self.kills)}"
         yield f"kills while a POST was being answered: {self.amid}; {figures.kills()}"
         yield f"requests answered {self.requests}, repeated {self.repeats}; {self.by_hand}"
-        yield f"events {figures.events.total()}: {_counted(figures.events)}"
-        yield f"deliveries {figures.deliveries.total()}: {_counted(figures.deliveries)}"
+        yield f"events {figures.events.total()}: {counted(figures.events)}"
+        yield f"deliveries {figures.deliveries.total()}: {counted(figures.deliveries)}"
         yield from figures.lines()
         yield f"broken promises: {len(self.broken)}"
         yield from self.broken[:_MOST_TOLD]
@@ -219,10 +219,6 @@ def _of_files(server: Server) -> Iterator[str]:
     log = server.log.read_text("utf-8", "replace")
     if "Traceback" in log:
         yield f"The log has a traceback: {log[log.index('Traceback') - 300 :][:3000]}"
-
-
-def _counted(counts: Counter[str]) -> str:
-    return ", ".join(f"{name} {count}" for name, count in counts.most_common())
 
 
 def run(rounds: int, seed: int, folder: Path, say: Callable[[str], None]) -> Summary:

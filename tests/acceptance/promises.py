@@ -5,13 +5,14 @@ Each check yields a sentence for everything that is broken; silence is success. 
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
 
 from hookline.adapters.sql.records import CUT_SHORT
 from tests.acceptance.arrivals import MOST_IN_BATCH, Feed, Sent, broken_arrivals, broken_order
-from tests.acceptance.by_hand import broken_replays, broken_signatures
+from tests.acceptance.by_hand import AT_ONCE, Haste, broken_replays, broken_signatures
 from tests.acceptance.hooks import ACCEPTED, CUT, Arrival, Hook
 from tests.acceptance.load import Ledger
 from tests.acceptance.operating import Journal
@@ -48,10 +49,33 @@ class Figures:
         )
 
 
+#: What is wrong with one event owed to one webhook, which was made due again by hand at most so often.
+OfDelivery = Callable[[Hook, DeliveryRow, Sent, int], Iterator[str]]
+
+
 def broken_promises(
     ledger: Ledger, journal: Journal, record: Record, hooks: Sequence[Hook], *, lives: int, figures: Figures
 ) -> Iterator[str]:
     """Everything that is not as promised, after a server had so many `lives`."""
+    of_delivery = partial(_of_delivery, lives=lives, figures=figures)
+    yield from broken_record(ledger, journal, record, hooks, of_delivery, figures=figures)
+    feed = Feed(record.events)
+    for hook in hooks:
+        if hook.ordered:
+            yield from broken_order(hook, feed)
+
+
+def broken_record(
+    ledger: Ledger,
+    journal: Journal,
+    record: Record,
+    hooks: Sequence[Hook],
+    of_delivery: OfDelivery,
+    *,
+    figures: Figures,
+    haste: Haste = AT_ONCE,
+) -> Iterator[str]:
+    """Everything in which the record differs from what clients, operator and subscribers know, whoever delivered."""
     figures.events.update(each.event for each in record.events)
     yield from broken_feed(ledger, record.events)
     feed = Feed(record.events)
@@ -62,9 +86,9 @@ def broken_promises(
             yield f"{delivery.eventId} is owed twice to webhook {delivery.webhookId}"
         kept[delivery.eventId, delivery.webhookId] = delivery
     for hook in hooks:
-        yield from broken_signatures(hook, journal.epochs[hook.webhook_id])
-        yield from _of_hook(hook, feed, kept, journal, lives, figures)
-    yield from broken_replays(journal, hooks, feed, kept, record.processes)
+        yield from broken_signatures(hook, journal.epochs[hook.webhook_id], haste)
+        yield from _of_hook(hook, feed, kept, journal, of_delivery, figures)
+    yield from broken_replays(journal, hooks, feed, kept, record.processes, haste)
     owed = {(event.id, hook.webhook_id) for hook in hooks for event in feed.events if hook.wants(event)}
     yield from (f"{kept[each].id} is owed to a webhook that does not want it" for each in kept.keys() - owed)
 
@@ -74,14 +98,12 @@ def _of_hook(
     feed: Feed,
     kept: dict[tuple[str, int], DeliveryRow],
     journal: Journal,
-    lives: int,
+    of_delivery: OfDelivery,
     figures: Figures,
 ) -> Iterator[str]:
     """All that was owed to one webhook."""
     sent = Sent()
     yield from broken_arrivals(hook, feed, sent)
-    if hook.ordered:
-        yield from broken_order(hook, feed)
     figures.posts += len(hook.arrivals)
     figures.batches += sent.batch_sizes
     for event in feed.events:
@@ -92,7 +114,7 @@ def _of_hook(
             yield f"{event.event} {event.id} was never owed to {hook.name}"
             continue
         hands = journal.hands_on(hook, row.id, event.createdAt)
-        for sentence in _of_delivery(hook, row, sent, hands, lives, figures):
+        for sentence in of_delivery(hook, row, sent, hands):
             yield f"{hook.name}, {event.event} {row.id}: {sentence}; {story_of(row, sent)}"
 
 
@@ -118,7 +140,9 @@ def broken_feed(ledger: Ledger, events: Sequence[EventRow]) -> Iterator[str]:
                 yield f"{event.event} {event.id} should read {owed.body!r}, and reads {bytes(event.payload)!r}"
 
 
-def _of_delivery(hook: Hook, row: DeliveryRow, sent: Sent, hands: int, lives: int, figures: Figures) -> Iterator[str]:
+def _of_delivery(
+    hook: Hook, row: DeliveryRow, sent: Sent, hands: int, *, lives: int, figures: Figures
+) -> Iterator[str]:
     """One event owed to one webhook, which was made due again by hand at most so often."""
     arrivals = sent.of(row.eventId)
     cut_short = {each.number for each in row.attempts if each.error == CUT_SHORT}
