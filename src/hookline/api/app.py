@@ -2,7 +2,6 @@
 
 import hashlib
 import logging
-from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import partial
 from typing import Any, Final
@@ -12,7 +11,7 @@ import msgspec
 
 from hookline.api import calls, deliveries, erasure, meetings, notices, processes, webhooks
 from hookline.api.access import Access
-from hookline.api.listening import Request, Whole
+from hookline.api.listening import Answering, Request, Whole
 from hookline.api.reading import Query
 from hookline.api.routes import Asked, Reply, Route, Steps, Work
 from hookline.api.table import Table
@@ -71,16 +70,8 @@ _JSON: Final = (b"content-type", b"application/json")
 _log = logging.getLogger("hookline.api")
 
 
-class Door(ABC):
-    """An ASGI application, which can be asked beside ASGI as well: see `api.listening.Answering`."""
-
-    @abstractmethod
-    def owns(self, path: str) -> bool:
-        """Whether it answers what is at this path."""
-
-    @abstractmethod
-    async def answer(self, request: Request) -> Whole:
-        """Answer one request, whatever happens."""
+class Door(Answering):
+    """What is asked beside ASGI can be asked through it as well."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Who may not ask is told so before the body is read."""

@@ -10,6 +10,7 @@ request and falls silent is not waited for.
 """
 
 import asyncio
+from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final, NamedTuple, Protocol, cast
 
@@ -58,9 +59,11 @@ class Whole(NamedTuple):
 class Answering(Protocol):
     """What is asked beside ASGI."""
 
+    @abstractmethod
     def owns(self, path: str) -> bool:
         """Whether what is at this path is asked so."""
 
+    @abstractmethod
     async def answer(self, request: Request) -> Whole:
         """Answer one request, whatever happens."""
 
