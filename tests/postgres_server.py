@@ -102,7 +102,8 @@ class PostgresServer:
 
         def thaw() -> None:
             for process in frozen:
-                os.kill(process, signal.SIGCONT)
+                with suppress(ProcessLookupError):  # it had ended, and its parent has just seen that
+                    os.kill(process, signal.SIGCONT)
 
         return thaw
 
