@@ -1,0 +1,139 @@
+"""Legs: what a phone system says about a call, in words of our own.
+
+A call is a tree of legs, and no phone system sends "the call" ready made. A connector translates what its system says
+into facts, each about one leg at one instant; nothing is decided there. Facts may come late, twice and in any order: who
+reads them sorts them by their instants. What the call was, given its facts: `domain/finished_calls.py`. Which legs are
+one call, where a system tells that bit by bit: `domain/calls_in_the_air.py`.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+
+class Side(StrEnum):
+    """Where a leg leads to."""
+
+    OUTSIDE = "outside"  # over a trunk or a carrier: the contact, or a number that the call was forwarded to
+    OURS = "ours"  # to a phone of ours
+    NOBODY = "nobody"  # to a machine, with which nobody talks: half of a wire, an announcer, a recorder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """Something about one leg. The root of the family."""
+
+    leg: str  # as the phone system names it, unique among all its legs
+    at: datetime  # aware, UTC
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegStarted(Fact):
+    """A leg came to be."""
+
+    side: Side
+    places: bool  # it came in and asks for a number; False: we call it
+    dialled: str = ""  # the number that it asks for, or by which it is called; as spelt there
+    shows: str = ""  # the caller's number that is shown on it: its own if it places the call; "" when withheld
+    identity: str = ""  # what tells whose phone it is: a channel, an extension, an id at the provider, a mail address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Redialled(Fact):
+    """A leg asks for another number by now, or is known to be called by it."""
+
+    dialled: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown(Fact):
+    """Another number is shown on a leg."""
+
+    shows: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dialled(Fact):
+    """A leg had the system dial for it; whether or not that led to another leg."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rang(Fact):
+    """The far side of a leg is ringing, or answers with a tone of its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forwarded(Fact):
+    """A leg sent its caller elsewhere instead of answering."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenUp(Fact):
+    """Whoever called this leg hung up before it answered."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wired(Fact):
+    """Two legs are the two ends of one wire inside the system: what one hears the other one says."""
+
+    to: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joined(Fact):
+    """A leg came into a bridge. All who are in one hear one another."""
+
+    bridge: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left(Fact):
+    """A leg left a bridge."""
+
+    bridge: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageLeft(Fact):
+    """A message was stored in a mailbox by the caller on this leg."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingStarted(Fact):
+    """From now on what is said on this leg is recorded. A pause is no stop."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingStopped(Fact):
+    """What is said on this leg is recorded no longer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingKept(Fact):
+    """The system says that a recording of the conversation on this leg exists. May be known long after the call."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HungUp(Fact):
+    """A leg is over. Either cause may be unknown, and is None then; where both are known the SIP status counts."""
+
+    sip: int | None = None  # the last status of its signalling, such as 486; RFC 3261, section 21
+    q850: int | None = None  # the cause, such as 17; ITU-T Q.850, table 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Together(Fact):
+    """A leg belongs to this group of legs by now. Groups that share a leg are one call."""
+
+    group: str
+
+
+#: Every kind of fact, by the name under which it is kept.
+KINDS: Final[dict[str, type[Fact]]] = {
+    kind.__name__: kind
+    for kind in (
+        *(LegStarted, Redialled, Shown, Dialled, Rang, Forwarded, GivenUp, Wired, Joined, Left, MessageLeft),
+        *(RecordingStarted, RecordingStopped, RecordingKept, HungUp, Together),
+    )
+}
