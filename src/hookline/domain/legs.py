@@ -1,9 +1,9 @@
 """Legs: what a phone system says about a call, in words of our own.
 
 A call is a tree of legs, and no phone system sends "the call" ready made. A connector translates what its system says
-into facts, each about one leg at one instant; nothing is decided there. Facts may come late, twice and in any order: who
-reads them sorts them by their instants. What the call was, given its facts: `domain/finished_calls.py`. Which legs are
-one call, where a system tells that bit by bit: `domain/calls_in_the_air.py`.
+into facts, each about one leg at one instant; nothing is decided there. Facts may come late, twice and in any order:
+who reads them sorts them by their instants. What the call was, given its facts: `domain/finished_calls.py`. Which legs
+are one call, where a system tells that bit by bit: `domain/calls_in_the_air.py`.
 """
 
 from dataclasses import dataclass
@@ -51,6 +51,13 @@ class Shown(Fact):
     """Another number is shown on a leg."""
 
     shows: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identified(Fact):
+    """A leg leads to somebody else's phone by now: the call was picked up there."""
+
+    identity: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +140,7 @@ class Together(Fact):
 KINDS: Final[dict[str, type[Fact]]] = {
     kind.__name__: kind
     for kind in (
-        *(LegStarted, Redialled, Shown, Dialled, Rang, Forwarded, GivenUp, Wired, Joined, Left, MessageLeft),
-        *(RecordingStarted, RecordingStopped, RecordingKept, HungUp, Together),
+        *(LegStarted, Redialled, Shown, Identified, Dialled, Rang, Forwarded, GivenUp, Wired, Joined, Left),
+        *(MessageLeft, RecordingStarted, RecordingStopped, RecordingKept, HungUp, Together),
     )
 }

@@ -1,0 +1,275 @@
+"""Asterisk's words become ours: events of its manager interface to facts about legs.
+
+A channel is a leg, a Linkedid a group of them. Nothing is decided here. What the events and their fields mean, and what
+they do not: https://docs.asterisk.org/Latest_API/API_Documentation/AMI_Events/, and the captures of our tests.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from re import compile as pattern
+from typing import Final, Protocol
+
+from hookline.domain.legs import (
+    Dialled,
+    Fact,
+    Forwarded,
+    GivenUp,
+    HungUp,
+    Identified,
+    Joined,
+    Left,
+    LegStarted,
+    MessageLeft,
+    Rang,
+    RecordingStarted,
+    RecordingStopped,
+    Redialled,
+    Shown,
+    Side,
+    Together,
+    Wired,
+)
+
+#: Channels behind which nobody sits: halves of wires, and what plays or records for a bridge.
+_MACHINES: Final = frozenset(
+    {"Local", "Announcer", "CBAnn", "CBRec", "Recorder", "Message", "Surrogate", "Snoop", "AudioSocket", "UnicastRTP"}
+)
+#: A channel that asks for something. One that we call is Down at first.
+_PLACING: Final = frozenset({"Ring", "Rsrvd", "OffHook"})
+#: How a number is written that is not there. Asterisk, and carriers in the From header.
+_WITHHELD: Final = frozenset(
+    {"", "<unknown>", "unknown", "anonymous", "restricted", "private", "unavailable", "withheld"}
+)
+#: A number in what is dialled, such as +442079460018@trunk, trunk/02079460018 or trunk/sip:02079460018@203.0.113.7.
+_NUMBER: Final = pattern(r"(?<![\w.+])\+?\d{5,}(?![\w.])")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+#: Channels that are remembered by their Uniqueid, since something about them may be told when they are gone.
+_REMEMBERED: Final = 20_000
+
+
+class Message(Protocol):
+    """A message of the manager interface."""
+
+    def get(self, key: str, default: str = "", /) -> str:
+        """The first value of this key."""
+
+
+Reader = Callable[["Words", Message, datetime], Iterator[Fact]]
+
+
+class Words:
+    """Translates one Asterisk's events, in their order."""
+
+    def __init__(self, *, trunk_channel_prefixes: Collection[str], inbound_contexts: Collection[str]) -> None:
+        self._trunks = tuple(trunk_channel_prefixes)
+        self._inbound = frozenset(inbound_contexts)
+        self._legs: OrderedDict[str, str] = OrderedDict()  # Uniqueid -> leg
+        self._halves: dict[str, str] = {}  # name of a Local channel's half -> leg
+
+    def facts(self, message: Message, arrived_at: datetime) -> Sequence[Fact]:
+        """What an event tells. Its own time counts; one without is of when it arrived."""
+        reader = _READERS.get(message.get("Event"))
+        return () if reader is None else tuple(reader(self, message, _stamp(message) or arrived_at))
+
+    def leg(self, uniqueid: str) -> str:
+        """The leg of a channel."""
+        return self._legs.get(uniqueid, uniqueid)
+
+    # One reader for each kind of event
+
+    def _new_channel(self, message: Message, at: datetime) -> Iterator[Fact]:
+        yield from self._begin(message, at, places=message.get("ChannelStateDesc") in _PLACING)
+
+    def _begin(self, message: Message, at: datetime, *, places: bool) -> Iterator[Fact]:
+        """A Uniqueid is unique unless Asterisk restarts within a second; with the time of its beginning it is."""
+        name, uniqueid = message.get("Channel"), message.get("Uniqueid")
+        stamp = message.get("Timestamp")
+        leg = self._legs[uniqueid] = f"{uniqueid}@{stamp}" if stamp else uniqueid
+        if len(self._legs) > _REMEMBERED:
+            self._legs.popitem(last=False)
+        yield LegStarted(
+            leg=leg,
+            at=at,
+            side=self._side(name, message.get("Context")),
+            places=places,
+            dialled=message.get("Exten") if places else "",
+            shows=_number(message.get("CallerIDNum")) if places else "",
+            identity=name,
+        )
+        yield from self._wire(name, leg, at)
+        yield Together(leg=leg, at=at, group=message.get("Linkedid"))
+
+    def _wire(self, name: str, leg: str, at: datetime) -> Iterator[Fact]:
+        """The halves of a Local channel are called alike but for their ends, ;1 and ;2."""
+        if not name.startswith("Local/"):
+            return
+        self._halves[name] = leg
+        other = self._halves.get(f"{name[:-1]}{'2' if name.endswith('1') else '1'}")
+        if other is not None:
+            yield Wired(leg=leg, at=at, to=other)
+
+    def _side(self, name: str, context: str) -> Side:
+        if name.partition("/")[0] in _MACHINES:
+            return Side.NOBODY
+        is_trunk = name.startswith(self._trunks) if self._trunks else False
+        return Side.OUTSIDE if is_trunk or context in self._inbound else Side.OURS
+
+    def _state(self, message: Message, at: datetime) -> Iterator[Fact]:
+        yield from self._group(message, at)
+        if message.get("ChannelStateDesc") == "Ringing":
+            yield Rang(leg=self._of(message), at=at)
+
+    def _group(self, message: Message, at: datetime) -> Iterator[Fact]:
+        """Linkedids change, when calls are joined; the last one is right."""
+        if linked := message.get("Linkedid"):
+            yield Together(leg=self._of(message), at=at, group=linked)
+
+    def _caller_id(self, message: Message, at: datetime) -> Iterator[Fact]:
+        yield from self._group(message, at)
+        withheld = "Prohibited" in message.get("CID-CallingPres")
+        number = "" if withheld else _number(message.get("CallerIDNum"))
+        if number or withheld:
+            yield Shown(leg=self._of(message), at=at, shows=number)
+        if number and (asked := message.get("Exten")) and asked != "s":
+            yield Redialled(leg=self._of(message), at=at, dialled=asked)
+
+    def _dial_begin(self, message: Message, at: datetime) -> Iterator[Fact]:
+        """What is dialled, and what is shown to whom it rings."""
+        leg = self._of(message, "Dest")
+        if linked := message.get("DestLinkedid"):
+            yield Together(leg=leg, at=at, group=linked)
+        numbers = _NUMBER.findall(message.get("DialString"))
+        yield Redialled(leg=leg, at=at, dialled=max(numbers, key=len, default=message.get("DestCallerIDNum")))
+        yield Shown(leg=leg, at=at, shows=_number(message.get("DestConnectedLineNum")))
+        if message.get("Uniqueid"):
+            yield Dialled(leg=self._of(message), at=at)
+
+    def _dial_state(self, message: Message, at: datetime) -> Iterator[Fact]:
+        if message.get("DialStatus") in ("RINGING", "PROGRESS"):
+            yield Rang(leg=self._of(message, "Dest"), at=at)
+
+    def _dial_end(self, message: Message, at: datetime) -> Iterator[Fact]:
+        if message.get("Forward"):
+            yield Forwarded(leg=self._of(message, "Dest"), at=at)
+        elif message.get("DialStatus") == "CANCEL":
+            yield GivenUp(leg=self._of(message, "Dest"), at=at)
+
+    def _bridge_enter(self, message: Message, at: datetime) -> Iterator[Fact]:
+        """In a holding bridge there is music, whoever else waits in it."""
+        yield from self._group(message, at)
+        if message.get("BridgeTechnology") != "holding_bridge":
+            yield Joined(leg=self._of(message), at=at, bridge=message.get("BridgeUniqueid"))
+
+    def _bridge_leave(self, message: Message, at: datetime) -> Iterator[Fact]:
+        yield from self._group(message, at)
+        yield Left(leg=self._of(message), at=at, bridge=message.get("BridgeUniqueid"))
+
+    def _variable(self, message: Message, at: datetime) -> Iterator[Fact]:
+        if not message.get("Value"):
+            return
+        kind = _VARIABLES.get(message.get("Variable"))
+        if kind is not None:
+            yield kind(leg=self._of(message), at=at)
+
+    def _recording_started(self, message: Message, at: datetime) -> Iterator[Fact]:
+        yield RecordingStarted(leg=self._of(message), at=at)
+
+    def _recording_stopped(self, message: Message, at: datetime) -> Iterator[Fact]:
+        yield RecordingStopped(leg=self._of(message), at=at)
+
+    def _rename(self, message: Message, at: datetime) -> Iterator[Fact]:
+        """A call that is picked up at another phone goes on in the same channel, under that phone's name."""
+        if "<" not in message.get("Newname"):  # not on its way to be thrown away
+            yield Identified(leg=self._of(message), at=at, identity=message.get("Newname"))
+
+    def _hangup(self, message: Message, at: datetime) -> Iterator[Fact]:
+        yield from self._group(message, at)
+        leg = self._of(message)
+        yield HungUp(leg=leg, at=at, sip=_code(message.get("TechCause")), q850=_code(message.get("Cause")))
+        self._halves.pop(message.get("Channel"), None)
+
+    def _shown_channel(self, message: Message, at: datetime) -> Iterator[Fact]:
+        """A channel that is there: what we would know if we had seen it begin, as well as can be told.
+
+        Which of two that are joined began the talk, and when, is not told; it is counted from when the later one began.
+        """
+        uniqueid, linked = message.get("Uniqueid"), message.get("Linkedid")
+        if uniqueid not in self._legs:
+            began = at - _duration(message.get("Duration"))
+            is_first = uniqueid == linked
+            yield from self._begin(_Unstamped(message), began, places=is_first)
+            if not is_first:
+                yield Redialled(leg=self._of(message), at=began, dialled=_number(message.get("CallerIDNum")))
+                yield Shown(leg=self._of(message), at=began, shows=_number(message.get("ConnectedLineNum")))
+            if message.get("BridgeId"):
+                yield Joined(leg=self._of(message), at=began, bridge=message.get("BridgeId"))
+        elif message.get("BridgeId"):
+            yield Joined(leg=self._of(message), at=at, bridge=message.get("BridgeId"))
+
+    def _of(self, message: Message, which: str = "") -> str:
+        return self.leg(message.get(which + "Uniqueid"))
+
+
+class _Unstamped:
+    """A message whose time is not that of what it tells."""
+
+    def __init__(self, message: Message) -> None:
+        self._message = message
+
+    def get(self, key: str, default: str = "", /) -> str:
+        return default if key == "Timestamp" else self._message.get(key, default)
+
+
+_VARIABLES: Final[Mapping[str, type[Dialled | MessageLeft | RecordingStarted]]] = {
+    "DIALSTATUS": Dialled,
+    "VM_MESSAGEFILE": MessageLeft,
+    "MIXMONITOR_FILENAME": RecordingStarted,
+}
+_READERS: Final[Mapping[str, Reader]] = {
+    "Newchannel": Words._new_channel,  # noqa: SLF001  the table of this class
+    "Newstate": Words._state,  # noqa: SLF001
+    "NewConnectedLine": Words._group,  # noqa: SLF001
+    "NewCallerid": Words._caller_id,  # noqa: SLF001
+    "DialBegin": Words._dial_begin,  # noqa: SLF001
+    "DialState": Words._dial_state,  # noqa: SLF001
+    "DialEnd": Words._dial_end,  # noqa: SLF001
+    "BridgeEnter": Words._bridge_enter,  # noqa: SLF001
+    "BridgeLeave": Words._bridge_leave,  # noqa: SLF001
+    "VarSet": Words._variable,  # noqa: SLF001
+    "MixMonitorStart": Words._recording_started,  # noqa: SLF001
+    "MixMonitorStop": Words._recording_stopped,  # noqa: SLF001
+    "MonitorStart": Words._recording_started,  # noqa: SLF001
+    "MonitorStop": Words._recording_stopped,  # noqa: SLF001
+    "Rename": Words._rename,  # noqa: SLF001
+    "Hangup": Words._hangup,  # noqa: SLF001
+    "CoreShowChannel": Words._shown_channel,  # noqa: SLF001
+}
+
+
+def _number(spelling: str) -> str:
+    return "" if spelling.lower() in _WITHHELD else spelling
+
+
+def _code(text: str) -> int | None:
+    """A cause; 0 is none."""
+    return int(text) or None if text.isascii() and text.isdigit() and len(text) <= 4 else None
+
+
+def _stamp(message: Message) -> datetime | None:
+    seconds, _, fraction = message.get("Timestamp").partition(".")
+    if not (seconds.isascii() and seconds.isdigit() and len(seconds) <= 11):
+        return None
+    micros = fraction[:6].ljust(6, "0")
+    return _EPOCH + timedelta(
+        seconds=int(seconds), microseconds=int(micros) if micros.isascii() and micros.isdigit() else 0
+    )
+
+
+def _duration(text: str) -> timedelta:
+    """HH:MM:SS, hours without limit; nothing when it is something else."""
+    parts = text.split(":")
+    if len(parts) != 3 or not all(part.isascii() and part.isdigit() and len(part) <= 6 for part in parts):
+        return timedelta(0)
+    hours, minutes, seconds = map(int, parts)
+    return timedelta(hours=hours, minutes=minutes, seconds=seconds)

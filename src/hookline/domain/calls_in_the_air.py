@@ -1,0 +1,147 @@
+"""Calls in the air: facts about legs, as a phone system tells them one by one, become calls that are over.
+
+For systems that tell what happens on all their legs in one stream. Which legs are one call is told bit by bit: groups
+that share a leg are one call, so calls are joined when one is transferred to the other. What a call was is not asked
+here: `domain/finished_calls.py`.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from hookline.domain.finished_calls import is_over
+from hookline.domain.legs import Fact, HungUp, LegStarted, Side, Together
+
+#: Facts that one call may have. What comes beyond changes nothing that is worth the memory.
+MOST_FACTS: Final = 2_000
+#: Calls that are over and still remembered, since something about them may come late.
+_REMEMBERED: Final = 1_000
+#: How long a call may be in the air without a word about it.
+_FORGOTTEN_AFTER: Final = timedelta(hours=24)
+
+
+@dataclass(slots=True)
+class AirCall:
+    """A call, as far as it is known. Its key is the leg that came first: no other call has it."""
+
+    key: str
+    facts: list[Fact] = field(default_factory=list)
+    heard_at: datetime | None = None  # the last time
+
+    def hear(self, fact: Fact) -> None:
+        """One more fact."""
+        self.heard_at = fact.at if self.heard_at is None else max(self.heard_at, fact.at)
+        if len(self.facts) < MOST_FACTS or isinstance(fact, HungUp):
+            self.facts.append(fact)
+
+
+class CallsInTheAir:
+    """All calls of one phone system that are not over yet, and the latest of those that are."""
+
+    def __init__(self) -> None:
+        self._by_leg: dict[str, AirCall] = {}
+        self._by_group: dict[str, AirCall] = {}
+        self._open: dict[str, set[str]] = {}  # call -> legs that have not ended
+        self._over: dict[str, AirCall] = {}  # the oldest first
+        self._missing: set[str] = set()  # legs that were not there when it was last asked
+
+    def __len__(self) -> int:
+        """How many calls are in the air."""
+        return len(self._open)
+
+    def feed(self, facts: Iterable[Fact]) -> Sequence[AirCall]:
+        """Hear facts, in the order in which they are told. Returns the calls that they are about and that are over: a
+        call is returned again when more is heard about it.
+        """
+        touched: set[str] = set()
+        for fact in facts:
+            call = self._call_of(fact)
+            if call is None:
+                continue  # about a leg whose beginning nobody saw
+            call.hear(fact)
+            self._missing.discard(fact.leg)
+            self._count(call, fact)
+            touched.add(fact.leg)
+        changed = {call.key: call for leg in sorted(touched) if (call := self._by_leg.get(leg))}
+        over = [call for key, call in changed.items() if key in self._over or self._is_over(call)]
+        for call in over:
+            self._remember(call)
+        return over
+
+    def legs(self) -> set[str]:
+        """Every leg that has not ended."""
+        return {leg for legs in self._open.values() for leg in legs}
+
+    def missing(self, there: Collection[str]) -> Sequence[Fact]:
+        """Which legs have ended unheard, given all that there are now: facts to be fed, in which they end when their
+        call was last heard of. A leg has to be missing two times in a row, without a word in between: what there is and
+        what happens are told beside one another, and either may come first.
+        """
+        gone = self.legs() - set(there)
+        ended = gone & self._missing
+        self._missing = gone - ended
+        heard = {leg: self._by_leg[leg].heard_at for leg in ended}
+        return [HungUp(leg=leg, at=at) for leg, at in sorted(heard.items()) if at is not None]
+
+    def forget(self, now: datetime) -> int:
+        """Forget calls of which nothing was heard for a day. Returns how many."""
+        silent = [
+            self._by_leg[next(iter(legs))]
+            for legs in self._open.values()
+            if (at := self._by_leg[next(iter(legs))].heard_at) is not None and at < now - _FORGOTTEN_AFTER
+        ]
+        for call in silent:
+            del self._open[call.key]
+            self._let_go(call)
+        return len(silent)
+
+    def _call_of(self, fact: Fact) -> AirCall | None:
+        call = self._by_leg.get(fact.leg)
+        if call is None and isinstance(fact, LegStarted):
+            call = self._by_leg[fact.leg] = AirCall(fact.leg)
+            self._open[call.key] = set()
+        if call is not None and isinstance(fact, Together):
+            other = self._by_group.setdefault(fact.group, call)
+            call = self._joined(other, call)
+        return call
+
+    def _joined(self, one: AirCall, other: AirCall) -> AirCall:
+        """Two that turned out to be one: the earlier takes the later."""
+        if one is other:
+            return one
+        first, second = sorted((one, other), key=_began)
+        if first.key in self._over and second.key not in self._over:
+            self._open[first.key] = set()  # it goes on
+            del self._over[first.key]
+        first.facts += second.facts
+        first.heard_at = max(filter(None, (first.heard_at, second.heard_at)), default=None)
+        self._open.setdefault(first.key, set()).update(self._open.pop(second.key, ()))
+        self._over.pop(second.key, None)
+        for of in (self._by_leg, self._by_group):
+            of.update({name: first for name, call in of.items() if call is second})
+        return first
+
+    def _count(self, call: AirCall, fact: Fact) -> None:
+        if isinstance(fact, LegStarted) and fact.side is not Side.NOBODY and call.key in self._open:
+            self._open[call.key].add(fact.leg)
+        elif isinstance(fact, HungUp) and call.key in self._open:
+            self._open[call.key].discard(fact.leg)
+
+    def _is_over(self, call: AirCall) -> bool:
+        return not self._open[call.key] and is_over(call.facts)
+
+    def _remember(self, call: AirCall) -> None:
+        self._open.pop(call.key, None)
+        self._over[call.key] = call
+        while len(self._over) > _REMEMBERED:
+            self._let_go(self._over.pop(next(iter(self._over))))
+
+    def _let_go(self, call: AirCall) -> None:
+        for of in (self._by_leg, self._by_group):
+            for name in [name for name, its in of.items() if its is call]:
+                del of[name]
+
+
+def _began(call: AirCall) -> datetime:
+    return min(fact.at for fact in call.facts)

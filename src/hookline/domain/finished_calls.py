@@ -1,0 +1,416 @@
+"""What a call was: legs in, one call out. Whoever knows telephony can read and check this one file.
+
+the contact   of the legs that lead outside, the one that came first, if it came in: the call is inbound. Else the
+call is outbound, and the contact is the leg we called that somebody of ours talked to, or the last.
+talk          begins when the contact hears a person: a phone of ours, or a number that the call was forwarded to.
+Voicemail, menus, queues and music answer, and nobody talks. It ends when the contact's leg ends.
+
+inbound       talk                                              answered
+no talk, a message was stored                     missed voicemail
+no talk, whatever the reason                      missed
+outbound      talk                                              connected
+no talk, our side gave up before the answer       failed/cancelled
+no talk, the far side was busy, rang in vain,
+was not there or rejected                         not connected
+no talk, no such number, carrier or trunk failed  failed/cancelled
+no event      internal calls and consultations; one of our phones was called for nothing (click to call);
+a number of ours that is no line
+
+a transfer    changes nothing: one event, under the first user and the first line, when the contact has hung up.
+forwarded     is what was sent to another number before anybody answered, also when nobody did there.
+a recording   is one of the talk: a message in a mailbox is none, and what was recorded while it rang is none.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from operator import attrgetter
+from typing import Final
+
+from hookline.domain.events import AccountName, CallPayload, CallType
+from hookline.domain.legs import (
+    Dialled,
+    Fact,
+    Forwarded,
+    GivenUp,
+    HungUp,
+    Identified,
+    Joined,
+    Left,
+    LegStarted,
+    MessageLeft,
+    Rang,
+    RecordingKept,
+    RecordingStarted,
+    RecordingStopped,
+    Redialled,
+    Shown,
+    Side,
+    Wired,
+)
+from hookline.domain.phonebook import Phonebook, PhoneLine, User
+
+#: The far side was reached, or is known to be there: busy, not there now, does not take it. RFC 3261, section 21.
+_REFUSED_SIP: Final = frozenset({403, 480, 486, 600, 603})
+#: The same as causes: user busy, no answer, subscriber absent, call rejected. ITU-T Q.850, table 1.
+_REFUSED_Q850: Final = frozenset({17, 19, 20, 21})
+#: Nothing came back in time: the far side was reached if it rang.
+_SILENT_SIP: Final = frozenset({408, 487})
+_SILENT_Q850: Final = frozenset({0, 16, 18, 31, 102, 127})
+
+
+class Reason(StrEnum):
+    """Why a call is no event."""
+
+    INTERNAL = "internal"  # nobody outside was in it
+    NEVER_DIALLED = "never dialled"  # a phone of ours was called, and the contact was not
+    UNKNOWN_LINE = "unknown line"  # the number of ours is in no phone book
+    UNFINISHED = "unfinished"  # the contact's leg did not end
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishedCall:
+    """A call that becomes an event."""
+
+    payload: CallPayload
+    ended_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoCall:
+    """Legs that become none."""
+
+    reason: Reason
+    line: str = ""  # the number that is no line, as it was spelt
+
+
+def is_over(facts: Iterable[Fact]) -> bool:
+    """Whether every leg has ended, those of machines aside."""
+    legs = _legs(facts)
+    return bool(legs) and all(leg.ended_at for leg in legs if leg.side is not Side.NOBODY)
+
+
+def contact_has_gone(facts: Iterable[Fact]) -> bool:
+    """Whether the contact's leg has ended: whoever is left does not talk to anybody outside."""
+    story = _Story(facts)
+    return story.contact is not None and story.contact.ended_at is not None
+
+
+def line_of(facts: Iterable[Fact], phonebook: Phonebook) -> str | None:
+    """The number of ours on which a call is, E.164, or as it is spelt when it is no line of ours.
+
+    None while that cannot be told, or when there is none.
+    """
+    story = _Story(facts)
+    return None if story.contact is None else _line(story, story.contact, phonebook) or None
+
+
+def finished_call(facts: Iterable[Fact], phonebook: Phonebook) -> FinishedCall | NoCall:
+    """What the call was. The facts may be in any order; of those of one instant the given order counts."""
+    story = _Story(facts)
+    contact = story.contact
+    if contact is None:
+        return _without_contact(story, phonebook)
+    if not story.is_inbound and _is_diverted_inside(story, phonebook):
+        return NoCall(reason=Reason.INTERNAL)
+    if contact.ended_at is None:
+        return NoCall(reason=Reason.UNFINISHED)
+    return _on_a_line(
+        story, phonebook, _line(story, contact, phonebook), _number(story, contact, phonebook), contact.ended_at
+    )
+
+
+def _inbound_type(story: "_Story") -> CallType:
+    if story.talk_at is not None:
+        return CallType.ANSWERED
+    return CallType.MISSED_VOICEMAIL if story.message_was_left else CallType.MISSED
+
+
+def _outbound_type(story: "_Story") -> CallType:
+    if story.talk_at is not None:
+        return CallType.CONNECTED
+    contact = story.contact
+    if contact is None or contact.was_given_up:
+        return CallType.FAILED_CANCELLED
+    return CallType.NOT_CONNECTED if _was_refused(contact) else CallType.FAILED_CANCELLED
+
+
+def _was_refused(leg: "_Leg") -> bool:
+    """Whether the far side was reached and did not answer, for whatever reason."""
+    if leg.sip is not None:
+        return leg.sip in _REFUSED_SIP or (leg.sip in _SILENT_SIP and leg.rang)
+    if leg.q850 is not None:
+        return leg.q850 in _REFUSED_Q850 or (leg.q850 in _SILENT_Q850 and leg.rang)
+    return leg.rang
+
+
+def _line(story: "_Story", contact: "_Leg", phonebook: Phonebook) -> str:
+    """Inbound the number that was asked for at first, outbound the one that is shown; E.164, or as spelt."""
+    if story.is_inbound:
+        return phonebook.e164(contact.asked_for) or contact.asked_for
+    return _line_shown(contact, story.caller, phonebook)
+
+
+def _line_shown(leg: "_Leg", caller: "_Leg | None", phonebook: Phonebook) -> str:
+    shown = phonebook.e164(leg.shows)
+    if phonebook.line(shown) is not None:
+        return shown
+    user = phonebook.user_of(caller.identity) if caller is not None else None
+    return (user.outbound_line if user is not None else "") or shown or leg.shows
+
+
+def _number(story: "_Story", contact: "_Leg", phonebook: Phonebook) -> str:
+    """Who called, or who was called; E.164, "" when withheld."""
+    if story.is_inbound:
+        return phonebook.e164(contact.shows)
+    asked_for = story.caller.dialled if story.caller is not None else ""
+    return phonebook.e164(contact.dialled) or phonebook.e164(asked_for)
+
+
+def _user(story: "_Story", phonebook: Phonebook, line: PhoneLine) -> User | None:
+    """Outbound who called; inbound who answered first, and when that was nobody of ours, whose line it is."""
+    partner = story.partner
+    if not story.is_inbound:
+        on_it = story.caller or partner
+        return phonebook.user_of(on_it.identity) if on_it is not None else None
+    if partner is not None and partner.side is Side.OURS:
+        return phonebook.user_of(partner.identity)
+    return phonebook.user_at(line.owner_email)
+
+
+def _name(user: User | None) -> AccountName:
+    if user is None:
+        return AccountName(family_name="", given_name="")
+    return AccountName(family_name=user.family_name, given_name=user.given_name)
+
+
+def _is_diverted_inside(story: "_Story", phonebook: Phonebook) -> bool:
+    """Whether somebody of ours called a colleague, whose phone sent the call outside: to the colleague's mobile."""
+    caller = story.caller
+    return (
+        caller is not None
+        and caller.places
+        and phonebook.is_extension(caller.asked_for)
+        and story.contact is not None
+        and not any(leg.side is Side.OURS and leg is not caller and leg.talks for leg in story.legs)
+    )
+
+
+def _without_contact(story: "_Story", phonebook: Phonebook) -> FinishedCall | NoCall:
+    """No leg leads outside. Was that the intention, or is there no way to the number that was asked for?"""
+    ours = [leg for leg in story.legs if leg.side is Side.OURS]
+    if len(ours) != 1:
+        return NoCall(reason=Reason.INTERNAL)
+    caller = ours[0]
+    if not (caller.places or caller.had_dialled):
+        return NoCall(reason=Reason.NEVER_DIALLED)
+    number = phonebook.e164(caller.dialled)
+    if not number or phonebook.is_extension(caller.dialled) or phonebook.line(number) is not None:
+        return NoCall(reason=Reason.INTERNAL)
+    if caller.ended_at is None:
+        return NoCall(reason=Reason.UNFINISHED)
+    return _on_a_line(story, phonebook, _line_shown(caller, caller, phonebook), number, caller.ended_at)
+
+
+def _on_a_line(
+    story: "_Story", phonebook: Phonebook, line: str, number: str, ended_at: datetime
+) -> FinishedCall | NoCall:
+    known = phonebook.line(line)
+    if known is None:
+        return NoCall(reason=Reason.UNKNOWN_LINE, line=line)
+    payload = CallPayload(
+        account_name=_name(_user(story, phonebook, known)),
+        duration_seconds=story.talk_seconds,
+        is_forwarded=story.is_inbound and story.was_forwarded,
+        phone_line=line,
+        phone_line_name=known.name,
+        phone_number=number,
+        recording=story.was_recorded,
+        type=_inbound_type(story) if story.is_inbound else _outbound_type(story),
+    )
+    return FinishedCall(payload=payload, ended_at=ended_at)
+
+
+@dataclass(slots=True)
+class _Leg:
+    """A leg as the facts about it left it."""
+
+    name: str
+    started_at: datetime | None = None
+    side: Side = Side.NOBODY
+    places: bool = False
+    asked_for: str = ""  # at first
+    dialled: str = ""  # in the end
+    shows: str = ""  # of one that places the call: at first. What is shown to one that is called: in the end
+    identity: str = ""
+    rang: bool = False
+    talks: bool = False
+    was_given_up: bool = False
+    had_dialled: bool = False
+    ended_at: datetime | None = None  # the first time
+    sip: int | None = None
+    q850: int | None = None
+
+    def hear(self, fact: Fact) -> None:
+        """One more fact, in order."""
+        match fact:
+            case LegStarted() if self.started_at is None:
+                self.started_at, self.side, self.places = fact.at, fact.side, fact.places
+                self.asked_for = fact.dialled
+                self.dialled = self.dialled or fact.dialled
+                self.shows, self.identity = self.shows or fact.shows, fact.identity
+            case Redialled():
+                self.dialled = fact.dialled
+            case Shown() if not fact.shows or not (self.places and self.side is Side.OUTSIDE):
+                self.shows = fact.shows  # who withholds it says so late; another one is the work of a dial plan
+            case Identified():
+                self.identity = fact.identity
+            case Dialled():
+                self.had_dialled = True
+            case Rang():
+                self.rang = True
+            case GivenUp():
+                self.was_given_up = True
+            case HungUp():
+                self.ended_at = self.ended_at or fact.at
+                self.sip = fact.sip if self.sip is None else self.sip
+                self.q850 = fact.q850 if self.q850 is None else self.q850
+            case _:
+                pass  # about more than this leg: see _Story
+
+
+def _legs(facts: Iterable[Fact]) -> list[_Leg]:
+    """All legs that are known to have started, the first one first."""
+    legs: dict[str, _Leg] = {}
+    for fact in facts:
+        legs.setdefault(fact.leg, _Leg(fact.leg)).hear(fact)
+    started = [(leg.started_at, leg) for leg in legs.values() if leg.started_at is not None]
+    return [leg for _, leg in sorted(started, key=lambda pair: pair[0])]
+
+
+@dataclass(slots=True)
+class _Air:
+    """Who hears whom at one instant."""
+
+    bridges: dict[str, str] = field(default_factory=dict)  # leg -> the bridge that it is in
+    wires: dict[str, str] = field(default_factory=dict)  # leg -> the other end
+
+    def change(self, fact: Fact) -> None:
+        match fact:
+            case Joined():
+                self.bridges[fact.leg] = fact.bridge
+            case Left() if self.bridges.get(fact.leg) == fact.bridge:
+                del self.bridges[fact.leg]
+            case Wired():
+                self.wires[fact.leg], self.wires[fact.to] = fact.to, fact.leg
+            case HungUp():
+                self.bridges.pop(fact.leg, None)
+                self.wires.pop(self.wires.pop(fact.leg, ""), None)
+            case _:
+                pass
+
+    def heard_by(self, leg: str) -> Iterator[str]:
+        """Everybody whom this leg hears, through bridges and wires."""
+        reached, ahead = {leg}, [leg]
+        while ahead:
+            here = ahead.pop()
+            bridge = self.bridges.get(here)
+            beside = [other for other, its in self.bridges.items() if its == bridge] if bridge is not None else []
+            for other in (*beside, *filter(None, [self.wires.get(here)])):
+                if other not in reached:
+                    reached.add(other)
+                    ahead.append(other)
+                    yield other
+
+
+class _Story:
+    """All that the facts tell, in the order in which it happened."""
+
+    def __init__(self, facts: Iterable[Fact]) -> None:
+        self._facts: Sequence[Fact] = sorted(facts, key=attrgetter("at"))
+        self.legs = _legs(self._facts)
+        self._by_name = {leg.name: leg for leg in self.legs}
+        self._talks = self._first_talks()
+        self.contact = self._contact()
+        self.is_inbound = self.contact is not None and self.contact.places
+        talk = self._talks.get(self.contact.name) if self.contact is not None else None
+        self.talk_at: datetime | None = talk[0] if talk is not None else None
+        self.partner: _Leg | None = talk[1] if talk is not None else None
+
+    def _contact(self) -> _Leg | None:
+        outside = [leg for leg in self.legs if leg.side is Side.OUTSIDE]
+        if not outside or outside[0].places:
+            return outside[0] if outside else None
+        talked = [leg for leg in outside if leg.name in self._talks]
+        return min(talked, key=lambda leg: self._talks[leg.name][0]) if talked else outside[-1]
+
+    def _first_talks(self) -> dict[str, tuple[datetime, _Leg]]:
+        """Of each leg outside: when it first heard a person, and whom."""
+        talks: dict[str, tuple[datetime, _Leg]] = {}
+        air = _Air()
+        for fact in self._facts:
+            air.change(fact)
+            if isinstance(fact, Joined | Wired):
+                for leg in self.legs:
+                    if leg.side is not Side.NOBODY and leg.name not in talks:
+                        partner = self._person(air.heard_by(leg.name))
+                        if partner is not None:
+                            talks[leg.name] = (fact.at, partner)
+                            leg.talks = True
+        return talks
+
+    def _person(self, names: Iterable[str]) -> _Leg | None:
+        """The first to be called of those who are persons; one of ours before one outside."""
+        persons = [leg for name in names if (leg := self._by_name.get(name)) and leg.side is not Side.NOBODY]
+        order = {leg.name: place for place, leg in enumerate(self.legs)}
+        return min(persons, key=lambda leg: (leg.side is not Side.OURS, order[leg.name]), default=None)
+
+    @property
+    def caller(self) -> _Leg | None:
+        """Of an outbound call, the leg of ours for which the contact was called; None when it was called by itself."""
+        first = next((leg for leg in self.legs if leg.side is not Side.NOBODY), None)
+        return first if first is not None and first.side is Side.OURS else None
+
+    @property
+    def talk_seconds(self) -> int:
+        """Whole seconds, cut, from the first word to the end of the contact's leg."""
+        if self.talk_at is None or self.contact is None or self.contact.ended_at is None:
+            return 0
+        return max(0, int((self.contact.ended_at - self.talk_at).total_seconds()))
+
+    @property
+    def message_was_left(self) -> bool:
+        return any(isinstance(fact, MessageLeft) for fact in self._facts)
+
+    @property
+    def was_forwarded(self) -> bool:
+        """Whether it was sent to another number before anybody answered."""
+        before = [fact for fact in self._facts if self.talk_at is None or fact.at <= self.talk_at]
+        return any(
+            isinstance(fact, Forwarded)
+            or (isinstance(fact, LegStarted) and fact.side is Side.OUTSIDE and not fact.places)
+            for fact in before
+        )
+
+    @property
+    def was_recorded(self) -> bool:
+        """Whether there is a recording with some of the talk on it."""
+        if self.talk_at is None or self.contact is None or self.contact.ended_at is None:
+            return False
+        running: set[str] = set()
+        for fact in self._facts:
+            if fact.at >= self.contact.ended_at and not isinstance(fact, RecordingKept):
+                continue
+            match fact:
+                case RecordingKept():
+                    return True
+                case RecordingStarted():
+                    running.add(fact.leg)
+                    if fact.at >= self.talk_at:
+                        return True
+                case RecordingStopped() if fact.at <= self.talk_at:
+                    running.discard(fact.leg)
+                case _:
+                    pass
+        return bool(running)
