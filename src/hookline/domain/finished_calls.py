@@ -23,13 +23,14 @@ a recording   is one of the talk: a message in a mailbox is none, and what was r
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from operator import attrgetter
 from typing import Final
 
 from hookline.domain.events import AccountName, CallPayload, CallType
 from hookline.domain.legs import (
+    Answered,
     Dialled,
     Fact,
     Forwarded,
@@ -58,6 +59,10 @@ _REFUSED_Q850: Final = frozenset({17, 19, 20, 21})
 #: Nothing came back in time: the far side was reached if it rang.
 _SILENT_SIP: Final = frozenset({408, 487})
 _SILENT_Q850: Final = frozenset({0, 16, 18, 31, 102, 127})
+
+
+#: Between an answer and hearing one another; more is not the system's doing: somebody is asked to accept the call.
+_JOINING: Final = timedelta(seconds=1)
 
 
 class Reason(StrEnum):
@@ -116,9 +121,8 @@ def finished_call(facts: Iterable[Fact], phonebook: Phonebook) -> FinishedCall |
         return NoCall(reason=Reason.INTERNAL)
     if contact.ended_at is None:
         return NoCall(reason=Reason.UNFINISHED)
-    return _on_a_line(
-        story, phonebook, _line(story, contact, phonebook), _number(story, contact, phonebook), contact.ended_at
-    )
+    line = _line(story, contact, phonebook)
+    return _on_a_line(story, phonebook, line, _number(story, contact, phonebook, line), contact.ended_at)
 
 
 def _inbound_type(story: "_Story") -> CallType:
@@ -160,12 +164,14 @@ def _line_shown(leg: "_Leg", caller: "_Leg | None", phonebook: Phonebook) -> str
     return (user.outbound_line if user is not None else "") or shown or leg.shows
 
 
-def _number(story: "_Story", contact: "_Leg", phonebook: Phonebook) -> str:
+def _number(story: "_Story", contact: "_Leg", phonebook: Phonebook, line: str) -> str:
     """Who called, or who was called; E.164, "" when withheld."""
+    known = phonebook.line(line)
+    region = known.region if known is not None else ""
     if story.is_inbound:
-        return phonebook.e164(contact.shows)
+        return phonebook.e164(contact.shows, region)
     asked_for = story.caller.dialled if story.caller is not None else ""
-    return phonebook.e164(contact.dialled) or phonebook.e164(asked_for)
+    return phonebook.e164(contact.dialled, region) or phonebook.e164(asked_for, region)
 
 
 def _user(story: "_Story", phonebook: Phonebook, line: PhoneLine) -> User | None:
@@ -248,6 +254,7 @@ class _Leg:
     talks: bool = False
     was_given_up: bool = False
     had_dialled: bool = False
+    answered_at: datetime | None = None
     ended_at: datetime | None = None  # the first time
     sip: int | None = None
     q850: int | None = None
@@ -270,6 +277,8 @@ class _Leg:
                 self.had_dialled = True
             case Rang():
                 self.rang = True
+            case Answered():
+                self.answered_at = self.answered_at or fact.at
             case GivenUp():
                 self.was_given_up = True
             case HungUp():
@@ -287,6 +296,13 @@ def _legs(facts: Iterable[Fact]) -> list[_Leg]:
         legs.setdefault(fact.leg, _Leg(fact.leg)).hear(fact)
     started = [(leg.started_at, leg) for leg in legs.values() if leg.started_at is not None]
     return [leg for _, leg in sorted(started, key=lambda pair: pair[0])]
+
+
+def _answered(joined_at: datetime, *legs: _Leg) -> datetime:
+    """When the last of those answered who hear one another now."""
+    answers = [leg.answered_at for leg in legs if leg.answered_at is not None]
+    answered_at = max((at for at in answers if at <= joined_at), default=joined_at)
+    return answered_at if joined_at - answered_at <= _JOINING else joined_at
 
 
 @dataclass(slots=True)
@@ -356,7 +372,7 @@ class _Story:
                     if leg.side is not Side.NOBODY and leg.name not in talks:
                         partner = self._person(air.heard_by(leg.name))
                         if partner is not None:
-                            talks[leg.name] = (fact.at, partner)
+                            talks[leg.name] = (_answered(fact.at, leg, partner), partner)
                             leg.talks = True
         return talks
 

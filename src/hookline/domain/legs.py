@@ -71,6 +71,11 @@ class Rang(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Answered(Fact):
+    """A leg was picked up, by a person or by a machine."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Forwarded(Fact):
     """A leg sent its caller elsewhere instead of answering."""
 
@@ -140,7 +145,7 @@ class Together(Fact):
 KINDS: Final[dict[str, type[Fact]]] = {
     kind.__name__: kind
     for kind in (
-        *(LegStarted, Redialled, Shown, Identified, Dialled, Rang, Forwarded, GivenUp, Wired, Joined, Left),
-        *(MessageLeft, RecordingStarted, RecordingStopped, RecordingKept, HungUp, Together),
+        *(LegStarted, Redialled, Shown, Identified, Dialled, Rang, Answered, Forwarded, GivenUp),
+        *(Wired, Joined, Left, MessageLeft, RecordingStarted, RecordingStopped, RecordingKept, HungUp, Together),
     )
 }

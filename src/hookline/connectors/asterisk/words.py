@@ -11,6 +11,7 @@ from re import compile as pattern
 from typing import Final, Protocol
 
 from hookline.domain.legs import (
+    Answered,
     Dialled,
     Fact,
     Forwarded,
@@ -98,7 +99,7 @@ class Words:
             identity=name,
         )
         yield from self._wire(name, leg, at)
-        yield Together(leg=leg, at=at, group=message.get("Linkedid"))
+        yield Together(leg=leg, at=at, group=self.leg(message.get("Linkedid")))
 
     def _wire(self, name: str, leg: str, at: datetime) -> Iterator[Fact]:
         """The halves of a Local channel are called alike but for their ends, ;1 and ;2."""
@@ -117,13 +118,16 @@ class Words:
 
     def _state(self, message: Message, at: datetime) -> Iterator[Fact]:
         yield from self._group(message, at)
-        if message.get("ChannelStateDesc") == "Ringing":
-            yield Rang(leg=self._of(message), at=at)
+        match message.get("ChannelStateDesc"):
+            case "Ringing":
+                yield Rang(leg=self._of(message), at=at)
+            case "Up":
+                yield Answered(leg=self._of(message), at=at)
 
     def _group(self, message: Message, at: datetime) -> Iterator[Fact]:
         """Linkedids change, when calls are joined; the last one is right."""
         if linked := message.get("Linkedid"):
-            yield Together(leg=self._of(message), at=at, group=linked)
+            yield Together(leg=self._of(message), at=at, group=self.leg(linked))
 
     def _caller_id(self, message: Message, at: datetime) -> Iterator[Fact]:
         yield from self._group(message, at)
@@ -138,7 +142,7 @@ class Words:
         """What is dialled, and what is shown to whom it rings."""
         leg = self._of(message, "Dest")
         if linked := message.get("DestLinkedid"):
-            yield Together(leg=leg, at=at, group=linked)
+            yield Together(leg=leg, at=at, group=self.leg(linked))
         numbers = _NUMBER.findall(message.get("DialString"))
         yield Redialled(leg=leg, at=at, dialled=max(numbers, key=len, default=message.get("DestCallerIDNum")))
         yield Shown(leg=leg, at=at, shows=_number(message.get("DestConnectedLineNum")))
