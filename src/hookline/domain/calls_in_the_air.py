@@ -28,6 +28,8 @@ class AirCall:
     key: str
     facts: list[Fact] = field(default_factory=list)
     heard_at: datetime | None = None  # the last time
+    legs: set[str] = field(default_factory=set)
+    groups: set[str] = field(default_factory=set)
 
     def hear(self, fact: Fact) -> None:
         """One more fact."""
@@ -99,11 +101,11 @@ class CallsInTheAir:
     def _call_of(self, fact: Fact) -> AirCall | None:
         call = self._by_leg.get(fact.leg)
         if call is None and isinstance(fact, LegStarted):
-            call = self._by_leg[fact.leg] = AirCall(fact.leg)
+            call = self._by_leg[fact.leg] = AirCall(fact.leg, legs={fact.leg})
             self._open[call.key] = set()
         if call is not None and isinstance(fact, Together):
-            other = self._by_group.setdefault(fact.group, call)
-            call = self._joined(other, call)
+            call = self._joined(self._by_group.setdefault(fact.group, call), call)
+            call.groups.add(fact.group)
         return call
 
     def _joined(self, one: AirCall, other: AirCall) -> AirCall:
@@ -118,8 +120,10 @@ class CallsInTheAir:
         first.heard_at = max(filter(None, (first.heard_at, second.heard_at)), default=None)
         self._open.setdefault(first.key, set()).update(self._open.pop(second.key, ()))
         self._over.pop(second.key, None)
-        for of in (self._by_leg, self._by_group):
-            of.update({name: first for name, call in of.items() if call is second})
+        first.legs |= second.legs
+        first.groups |= second.groups
+        self._by_leg.update(dict.fromkeys(second.legs, first))
+        self._by_group.update(dict.fromkeys(second.groups, first))
         return first
 
     def _count(self, call: AirCall, fact: Fact) -> None:
@@ -138,9 +142,10 @@ class CallsInTheAir:
             self._let_go(self._over.pop(next(iter(self._over))))
 
     def _let_go(self, call: AirCall) -> None:
-        for of in (self._by_leg, self._by_group):
-            for name in [name for name, its in of.items() if its is call]:
-                del of[name]
+        for leg in call.legs:
+            del self._by_leg[leg]
+        for group in call.groups:
+            del self._by_group[group]
 
 
 def _began(call: AirCall) -> datetime:
