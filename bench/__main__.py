@@ -52,9 +52,9 @@ MEASUREMENTS: Final = (
     Measurement(name="fan-out", measure=scaling.fan_out, amount=20_000, quick_amount=4_000),
     Measurement(name="disk", measure=scaling.disk, amount=10_000, quick_amount=2_000),
     Measurement(name="claiming", measure=scaling.claiming, amount=1_000_000, quick_amount=30_000, most_rounds=1),
-    Measurement(name="postgres-claiming", measure=nodes.claiming, amount=1_000_000, quick_amount=30_000, most_rounds=1),
+    Measurement(name="postgres-claiming", measure=nodes.claiming, amount=5_000_000, quick_amount=50_000, most_rounds=1),
     Measurement(
-        name="postgres-left-behind", measure=nodes.left_behind, amount=100_000, quick_amount=4_000, most_rounds=1
+        name="postgres-left-behind", measure=nodes.left_behind, amount=180_000, quick_amount=4_000, most_rounds=1
     ),
     Measurement(name="postgres-end-to-end", measure=nodes.one_node, amount=15_000, quick_amount=3_000),
     Measurement(name="postgres-latency", measure=nodes.request_to_arrival, amount=500, quick_amount=100),

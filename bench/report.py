@@ -123,15 +123,21 @@ FIGURES: Final = (
     ),
     *(
         Figure(measurement=measurement, name=f"{size}_{name}", title=f"{title}, {size} backlog{on}", unit=unit)
-        for measurement, on in (("claiming", ""), ("postgres-claiming", " on PostgreSQL"))
+        for measurement, on, sizes in (
+            ("claiming", "", ("small", "large")),
+            ("postgres-claiming", " on PostgreSQL", ("small", "large", "huge")),
+        )
         for name, title, unit in (
             ("claim_wall_us", "Claim, time until it was done", "µs/delivery"),
             ("settle_wall_us", "Settle, time until it was done", "µs/delivery"),
         )
-        for size in ("small", "large")
+        for size in sizes
     ),
     Figure(
-        measurement="postgres-left-behind", name="dead_rows", title="PostgreSQL, dead rows left by a load", unit="rows"
+        measurement="postgres-left-behind",
+        name="dead_rows",
+        title="PostgreSQL, dead rows left by an hour's load",
+        unit="rows",
     ),
     Figure(
         measurement="postgres-left-behind",
@@ -214,10 +220,11 @@ RATIOS: Final = (
     ),
     *(
         Ratio(
-            title=f"{title} on PostgreSQL, large backlog to small",
-            over=("postgres-claiming", f"large_{name}_wall_us"),
+            title=f"{title} on PostgreSQL, {size} backlog to small",
+            over=("postgres-claiming", f"{size}_{name}_wall_us"),
             under=("postgres-claiming", f"small_{name}_wall_us"),
         )
+        for size in ("large", "huge")
         for name, title in (("claim", "Claim"), ("settle", "Settle"))
     ),
     Ratio(title="Memory, large backlog to small", over=("claiming", "large_mb"), under=("claiming", "small_mb")),

@@ -49,14 +49,15 @@ def _healthy_p99(calls: int, *, hanging: bool) -> float:
 
 def claiming(deliveries: int, place: Place = on_sqlite) -> dict[str, float]:
     """What claiming and settling cost in front of a backlog, and the memory of a server on it; then of 10,000 only."""
-    small, large = _backlog(_SMALL_BACKLOG, place), _backlog(deliveries, place)
+    small, large = backlog(_SMALL_BACKLOG, place), backlog(deliveries, place)
     return {
         **{f"small_{name}": value for name, value in small.items()},
         **{f"large_{name}": value for name, value in large.items()},
     }
 
 
-def _backlog(deliveries: int, place: Place) -> dict[str, float]:
+def backlog(deliveries: int, place: Place) -> dict[str, float]:
+    """The same in front of one backlog."""
     with place() as database:
         with Server.started(database) as server, Receiver.started(hangs=True) as receiver:
             server.add_webhooks(receiver, count=1, event=EVENT_NAME)
