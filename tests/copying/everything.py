@@ -21,6 +21,7 @@ from hookline.services.idempotency import once
 from hookline.services.keys import create_key
 from hookline.services.replays import begin_replay
 from hookline.services.webhooks import create_webhook, delete_webhook, rotate_secret, update_webhook
+from tests.contract.test_storage_phonebook import CARRIER, JOHN, LINE, PBX
 from tests.engine.house import House, Street
 from tests.fakes import Reply
 from tests.values import DAY, HOUR, LIMITS, details, wanted
@@ -101,6 +102,11 @@ def _others(tx: Transaction) -> None:
     once(tx, "owner", "Key \u00fc", "print", lambda _: (201, b"\x00\x01"))
     once(tx, "owner", "key", "print", lambda _: (200, b""))
     delete_webhook(tx, create_webhook(tx, replace(wanted(), url="https://last.example/"), LIMITS).id)
+    tx.phonebook.keep_user(JOHN)
+    tx.phonebook.keep_line(LINE)
+    tx.phonebook.keep_connector(PBX)
+    tx.phonebook.keep_connector(CARRIER)
+    tx.phonebook.count_unknown_line("+441632960999")
 
 
 def arrivals(posts: Sequence[Post]) -> Counter[tuple[str, str]]:

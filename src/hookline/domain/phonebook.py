@@ -1,12 +1,14 @@
 """The phone book: our lines, our users and their phones, and what numbers mean here."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
+from typing import Any
 
 import phonenumbers
 
-from hookline.domain.ids import PhoneLineId, UserId
+from hookline.domain.ids import ConnectorId, PhoneLineId, UserId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +36,47 @@ class User:
     channel_prefixes: tuple[str, ...]  # such as PJSIP/101-
     outbound_line: str  # E.164, shown when they call; "" when there is none
     provider_ids: tuple[str, ...]
+    is_set_up: bool = True  # False: known only since a meeting or a line names the address
     created_at: datetime
     modified_at: datetime
+
+
+class ConnectorState(StrEnum):
+    """How a connection stands; that of a system which calls us stands always."""
+
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connector:
+    """A phone system that tells us of calls."""
+
+    id: ConnectorId
+    kind: str  # such as asterisk
+    name: str
+    settings: Mapping[str, Any]  # complete, as its kind has them; secrets too
+    token: str  # of the address at which it calls us; "" when we call it
+    state: ConnectorState
+    last_event_at: datetime | None
+    last_error: str  # "" for none
+    created_at: datetime
+    modified_at: datetime
+
+    @property
+    def region(self) -> str:
+        """Where its numbers without a country code are at home; "" when that is unknown."""
+        return str(self.settings.get("region") or "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnknownLine:
+    """A number of ours on which calls came although no line has it."""
+
+    number: str
+    calls: int
+    last_at: datetime
 
 
 class Phonebook:
@@ -45,6 +86,7 @@ class Phonebook:
         """`region` is where numbers without a country code are at home; "" when that is unknown."""
         self._lines = {line.number: line for line in lines}
         self._users = tuple(users)
+        self._by_address = {user.email.lower(): user for user in self._users}
         self._region = region
 
     def line(self, number: str) -> PhoneLine | None:
@@ -53,9 +95,11 @@ class Phonebook:
 
     def user_of(self, identity: str) -> User | None:
         """Whose phone this is. Of several prefixes that fit the longest counts."""
-        found, length = None, 0
+        found, length = self._by_address.get(identity.lower()), 0
+        if found is not None:
+            return found
         for user in self._users:
-            if identity and (identity in user.provider_ids or identity in (user.extension, user.email)):
+            if identity and (identity in user.provider_ids or identity == user.extension):
                 return user
             for prefix in user.channel_prefixes:
                 if identity.startswith(prefix) and len(prefix) > length:
@@ -64,7 +108,7 @@ class Phonebook:
 
     def user_at(self, email: str) -> User | None:
         """The user with this mail address."""
-        return next((user for user in self._users if email and user.email == email), None)
+        return self._by_address.get(email.lower())
 
     def is_extension(self, number: str) -> bool:
         """Whether a number is that of a phone of ours."""

@@ -22,6 +22,7 @@ from hookline.domain.notices import Notice
 from hookline.domain.webhooks import Webhook
 from hookline.domain.why import Fate, WebhookThen
 from hookline.ports.leases import Leases
+from hookline.ports.phonebook import PhonebookStore
 from hookline.ports.processes import History, Processes
 
 T = TypeVar("T")
@@ -385,6 +386,10 @@ class Transaction(Protocol):
     @property
     def phone(self) -> Phone:
         """Calls."""
+
+    @property
+    def phonebook(self) -> PhonebookStore:
+        """Users, lines and connectors."""
 
     @property
     def webhooks(self) -> Webhooks:

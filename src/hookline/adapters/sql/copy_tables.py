@@ -95,6 +95,22 @@ TABLES: Final = (
     ),
     Copied("meeting_participant", ("email", "meeting_id"), key_length=2),
     Copied("timer", ("meeting_id", "version", "due_at")),
+    Copied(
+        "user_account",
+        (
+            *("id", "email", "address", "given_name", "family_name", "extension", "channel_prefixes"),
+            *("outbound_line", "provider_ids", "is_set_up", "created_at", "modified_at"),
+        ),
+    ),
+    Copied("phone_line", ("id", "number", "name", "owner_email", "region", "created_at", "modified_at")),
+    Copied(
+        "connector",
+        (
+            *("id", "kind", "name", "settings", "token", "token_digest", "state", "last_event_at", "last_error"),
+            *("created_at", "modified_at"),
+        ),
+    ),
+    Copied("unknown_line", ("number", "calls", "last_at")),
     Copied("call", ("id", "payload", "type", "phone_line", "phone_number", "source", "created_at")),
     Copied(
         "event",

@@ -14,6 +14,7 @@ from hookline.adapters.sql.notices import SqlNotices
 from hookline.adapters.sql.outbox import SqlOutbox
 from hookline.adapters.sql.past import SqlPast
 from hookline.adapters.sql.phone import SqlPhone
+from hookline.adapters.sql.phonebook import SqlPhonebook
 from hookline.adapters.sql.processes import SqlProcesses
 from hookline.adapters.sql.session import Session
 from hookline.adapters.sql.webhooks import SqlWebhooks
@@ -31,6 +32,7 @@ class SqlTransaction:
         self._latest_ulid = 0
         self.calendar = SqlCalendar(session)
         self.phone = SqlPhone(session)
+        self.phonebook = SqlPhonebook(session)
         self.webhooks = SqlWebhooks(session)
         self._batches = SqlBatches(session, self.ulid)
         self.outbox = SqlOutbox(session, self.webhooks, self._batches, room=room, lease=lease)

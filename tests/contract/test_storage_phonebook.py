@@ -1,0 +1,129 @@
+"""What the store promises of users, lines and connectors."""
+
+from dataclasses import replace
+
+from hookline.domain.ids import ConnectorId, PhoneLineId, UserId
+from hookline.domain.phonebook import Connector, ConnectorState, PhoneLine, UnknownLine, User
+from hookline.ports.storage import Transaction
+from tests.contract.stores import Store
+from tests.fakes import MONDAY, ManualClock
+
+JOHN = User(
+    id=UserId("usr_1"),
+    email="John.Doe@company.example",
+    given_name="John",
+    family_name="Doe",
+    extension="101",
+    channel_prefixes=("PJSIP/101-", "SIP/101-"),
+    outbound_line="+441400800008",
+    provider_ids=("client:john",),
+    created_at=MONDAY,
+    modified_at=MONDAY,
+)
+LINE = PhoneLine(
+    id=PhoneLineId("line_1"),
+    number="+441400800008",
+    name="My number",
+    owner_email="john.doe@company.example",
+    region="GB",
+    created_at=MONDAY,
+    modified_at=MONDAY,
+)
+PBX = Connector(
+    id=ConnectorId("con_1"),
+    kind="asterisk",
+    name="Office",
+    settings={"host": "pbx.example", "port": 5038, "tls": False, "region": "GB"},
+    token="",
+    state=ConnectorState.CONNECTING,
+    last_event_at=None,
+    last_error="",
+    created_at=MONDAY,
+    modified_at=MONDAY,
+)
+CARRIER = replace(PBX, id=ConnectorId("con_2"), kind="twilio", settings={"authToken": "é"}, token="a-long-token")
+
+
+def test_users_are_kept_changed_found_by_address_in_any_case_and_forgotten(store: Store) -> None:
+    store.write(lambda tx: tx.phonebook.keep_user(JOHN))
+    changed = replace(JOHN, given_name="Jon", is_set_up=False)
+    store.write(lambda tx: tx.phonebook.keep_user(changed))
+    assert store.read(lambda tx: tx.phonebook.users()) == [changed]
+    assert store.read(lambda tx: tx.phonebook.user("usr_1")) == changed
+    assert store.read(lambda tx: tx.phonebook.user_at("JOHN.doe@Company.example")) == changed
+    assert store.read(lambda tx: tx.phonebook.user("usr_2")) is None
+    assert store.write(lambda tx: tx.phonebook.remove_user(JOHN.id))
+    assert not store.write(lambda tx: tx.phonebook.remove_user(JOHN.id))
+    assert store.read(lambda tx: tx.phonebook.user_at(JOHN.email)) is None
+
+
+def test_lines_are_kept_changed_found_and_forgotten(store: Store) -> None:
+    store.write(lambda tx: tx.phonebook.keep_line(LINE))
+    changed = replace(LINE, name="Reception")
+    store.write(lambda tx: tx.phonebook.keep_line(changed))
+    assert store.read(lambda tx: tx.phonebook.lines()) == [changed]
+    assert store.read(lambda tx: tx.phonebook.line("line_1")) == changed
+    assert store.read(lambda tx: tx.phonebook.line_with("+441400800008")) == changed
+    assert store.read(lambda tx: tx.phonebook.line_with("+441400800009")) is None
+    assert store.write(lambda tx: tx.phonebook.remove_line(LINE.id))
+    assert not store.write(lambda tx: tx.phonebook.remove_line(LINE.id))
+
+
+def test_the_book_holds_all_lines_and_users(store: Store) -> None:
+    store.write(lambda tx: tx.phonebook.keep_user(JOHN))
+    store.write(lambda tx: tx.phonebook.keep_line(LINE))
+    book = store.read(lambda tx: tx.phonebook.book("GB"))
+    assert book.line("+441400800008") == LINE
+    assert book.user_at(LINE.owner_email) == JOHN
+    assert book.user_of("PJSIP/101-0000001") == book.user_of("client:john") == book.user_of("101") == JOHN
+    assert book.user_of("john.doe@company.example") == JOHN
+    assert book.user_of("PJSIP/1011-0000001") is book.user_of("") is None
+    assert book.e164("01400 800008") == "+441400800008"
+
+
+def test_connectors_are_kept_changed_found_by_their_token_and_forgotten(store: Store, clock: ManualClock) -> None:
+    def keep(tx: Transaction) -> None:
+        tx.phonebook.keep_connector(PBX)
+        tx.phonebook.keep_connector(CARRIER)
+
+    store.write(keep)
+    assert store.read(lambda tx: tx.phonebook.connectors()) == [PBX, CARRIER]
+    assert store.read(lambda tx: tx.phonebook.connector_at("a-long-token")) == CARRIER
+    assert store.read(lambda tx: tx.phonebook.connector_at("a-long-tokem")) is None
+    assert store.read(lambda tx: tx.phonebook.connector_at("")) is None
+    changed = replace(CARRIER, settings={"authToken": "other"})
+    store.write(lambda tx: tx.phonebook.keep_connector(changed))
+    assert store.read(lambda tx: tx.phonebook.connector("con_2")) == changed
+    assert store.write(lambda tx: tx.phonebook.remove_connector(CARRIER.id))
+    assert store.read(lambda tx: tx.phonebook.connectors()) == [PBX]
+
+
+def test_how_a_connection_stands_is_kept(store: Store, clock: ManualClock) -> None:
+    store.write(lambda tx: tx.phonebook.keep_connector(PBX))
+    store.write(lambda tx: tx.phonebook.stand(PBX.id, ConnectorState.FAILED, "Wrong secret."))
+    store.write(lambda tx: tx.phonebook.heard_from(PBX.id))
+    kept = store.read(lambda tx: tx.phonebook.connector(PBX.id))
+    assert kept == replace(PBX, state=ConnectorState.FAILED, last_error="Wrong secret.", last_event_at=clock.now())
+
+
+def test_numbers_that_are_no_line_are_counted_until_they_are(store: Store, clock: ManualClock) -> None:
+    for number in ("+441632960999", "+441400800008", "+441632960999"):
+        clock.advance(seconds=1)
+        store.write(_count, number)
+    store.write(lambda tx: tx.phonebook.keep_line(LINE))
+    assert store.read(lambda tx: tx.phonebook.unknown_lines()) == [
+        UnknownLine(number="+441632960999", calls=2, last_at=clock.now())
+    ]
+
+
+def test_who_dials_at_random_fills_no_disk(store: Store, clock: ManualClock) -> None:
+    def count(tx: Transaction) -> None:
+        for number in range(300):
+            tx.phonebook.count_unknown_line(f"+4416329{number:05}")
+
+    store.write(count)
+    assert len(store.read(lambda tx: tx.phonebook.unknown_lines())) == 200
+
+
+def _count(tx: Transaction, number: str) -> None:
+    tx.phonebook.count_unknown_line(number)
