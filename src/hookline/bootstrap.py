@@ -40,6 +40,7 @@ from hookline.engine.scheduler import Scheduler
 from hookline.engine.supervisor import Loop, Supervisor
 from hookline.errors import Invalid, Unavailable
 from hookline.ports.clock import Clock
+from hookline.ports.connectors import Connector
 from hookline.ports.sender import Sender
 from hookline.ports.storage import News
 from hookline.services import deliveries
@@ -66,6 +67,12 @@ _OF_ONE_KIND: Final = {
 def system_clock() -> Clock:
     """The real clock."""
     return SystemClock()
+
+
+def connector_kinds() -> Mapping[str, Connector]:
+    """Every kind of connector, by its name."""
+    kinds: tuple[Connector, ...] = ()
+    return {kind.kind: kind for kind in kinds}
 
 
 class Dice(random.Random):
@@ -294,7 +301,7 @@ async def running(settings: Settings) -> AsyncIterator[tuple[Site, Engine]]:
                 public_url=settings.public_url,
             )
             access = Access(database, clock, settings.api_key)
-            api = Api(database, access, limits) if Role.API in settings.roles else NoApi()
+            api = Api(database, access, limits, connector_kinds()) if Role.API in settings.roles else NoApi()
             site = Site(api, database, engine.failing, settings.public_url)
             yield site, engine
             await engine.stop()

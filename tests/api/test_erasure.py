@@ -101,7 +101,7 @@ class Failing:
 def test_a_store_that_fails_on_the_way_says_whether_anything_was_done(steps: int, said: str) -> None:
     store: Any = Failing(steps)
     nobody: Any = None
-    api = Api(store, nobody, nobody)
+    api = Api(store, nobody, nobody, {})
     with pytest.raises(Unavailable) as refusal:
         asyncio.run(api._step_by_step(_all_of(lambda tx: None)))
     assert said in refusal.value.hint

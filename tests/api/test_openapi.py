@@ -13,6 +13,7 @@ from hookline.api.examples import BODIES
 from hookline.api.openapi import DELIVERY_HEADERS, REFUSALS
 from hookline.api.routes import Route
 from hookline.api.schemas import event_schema
+from hookline.bootstrap import connector_kinds
 from hookline.domain.events import PAYLOADS, SAMPLES, EventKind, plain
 from tests.api.description import document, event_validator, validator
 from tests.api.door import CALL, MEETING, NOWHERE, WEBHOOK, Door
@@ -115,16 +116,20 @@ def test_every_example_fits_its_schema() -> None:
 
 def test_an_example_that_is_sent_is_accepted(door: Door) -> None:
     """Whoever copies a request from the reference is not refused."""
-    meeting = door.post("/v3/meetings", MEETING)["id"]
+    made = {"meetings": door.post("/v3/meetings", MEETING)["id"], "webhooks": "1"}
     door.post("/v3/webhooks", WEBHOOK)
     for route in sorted(ROUTES, key=lambda route: route.path.endswith("cancel")):
         if route.takes is not None:
-            id_ = meeting if "meetings" in route.path else "1"
+            topic = route.path.split("/")[1]
+            if topic == "connectors" and not connector_kinds():
+                continue
             body = BODIES[route.takes]
             # what is booked here is delivered there
             body = {name: NOWHERE if name in ("url", "notifyURL") else value for name, value in body.items()}
-            answer = door.ask(route.method, BASE + route.path.replace("{id}", id_), body)
+            answer = door.ask(route.method, BASE + route.path.replace("{id}", made.get(topic, "")), body)
             assert answer.status_code == route.status, answer.text
+            if route.method == "POST" and route.path == f"/{topic}" and topic not in made:
+                made[topic] = answer.json()["id"]
     assert set(BODIES) == {route.takes for route in ROUTES} - {None}
 
 

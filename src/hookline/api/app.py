@@ -9,7 +9,18 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from hookline.api import calls, deliveries, erasure, meetings, notices, processes, webhooks
+from hookline.api import (
+    calls,
+    connectors,
+    deliveries,
+    erasure,
+    meetings,
+    notices,
+    phone_lines,
+    processes,
+    users,
+    webhooks,
+)
 from hookline.api.access import Access
 from hookline.api.listening import Answering, Request, Whole
 from hookline.api.reading import Query
@@ -28,6 +39,7 @@ from hookline.errors import (
 )
 from hookline.ports.storage import Database, Transaction
 from hookline.services.idempotency import once
+from hookline.services.phonebook import Kinds
 from hookline.services.webhooks import Limits
 
 Scope = MutableMapping[str, Any]
@@ -43,6 +55,9 @@ ROUTES: Final[tuple[Route, ...]] = (
     *processes.ROUTES,
     *notices.ROUTES,
     *erasure.ROUTES,
+    *users.ROUTES,
+    *phone_lines.ROUTES,
+    *connectors.ROUTES,
 )
 BASE: Final = "/v3"
 #: Below it, and without a key: the link is the key.
@@ -100,10 +115,11 @@ class NoApi(Door):
 class Api(Door):
     """All that is below /v3 but files."""
 
-    def __init__(self, database: Database, access: Access, limits: Limits) -> None:
+    def __init__(self, database: Database, access: Access, limits: Limits, kinds: Kinds) -> None:
         self._database = database
         self._access = access
         self._limits = limits
+        self._kinds = kinds
         self._table = Table(ROUTES, BASE)
 
     def owns(self, path: str) -> bool:
@@ -129,7 +145,9 @@ class Api(Door):
                 hint=f"It takes one of scope {' or '.join(sorted(route.scopes))}.",
             )
         body = request.body if isinstance(request.body, bytes) else await request.body()
-        asked = Asked(path=path, query=_query(request.query), body=body, scope=key.scope, limits=self._limits)
+        asked = Asked(
+            path=path, query=_query(request.query), body=body, scope=key.scope, limits=self._limits, kinds=self._kinds
+        )
         return await self._done(route, asked, key, request)
 
     async def _done(self, route: Route, asked: Asked, key: ApiKey, request: Request) -> tuple[int, bytes]:

@@ -4,8 +4,11 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from hookline.api.calls import CallBatch
+from hookline.api.connectors import ConnectorBody, NewConnectorBody
 from hookline.api.meetings import Cancellation, MeetingBatch, MeetingEdit, Move
+from hookline.api.phone_lines import NewPhoneLineBody, PhoneLineBody
 from hookline.api.processes import ExportBody, ReplayBody
+from hookline.api.users import NewUserBody, UserBody
 from hookline.api.webhooks import NewWebhookBody, Rotation, TestSend, WebhookBody
 from hookline.domain.events import SAMPLES, CallPayload, EventKind, MeetingPayload, plain
 
@@ -31,6 +34,21 @@ BODIES: Final[Mapping[Any, Any]] = {
     Move: {"meeting_start_timestamp": "2031-06-10T09:00:00+02:00"},
     CallPayload: _CALL,
     CallBatch: {"calls": [_CALL]},
+    NewUserBody: {
+        "email": "john.doe@company.example",
+        "givenName": "John",
+        "familyName": "Doe",
+        "phone": {"extension": "101", "channelPrefixes": ["PJSIP/101-"], "outboundLine": "+441400800008"},
+    },
+    UserBody: {"phone": {"providerIds": ["client:john"]}},
+    NewPhoneLineBody: {"number": "+441400800008", "name": "My number", "ownerEmail": "john.doe@company.example"},
+    PhoneLineBody: {"name": "Reception"},
+    NewConnectorBody: {
+        "kind": "asterisk",
+        "name": "Office",
+        "settings": {"host": "pbx.example", "username": "hookline", "secret": "s3cret"},
+    },
+    ConnectorBody: {"settings": {"secret": "an0ther"}},
 }
 
 

@@ -52,6 +52,9 @@ TOPICS: Final = {
     "deliveries": "What came of it: every attempt with its answer, and one more when you ask for it.",
     "processes": "Long work: how far a replay or an export is.",
     "notices": "What the owners of webhooks have to be told: one fails for days, or was disabled.",
+    "users": "Who is ours: names, and what tells whose phone a leg of a call leads to.",
+    "phone-lines": "Which numbers are ours: a call on any other is no event.",
+    "connectors": "Which phone systems tell of calls, and how they stand.",
     "participants": "Who comes to meetings, to be erased.",
     "contacts": "Who is talked to, to be erased.",
     "server": "Whether it is well, and this description.",
@@ -60,7 +63,7 @@ TOPICS: Final = {
 
 _SINGULAR: Final = {
     "webhooks": "webhook", "meetings": "meeting", "calls": "call", "events": "event", "deliveries": "delivery",
-    "processes": "process",
+    "processes": "process", "users": "user", "phone-lines": "phone line", "connectors": "connector",
 }  # fmt: skip
 
 _PARAMETER_MEANS: Final = {

@@ -16,6 +16,7 @@ from hookline.domain.instants import wire_form
 from hookline.domain.keys import Scope
 from hookline.errors import Invalid, NotFound
 from hookline.ports.storage import Page, Transaction
+from hookline.services.phonebook import Kinds
 from hookline.services.webhooks import Limits
 
 T = TypeVar("T")
@@ -34,6 +35,7 @@ class Asked:
     body: bytes
     scope: Scope  # of the key that came with it
     limits: Limits
+    kinds: Kinds = field(default_factory=dict)  # of connectors
 
     def read(self, shape: type[T]) -> T:
         """The body as `shape`; see `api.reading.read_json`."""

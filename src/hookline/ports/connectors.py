@@ -7,7 +7,7 @@ it (`Held`). A kind of connector is one room in `hookline/connectors`; rooms are
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from hookline.domain.legs import Fact
 
@@ -56,6 +56,7 @@ class Connector(Protocol):
         """
 
 
+@runtime_checkable
 class Called(Connector, Protocol):
     """A kind whose system calls us."""
 
@@ -75,6 +76,7 @@ Stand = Callable[[str, str], Awaitable[None]]
 TakeIn = Callable[[Report], Awaitable[None]]
 
 
+@runtime_checkable
 class Held(Connector, Protocol):
     """A kind that holds a connection to its system."""
 

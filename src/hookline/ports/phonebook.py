@@ -28,6 +28,9 @@ class PhonebookStore(Protocol):
     def keep_user(self, user: User) -> None:
         """Keep a user, new or changed."""
 
+    def meet(self, user: User) -> None:
+        """Keep this user unless there is one with the same mail address."""
+
     def remove_user(self, user_id: UserId) -> bool:
         """Forget a user. False when there was none."""
 

@@ -15,6 +15,7 @@ from hookline.domain.instants import later
 from hookline.domain.meetings import Meeting, MeetingDetails, check_meeting, start_useful_until
 from hookline.errors import NotFound
 from hookline.ports.storage import MeetingFilter, Page, Timer, Transaction
+from hookline.services.phonebook import meet
 from hookline.services.publishing import publish
 
 
@@ -32,6 +33,7 @@ def book_meeting(tx: Transaction, details: MeetingDetails) -> MeetingId:
     tx.calendar.add(meeting)
     publish(tx, EventKind.MEETING_BOOKED, meeting.id, sequence=meeting.sequence, body=meeting.booked_body)
     _set_start_timer(tx, meeting)
+    meet(tx, details.payload.account_email)
     return meeting.id
 
 

@@ -34,6 +34,7 @@ def _changed(columns: tuple[str, ...]) -> str:
 
 
 KEEP_USER: Final = Insert("user_account", _USER, _changed(_USER))
+MEET: Final = Insert("user_account", _USER, "(address) DO NOTHING")
 USERS: Final = f"SELECT {', '.join(_USER)} FROM user_account ORDER BY id"
 USER: Final = f"SELECT {', '.join(_USER)} FROM user_account WHERE id = :id"
 USER_AT: Final = f"SELECT {', '.join(_USER)} FROM user_account WHERE address = :address"
@@ -49,7 +50,11 @@ CONNECTOR: Final = f"SELECT {', '.join(_CONNECTOR)} FROM connector WHERE id = :i
 CONNECTOR_AT: Final = f"SELECT {', '.join(_CONNECTOR)} FROM connector WHERE token_digest = :digest"
 REMOVE_CONNECTOR: Final = "DELETE FROM connector WHERE id = :id"
 STAND: Final = "UPDATE connector SET state = :state, last_error = :error WHERE id = :id"
-HEARD: Final = "UPDATE connector SET last_event_at = :now WHERE id = :id"
+#: A system that calls us is connected since it did.
+HEARD: Final = """
+    UPDATE connector SET last_event_at = :now, state = CASE WHEN token = '' THEN state ELSE 'connected' END
+    WHERE id = :id
+"""
 COUNT_UNKNOWN: Final = """
     INSERT INTO unknown_line (number, calls, last_at) VALUES (:number, 1, :now)
     ON CONFLICT (number) DO UPDATE SET calls = unknown_line.calls + 1, last_at = :now
@@ -85,14 +90,10 @@ class SqlPhonebook:
         return None if row is None else _user(row)
 
     def keep_user(self, user: User) -> None:
-        self._session.insert(
-            KEEP_USER,
-            (
-                *(user.id, user.email, user.email.lower(), user.given_name, user.family_name, user.extension),
-                *(to_json(user.channel_prefixes), user.outbound_line, to_json(user.provider_ids)),
-                *(int(user.is_set_up), micros(user.created_at), micros(user.modified_at)),
-            ),
-        )
+        self._session.insert(KEEP_USER, _row(user))
+
+    def meet(self, user: User) -> None:
+        self._session.insert(MEET, _row(user))
 
     def remove_user(self, user_id: UserId) -> bool:
         return bool(self._session.run(REMOVE_USER, {"id": user_id}))
@@ -163,6 +164,14 @@ class SqlPhonebook:
 
 def _digest(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()
+
+
+def _row(user: User) -> Row:
+    return (
+        *(user.id, user.email, user.email.lower(), user.given_name, user.family_name, user.extension),
+        *(to_json(user.channel_prefixes), user.outbound_line, to_json(user.provider_ids)),
+        *(int(user.is_set_up), micros(user.created_at), micros(user.modified_at)),
+    )
 
 
 def _user(row: Row) -> User:
