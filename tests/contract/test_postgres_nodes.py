@@ -18,7 +18,9 @@ from hookline.domain.webhooks import Webhook
 from hookline.ports.storage import News, Transaction
 from hookline.services.booking import book_meeting
 from hookline.services.calls import report_call
+from hookline.services.intake import take_in
 from tests.postgres_server import postgres_server
+from tests.telling import TELLER, a_whole_call, report
 from tests.values import HOUR, call_payload, details, webhook
 
 PATIENCE_SECONDS: Final = 30
@@ -110,6 +112,17 @@ def test_what_a_node_has_room_for_is_its_own_and_no_other_is_woken() -> None:
             # This is heard after whatever was to be heard of the call.
             await there.hears(lambda news: news.timers and is_told_apart_from_a_look(news))
             assert not [news for news in there.heard if news.owed and is_told_apart_from_a_look(news)]
+
+    played(scenario)
+
+
+def test_a_call_that_one_node_heard_of_and_a_connector_that_it_made_are_news_on_all() -> None:
+    async def scenario(url: str) -> None:
+        async with nodes(url, 0, 0) as [here, there]:
+            await here.database.write(take_in, TELLER, report(*a_whole_call()))
+            await there.hears(lambda news: news.intake and is_told_apart_from_a_look(news))
+            await here.database.write(lambda tx: tx.phonebook.remove_connector(TELLER.connector_id))
+            await there.hears(lambda news: news.connectors and is_told_apart_from_a_look(news))
 
     played(scenario)
 

@@ -4,13 +4,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from hookline.adapters.sql import group
 from hookline.domain.calls import Call
 from hookline.domain.deliveries import Signal, State, Verdict
 from hookline.domain.erasure import BECAUSE_ERASED
 from hookline.domain.events import EventKind, canonical_bytes
-from hookline.domain.ids import CallId, EventId, MeetingId
+from hookline.domain.ids import CallId, ConnectorId, EventId, MeetingId
+from hookline.domain.legs import Shown
 from hookline.domain.meetings import Meeting
 from hookline.domain.why import WebhookThen
+from hookline.ports.intake import HeardCall
 from hookline.ports.storage import Transaction
 from tests.contract.owing import added, claimed, delivery, new_event, owed, settled, states
 from tests.contract.stores import Place, Store
@@ -199,3 +202,20 @@ def test_fates_tell_of_each_delivery_of_an_event_and_of_no_other(place: Place) -
     }
     [pending] = store.read(lambda tx: tx.past.fates(event_of(other))).values()
     assert (pending.state, pending.due_at, pending.attempt, pending.latest) == (State.PENDING, MONDAY, 0, None)
+
+
+def test_a_call_that_is_told_of_is_kept_with_other_facts_and_its_old_pages_are_done_with(store: Store) -> None:
+    heard = HeardCall(
+        connector_id=ConnectorId("con_1"),
+        call_key="one",
+        kind="scripted",
+        region="",
+        facts=(Shown(leg="a", at=MONDAY, shows="+14002007868"),),
+        due_at=MONDAY,
+        updated_at=MONDAY,
+    )
+    store.write(lambda tx: tx.intake.keep(heard))
+    without = replace(heard, facts=(Shown(leg="a", at=MONDAY, shows=""),))
+    _, doings = store.write_group([group.Call(lambda tx: tx.erasure.rewrite_facts(without), (), {})])
+    assert doings.erased
+    assert store.read(lambda tx: tx.intake.unsettled()) == [without]

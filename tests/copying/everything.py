@@ -10,9 +10,12 @@ from typing import Any, Final
 
 from hookline.domain.backoff import own_policy
 from hookline.domain.events import EventKind
+from hookline.domain.ids import ConnectorId
 from hookline.domain.keys import Scope
+from hookline.domain.legs import LegStarted, Side
 from hookline.domain.processes import Only
 from hookline.domain.webhooks import Header
+from hookline.ports.intake import HeardCall
 from hookline.ports.sender import Post
 from hookline.ports.storage import Transaction
 from hookline.services.booking import book_meeting, cancel_meeting, reschedule_meeting
@@ -74,6 +77,7 @@ async def fill(street: Street) -> None:
         await _book(house)
         await house.write(update_webhook, ids["filtered.example"], {"description": "changed"}, LIMITS)
         await house.write(_others)
+        await house.write(_heard)
         await house.calls(60)
         await house.write(begin_replay, ids["dead.example"], begun_at, None, Only.FAILED)
         await house.write(begin_export, _EXPORT, LIMITS)
@@ -107,6 +111,21 @@ def _others(tx: Transaction) -> None:
     tx.phonebook.keep_connector(PBX)
     tx.phonebook.keep_connector(CARRIER)
     tx.phonebook.count_unknown_line("+441632960999")
+
+
+def _heard(tx: Transaction) -> None:
+    """A call that is not over, and one that is settled."""
+    heard = HeardCall(
+        connector_id=ConnectorId("con_1"),
+        call_key="open",
+        kind="asterisk",
+        region="GB",
+        facts=(LegStarted(leg="a", at=tx.now, side=Side.OUTSIDE, places=True, shows="+14002007868"),),
+        due_at=tx.now + 100 * DAY,
+        updated_at=tx.now,
+    )
+    tx.intake.keep(heard)
+    tx.intake.keep(replace(heard, call_key="settled", facts=(), due_at=None, reason="internal"))
 
 
 def arrivals(posts: Sequence[Post]) -> Counter[tuple[str, str]]:

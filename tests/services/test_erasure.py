@@ -12,6 +12,7 @@ from hookline.domain.deliveries import State
 from hookline.domain.erasure import ERASED_EMAIL, Erased
 from hookline.domain.events import EventKind, Participant, QuestionAndAnswer
 from hookline.domain.filters import Filter
+from hookline.domain.legs import Fact, Redialled, Shown
 from hookline.ports.storage import CallFilter, MeetingFilter
 from hookline.services.booking import (
     book_meeting,
@@ -25,10 +26,25 @@ from hookline.services.calls import list_calls, read_call, report_call
 from hookline.services.deliveries import release, retry_delivery
 from hookline.services.erasure import erase_contact, erase_participant
 from hookline.services.explaining import explain_event
+from hookline.services.intake import settle_due, take_in
 from hookline.services.timers import fire_due
 from tests.contract.stores import Store, tables
 from tests.fakes import MONDAY, ManualClock
 from tests.services.reading import claim_all, delivery, events, new_webhook, owed, payload, settle
+from tests.telling import (
+    CALLER,
+    LINE,
+    SECOND,
+    TELLER,
+    WAITS,
+    a_whole_call,
+    add_line,
+    comes_in,
+    goes_out,
+    hangs_up,
+    report,
+    talk,
+)
 from tests.values import DAY, HOUR, accepted, call_payload, details, outcome, refused
 
 ADA = Participant(EMAIL="Ada@Example.com", FIRSTNAME="Ada", LASTNAME="Lovelace")
@@ -293,3 +309,43 @@ def test_the_answer_to_a_batch_that_was_under_way_is_not_kept_and_those_after_it
 
 def test_what_is_erased_is_overwritten_in_the_file(sqlite_store: SqliteStore) -> None:
     assert sqlite_store.connection.execute("PRAGMA secure_delete").fetchone() == (1,)
+
+
+def tell(store: Store, *facts: Fact) -> None:
+    store.write(take_in, TELLER, report(*facts))
+
+
+@pytest.mark.parametrize("spelling", ["07700 900103", "0044 7700 900103", "+447700900103", "447700900103"])
+@pytest.mark.parametrize("begins", [comes_in, goes_out])
+def test_a_contact_of_a_call_that_is_not_over_is_erased_from_what_was_told_of_it_however_spelt(
+    store: Store, clock: ManualClock, begins: Any, spelling: str
+) -> None:
+    store.write(add_line, LINE)
+    late: Fact = Redialled(leg="contact", at=MONDAY + SECOND, dialled=spelling)
+    if begins is comes_in:
+        late = Shown(leg="contact", at=MONDAY + SECOND, shows=spelling)
+    tell(store, *begins(), late, *talk())
+    assert erase_number(store, CALLER) == [Erased(calls=1)]
+    assert b"900103" not in everything(store)
+    tell(store, *hangs_up())
+    clock.advance(seconds=WAITS.total_seconds())
+    store.write(settle_due, 10)
+    [call] = store.read(list_calls, CallFilter(), limit=10, cursor=None).items
+    assert (call.payload.phone_line, call.payload.duration_seconds) == (LINE, 61)
+    assert call.payload.phone_number == ""
+
+
+def test_others_who_are_in_a_call_stay_as_they_are(store: Store) -> None:
+    store.write(add_line, LINE)
+    tell(store, *comes_in())
+    before = store.read(lambda tx: tx.intake.unsettled())
+    assert erase_number(store, "+447700900104") == []
+    assert store.read(lambda tx: tx.intake.unsettled()) == before
+
+
+def test_of_a_settled_call_nothing_is_left_that_tells_who_it_was_once_it_is_erased(store: Store) -> None:
+    store.write(add_line, LINE)
+    store.write(take_in, TELLER, report(*a_whole_call(), complete=True))
+    store.write(settle_due, 10)
+    assert erase_number(store, CALLER) == [Erased(calls=1, events=1)]
+    assert b"900103" not in everything(store)

@@ -6,11 +6,13 @@ withdrawn: `services/erasure.py`.
 """
 
 import json
-from collections.abc import Mapping
-from dataclasses import astuple, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import astuple, dataclass, replace
 from typing import Any, Final
 
 from hookline.domain.events import canonical_bytes
+from hookline.domain.legs import Fact
+from hookline.domain.phonebook import Phonebook
 
 ERASED_EMAIL: Final = "erased@erased.invalid"
 ERASED_NAME: Final = "Erased"
@@ -23,6 +25,8 @@ _FREE_TEXT: Final[Mapping[str, str]] = {
     "meeting_name": ERASED_NAME,
     "meeting_notes": "",
 }
+#: What may be a number in a fact about a leg.
+_NUMBERS: Final = ("dialled", "identity", "shows")
 _NOBODY: Final[Mapping[str, str]] = {"EMAIL": ERASED_EMAIL, "FIRSTNAME": "", "LASTNAME": ""}
 
 
@@ -61,6 +65,18 @@ def without_participant(body: bytes, email: str) -> bytes:
     return canonical_bytes(
         {**said, **_FREE_TEXT, "event_participants": participants, "questions_and_answers": questions}
     )
+
+
+def facts_without_contact(facts: Iterable[Fact], phone_number: str, region: str) -> tuple[Fact, ...]:
+    """What was told of a call that is not over, as if its contact had withheld the number, however that is spelt."""
+    e164 = Phonebook((), (), region=region).e164
+
+    def without(fact: Fact) -> Fact:
+        said = {name: getattr(fact, name, "") for name in _NUMBERS}
+        gone: dict[str, Any] = {name: "" for name, text in said.items() if text and e164(text) == phone_number}
+        return replace(fact, **gone) if gone else fact
+
+    return tuple(without(fact) for fact in facts)
 
 
 def without_contact(body: bytes) -> bytes:

@@ -70,6 +70,23 @@ class Called(Connector, Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acknowledgement:
+    """What a phone system wants to read when it has told something."""
+
+    content_type: str
+    body: bytes
+
+
+@runtime_checkable
+class Acknowledging(Called, Protocol):
+    """A kind whose system wants to read something; all others get an empty 204."""
+
+    @property
+    def acknowledgement(self) -> Acknowledgement:
+        """What is answered to all that was taken in."""
+
+
 #: How a held connection stands: its state (`connecting`, `connected`, `failed`), and what went wrong, "" for nothing.
 Stand = Callable[[str, str], Awaitable[None]]
 #: Keeps what was told, on disk when it returns.

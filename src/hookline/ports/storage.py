@@ -15,12 +15,14 @@ from hookline.domain.calls import Call
 from hookline.domain.deliveries import Claim, Delivery, Outcome, State, Verdict
 from hookline.domain.events import CallType, Event, EventKind
 from hookline.domain.failing import Streak
-from hookline.domain.ids import CallId, DeliveryId, EventId, KeyId, MeetingId, SubjectId, WebhookId
+from hookline.domain.ids import DeliveryId, EventId, KeyId, MeetingId, WebhookId
 from hookline.domain.keys import ApiKey
 from hookline.domain.meetings import Meeting, MeetingStatus
 from hookline.domain.notices import Notice
 from hookline.domain.webhooks import Webhook
 from hookline.domain.why import Fate, WebhookThen
+from hookline.ports.erasure import Erasure
+from hookline.ports.intake import Intake
 from hookline.ports.leases import Leases
 from hookline.ports.phonebook import PhonebookStore
 from hookline.ports.processes import History, Processes
@@ -323,45 +325,6 @@ class Past(Protocol):
         """Forget up to `limit` changes of webhooks that explain no event which is still kept. Returns how many."""
 
 
-class Erasure(Protocol):
-    """Taking somebody out of what was kept. Ids, kinds, times and statuses stay as they are."""
-
-    def meetings_with(self, participant: str, limit: int) -> Sequence[Meeting]:
-        """Up to `limit` of the meetings to which somebody with this address comes, in whatever case it is written."""
-
-    def calls_with(self, phone_number: str, limit: int) -> Sequence[Call]:
-        """Up to `limit` of the calls with this contact."""
-
-    def rewrite_meeting(
-        self, meeting_id: MeetingId, *, body: bytes, booked_body: bytes, participant: str, becomes: str
-    ) -> None:
-        """Keep other bodies of a meeting, forget why it was cancelled, and find it by the address `becomes` from now on
-        where it was found by that of `participant`.
-        """
-
-    def rewrite_call(self, call_id: CallId, body: bytes) -> None:
-        """Keep another body of a call, whose number is withheld from now on."""
-
-    def bodies_of(self, subject: SubjectId) -> Mapping[EventId, bytes]:
-        """The bodies of all events of a meeting or a call."""
-
-    def rewrite_event(self, event_id: EventId, body: bytes) -> None:
-        """Keep another body of an event, which no attempt that begins from now on sends as it was."""
-
-    def withdraw(self, event_id: EventId, *, because: str) -> int:
-        """Settle as withdrawn all that is owed of an event, also what is being sent: its claims are lost, and given
-        back unless their attempt has begun. Returns how many.
-        """
-
-    def empty_answers(self, event_id: EventId) -> int:
-        """Empty what receivers answered to an event: headers and body of all its attempts. Returns of how many."""
-
-    def empty_late_answers(self, claims: Sequence[Claim]) -> None:
-        """Do the same to those attempts of these claims that were under way while what they carried, or a part of it,
-        was erased.
-        """
-
-
 class Notices(Protocol):
     """What owners have to be told."""
 
@@ -431,6 +394,10 @@ class Transaction(Protocol):
     def leases(self) -> Leases:
         """What one node at a time does."""
 
+    @property
+    def intake(self) -> Intake:
+        """Calls that connectors tell of, until they are decided on."""
+
     def ulid(self) -> str:
         """26 characters that sort after all that this store gave before in this process."""
 
@@ -450,11 +417,14 @@ class News:
     owed: bool = False  # something is owed that was not, or is due earlier, and the listener may have room for it
     timers: bool = False  # a timer was set or moved
     processes: bool = False  # a process was begun, or somebody is to be told of its file
+    intake: bool = False  # a call that is to be decided on was heard of
+    connectors: bool = False  # a connector was made, changed or removed
     notices: Sequence[Notice] = ()  # were made
 
     def __bool__(self) -> bool:
         """Whether there is any news."""
-        return bool(self.claims or self.webhooks or self.owed or self.timers or self.processes or self.notices)
+        told = self.owed or self.timers or self.processes or self.intake or self.connectors
+        return bool(told or self.claims or self.webhooks or self.notices)
 
 
 class Listener(Protocol):

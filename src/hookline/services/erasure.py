@@ -5,9 +5,17 @@ What a step did is done for good; whoever begins again after a crash goes on whe
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from hookline.domain.calls import Call
-from hookline.domain.erasure import BECAUSE_ERASED, ERASED_EMAIL, Erased, without_contact, without_participant
+from hookline.domain.erasure import (
+    BECAUSE_ERASED,
+    ERASED_EMAIL,
+    Erased,
+    facts_without_contact,
+    without_contact,
+    without_participant,
+)
 from hookline.domain.ids import SubjectId
 from hookline.domain.meetings import Meeting
 from hookline.ports.storage import Transaction
@@ -28,12 +36,17 @@ def erase_participant(tx: Transaction, email: str, limit: int) -> Erased | None:
 
 
 def erase_contact(tx: Transaction, phone_number: str, limit: int) -> Erased | None:
-    """Erase a contact's number (E.164) from some calls and their events; from all, when done until there is None."""
+    """Erase a contact's number (E.164) from some calls and their events; from all, when done until there is None.
+
+    Calls that are not over are events later, without it. Of what connectors told of settled ones nothing is kept.
+    """
     erased = Erased()
     for call in tx.erasure.calls_with(phone_number, limit):
         erased += _erase_from_call(tx, call)
         if erased.rows >= limit:
             break
+    else:
+        erased += _erase_from_intake(tx, phone_number)
     return erased if erased.rows else None
 
 
@@ -54,6 +67,17 @@ def _erase_from_meeting(tx: Transaction, meeting: Meeting, email: str) -> Erased
 def _erase_from_call(tx: Transaction, call: Call) -> Erased:
     tx.erasure.rewrite_call(call.id, without_contact(call.body))
     return Erased(calls=1) + _erase_from_events(tx, call.id, without_contact)
+
+
+def _erase_from_intake(tx: Transaction, phone_number: str) -> Erased:
+    """All at once: there are no more of them than calls that people are in just now."""
+    erased = Erased()
+    for call in tx.intake.unsettled():
+        facts = facts_without_contact(call.facts, phone_number, call.region)
+        if facts != call.facts:
+            tx.erasure.rewrite_facts(replace(call, facts=facts))
+            erased += Erased(calls=1)
+    return erased
 
 
 def _erase_from_events(tx: Transaction, subject: SubjectId, without: Callable[[bytes], bytes]) -> Erased:

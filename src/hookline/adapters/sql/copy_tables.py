@@ -113,6 +113,11 @@ TABLES: Final = (
     Copied("unknown_line", ("number", "calls", "last_at")),
     Copied("call", ("id", "payload", "type", "phone_line", "phone_number", "source", "created_at")),
     Copied(
+        "heard_call",
+        ("connector_id", "call_key", "kind", "region", "facts", "due_at", "call_id", "reason", "updated_at"),
+        key_length=2,
+    ),
+    Copied(
         "event",
         ("position", "id", "kind", "subject", "sequence", "occurred_at", "created_at", "body", "is_test"),
         numbers=True,

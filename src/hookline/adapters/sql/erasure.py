@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from hookline.adapters.sql.calendar import SqlCalendar
+from hookline.adapters.sql.intake import SqlIntake
 from hookline.adapters.sql.outbox import SqlOutbox
 from hookline.adapters.sql.phone import SqlPhone
 from hookline.adapters.sql.session import Insert, Session, to_json
@@ -12,6 +13,7 @@ from hookline.domain.deliveries import Claim
 from hookline.domain.erasure import BECAUSE_ERASED
 from hookline.domain.ids import CallId, DeliveryId, EventId, MeetingId, SubjectId, WebhookId
 from hookline.domain.meetings import Meeting
+from hookline.ports.intake import HeardCall
 from hookline.ports.storage import CallFilter, MeetingFilter
 
 REWRITE_MEETING: Final = """
@@ -55,11 +57,14 @@ EMPTY_LATE_ANSWERS: Final = (
 class SqlErasure:
     """`ports.storage.Erasure`."""
 
-    def __init__(self, session: Session, calendar: SqlCalendar, phone: SqlPhone, outbox: SqlOutbox) -> None:
+    def __init__(
+        self, session: Session, calendar: SqlCalendar, phone: SqlPhone, outbox: SqlOutbox, intake: SqlIntake
+    ) -> None:
         self._session = session
         self._calendar = calendar
         self._phone = phone
         self._outbox = outbox
+        self._intake = intake
 
     def meetings_with(self, participant: str, limit: int) -> Sequence[Meeting]:
         return self._calendar.meetings(MeetingFilter(participant=participant), limit=limit, cursor=None).items
@@ -79,6 +84,10 @@ class SqlErasure:
     def rewrite_call(self, call_id: CallId, body: bytes) -> None:
         self._session.doings.erased = True
         self._session.run(REWRITE_CALL, {"id": call_id, "payload": body.decode()})
+
+    def rewrite_facts(self, call: HeardCall) -> None:
+        self._session.doings.erased = True
+        self._intake.keep(call)
 
     def bodies_of(self, subject: SubjectId) -> dict[EventId, bytes]:
         return {EventId(id_): body for id_, body in self._session.rows(BODIES_OF, {"subject": subject})}

@@ -138,6 +138,8 @@ class GroupedDatabase(ABC):
             owed=doings.owed,
             timers=doings.timers,
             processes=doings.processes,
+            intake=doings.intake,
+            connectors=doings.connectors,
             notices=doings.notices,
         )
         try:

@@ -134,6 +134,7 @@ class SqlPhonebook:
         return None if row is None else _connector(row)
 
     def keep_connector(self, connector: Connector) -> None:
+        self._session.doings.connectors = True
         self._session.insert(
             KEEP_CONNECTOR,
             (
@@ -145,6 +146,7 @@ class SqlPhonebook:
         )
 
     def remove_connector(self, connector_id: ConnectorId) -> bool:
+        self._session.doings.connectors = True
         return bool(self._session.run(REMOVE_CONNECTOR, {"id": connector_id}))
 
     def stand(self, connector_id: ConnectorId, state: ConnectorState, error: str) -> None:

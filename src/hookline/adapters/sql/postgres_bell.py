@@ -10,7 +10,7 @@ import logging
 import select
 import socket
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from typing import Any, Final
 
@@ -37,13 +37,16 @@ _REST_SECONDS: Final = 0.5
 #: Ids in one notification, which may have 8,000 bytes.
 _IDS: Final = 300
 
+#: What nodes tell one another beside webhooks: fields of `Doings`, and of `News`.
+_TOLD: Final = ("owed", "timers", "processes", "intake", "connectors")
+
 _log = logging.getLogger("hookline.store")
 
 
 def told_with(doings: Doings, node: int) -> str:
     """What goes in front of COMMIT so that other nodes hear of these doings; "" when there is nothing to tell."""
     ids = sorted(doings.webhooks)
-    facts = {"owed": doings.owed or doings.left, "timers": doings.timers, "processes": doings.processes}
+    facts = {kind: getattr(doings, kind) for kind in _TOLD} | {"owed": doings.owed or doings.left}
     told = [name for name, is_so in facts.items() if is_so]
     if not ids and not told:
         return ""
@@ -135,18 +138,15 @@ class Bell:
             changed = present | self._known
             self._known = present
         self._changes = changes
-        self._ring(News(webhooks=frozenset(changed), owed=True, timers=True, processes=True))
+        self._ring(_news(changed, _TOLD))
 
     def _hear(self, note: Any) -> None:
         """What somebody committed. Of what this node itself did only the count is news here."""
         self._changes += note["counts"]
         if note["node"] != self._node:
-            told = note["told"]
-            self._ring(
-                News(
-                    webhooks=frozenset(map(WebhookId, note["webhooks"])),
-                    owed="owed" in told,
-                    timers="timers" in told,
-                    processes="processes" in told,
-                )
-            )
+            self._ring(_news(map(WebhookId, note["webhooks"]), note["told"]))
+
+
+def _news(webhooks: Iterable[WebhookId], told: Collection[str]) -> News:
+    flags: dict[str, Any] = {kind: kind in told for kind in _TOLD}
+    return News(webhooks=frozenset(webhooks), **flags)

@@ -17,8 +17,8 @@ from hookline.domain.ids import WebhookId
 from hookline.domain.notices import Notice
 
 Row = tuple[Any, ...]
-#: Where `Doings` stood: how many claims, owed, timers, how many notices.
-Mark = tuple[int, bool, bool, bool, int]
+#: Where `Doings` stood: how many claims, owed, timers, processes, intake, how many notices.
+Mark = tuple[int, bool, bool, bool, bool, int]
 Parameters = Mapping[str, Any]
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -63,6 +63,8 @@ class Doings:
     left: bool = False  # something is due for which our listener has no room; it stays when that is undone
     timers: bool = False
     processes: bool = False
+    intake: bool = False
+    connectors: bool = False  # it stays when that is undone: to look does no harm
     notices: list[Notice] = field(default_factory=list)
     erased: bool = False  # somebody was taken out; it stays when that is undone, which does no harm
 
@@ -80,16 +82,18 @@ class Doings:
         self.left |= more.left
         self.timers |= more.timers
         self.processes |= more.processes
+        self.intake |= more.intake
+        self.connectors |= more.connectors
         self.notices += more.notices
         self.erased |= more.erased
 
     def mark(self) -> Mark:
         """Where it stands, to be cut back to."""
-        return len(self.claims), self.owed, self.timers, self.processes, len(self.notices)
+        return len(self.claims), self.owed, self.timers, self.processes, self.intake, len(self.notices)
 
     def cut_back(self, mark: Mark) -> None:
         """Forget what was done since `mark`. Webhooks stay: to look at one that did not change does no harm."""
-        count, self.owed, self.timers, self.processes, notices = mark
+        count, self.owed, self.timers, self.processes, self.intake, notices = mark
         del self.notices[notices:]
         for claim in self.claims[count:]:
             self.claimed_of[claim.webhook.id] -= 1

@@ -8,6 +8,7 @@ from hookline.adapters.sql.batches import SqlBatches
 from hookline.adapters.sql.calendar import SqlCalendar
 from hookline.adapters.sql.erasure import SqlErasure
 from hookline.adapters.sql.history import SqlHistory
+from hookline.adapters.sql.intake import SqlIntake
 from hookline.adapters.sql.keys import SqlAnswers, SqlKeys
 from hookline.adapters.sql.leases import SqlLeases
 from hookline.adapters.sql.notices import SqlNotices
@@ -41,7 +42,8 @@ class SqlTransaction:
         self.processes = SqlProcesses(session)
         self.history = SqlHistory(session)
         self.past = SqlPast(session)
-        self.erasure = SqlErasure(session, self.calendar, self.phone, self.outbox)
+        self.intake = SqlIntake(session)
+        self.erasure = SqlErasure(session, self.calendar, self.phone, self.outbox, self.intake)
         self.notices = SqlNotices(session)
         self.leases = SqlLeases(session)
 
