@@ -36,6 +36,7 @@ class Chores:
         self._all: tuple[Forget, ...] = (
             lambda tx: idempotency.forget_old_answers(tx, STEP),
             lambda tx: retention.forget_old_events(tx, keep_for, STEP),
+            lambda tx: retention.forget_old_intake(tx, keep_for, STEP),
             lambda tx: retention.forget_old_files(tx, PIECES),
             lambda tx: retention.forget_old_processes(tx, keep_for, STEP),
         )

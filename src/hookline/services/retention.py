@@ -19,6 +19,14 @@ def forget_old_files(tx: Transaction, limit: int) -> int:
     return tx.processes.forget_expired(limit=limit)
 
 
+def forget_old_intake(tx: Transaction, keep_for: timedelta, limit: int) -> int:
+    """Forget up to `limit` calls that connectors told of and that were settled longer than `keep_for` ago.
+
+    Until then it is known of them that they are settled, whenever something comes late or twice. Returns how many.
+    """
+    return tx.intake.forget_before(tx.now - keep_for, limit=limit)
+
+
 def forget_old_processes(tx: Transaction, keep_for: timedelta, limit: int) -> int:
     """Forget up to `limit` processes begun longer than `keep_for` ago that have ended. Returns how many."""
     return tx.processes.forget_before(tx.now - keep_for, limit=limit)
