@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 import uvicorn
@@ -28,11 +29,14 @@ from hookline.adapters.sql.sqlite import SqliteStore
 from hookline.adapters.system_clock import SystemClock
 from hookline.api.access import Access
 from hookline.api.app import Api, NoApi
+from hookline.api.intake import Intake as IntakeDoor
 from hookline.api.listening import Listening
 from hookline.api.site import Site
 from hookline.engine import notices
 from hookline.engine.chores import Chores
+from hookline.engine.connections import Connections
 from hookline.engine.dispatcher import Dispatcher
+from hookline.engine.intake import Intake
 from hookline.engine.lanes import CONCURRENCY
 from hookline.engine.notifier import Notifier
 from hookline.engine.processes import Processes
@@ -40,7 +44,7 @@ from hookline.engine.scheduler import Scheduler
 from hookline.engine.supervisor import Loop, Supervisor
 from hookline.errors import Invalid, Unavailable
 from hookline.ports.clock import Clock
-from hookline.ports.connectors import Connector
+from hookline.ports.connectors import Called, Connector, Held
 from hookline.ports.sender import Sender
 from hookline.ports.storage import News
 from hookline.services import deliveries
@@ -96,6 +100,7 @@ class Engine:
         clock: SystemClock,
         keep_for: timedelta,
         roles: frozenset[Role] = ALL_ROLES,
+        kinds: Mapping[str, Connector] = MappingProxyType({}),
     ) -> None:
         self._dispatcher = Dispatcher(database, sender, clock) if Role.DELIVER in roles else None
         loops: dict[str, Loop] = {}
@@ -105,6 +110,11 @@ class Engine:
             self._hearing.append(self._dispatcher.committed)
         if Role.TIMERS in roles:
             loops |= self._timed(database, sender, clock, keep_for)
+        held = {name: kind for name, kind in kinds.items() if isinstance(kind, Held)}
+        self._connections = Connections(database, clock, held) if held and Role.TIMERS in roles else None
+        if self._connections is not None:
+            loops["connections"] = self._connections.hold_forever
+            self._hearing.append(self._connections.committed)
         self._supervisor = Supervisor(clock, loops)
         self.room = self._dispatcher.room if self._dispatcher is not None else nobody_has_room
         self.failing = self._supervisor.failing
@@ -117,11 +127,13 @@ class Engine:
         scheduler = Scheduler(database, clock)
         processes = Processes(database, clock)
         notifier = Notifier(database, sender, clock)
-        self._hearing += [scheduler.committed, processes.committed, notifier.committed]
+        intake = Intake(database, clock)
+        self._hearing += [scheduler.committed, processes.committed, notifier.committed, intake.committed]
         return {
             "timers": scheduler.fire_forever,
             "processes": processes.step_forever,
             "notifications": notifier.tell_forever,
+            "intake": intake.settle_forever,
             "chores": Chores(database, clock, keep_for).tidy_forever,
         }
 
@@ -137,7 +149,9 @@ class Engine:
 
     async def stop(self) -> None:
         """Begin nothing new, and let what is being sent end."""
-        await self._supervisor.stop("claims", "timers", "processes", "notifications", "chores")
+        await self._supervisor.stop("connections", "claims", "timers", "processes", "notifications", "intake", "chores")
+        if self._connections is not None:
+            await self._connections.stop()
         if self._dispatcher is not None:
             await self._dispatcher.stop()
         await self._supervisor.stop()
@@ -278,14 +292,14 @@ def only_server_of(place: Place) -> Iterator[None]:
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[tuple[Site, Engine]]:
     """Everything but the listening socket: the store, the loops, and the site to be served; the engine is stopped."""
-    place, dice = place_of(settings), Dice()
+    place, dice, kinds = place_of(settings), Dice(), connector_kinds()
     clock = place.clock()
     with only_server_of(place):
         database = place.database(clock, dice)
         guard = AddressGuard(settings.allowed_networks)
         sender = HttpSender(clock, guard, connections_per_origin=CONNECTIONS_PER_HOST)
         keep_for = timedelta(days=settings.retention_days)
-        engine = Engine(database, sender, clock, keep_for, settings.roles)
+        engine = Engine(database, sender, clock, keep_for, settings.roles, kinds)
         database.listen(engine)
         database.start()
         try:
@@ -301,8 +315,10 @@ async def running(settings: Settings) -> AsyncIterator[tuple[Site, Engine]]:
                 public_url=settings.public_url,
             )
             access = Access(database, clock, settings.api_key)
-            api = Api(database, access, limits, connector_kinds()) if Role.API in settings.roles else NoApi()
-            site = Site(api, database, engine.failing, settings.public_url)
+            api = Api(database, access, limits, kinds) if Role.API in settings.roles else NoApi()
+            called = {name: kind for name, kind in kinds.items() if isinstance(kind, Called)}
+            intake = IntakeDoor(database, clock, called, settings.public_url)
+            site = Site(api, intake, database, engine.failing, settings.public_url)
             yield site, engine
             await engine.stop()
         finally:

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from abc import abstractmethod
 from collections.abc import Awaitable, Callable, MutableMapping
 from functools import partial
 from typing import Any, Final
@@ -81,12 +82,12 @@ _STATUS: Final[dict[Kind, int]] = {
     "mismatch": 422,
     "unavailable": 503,
 }
-_JSON: Final = (b"content-type", b"application/json")
+_JSON: Final = b"application/json"
 _log = logging.getLogger("hookline.api")
 
 
 class Door(Answering):
-    """What is asked beside ASGI can be asked through it as well."""
+    """What is asked beside ASGI can be asked through it as well. Whatever happens, there is an answer."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Who may not ask is told so before the body is read."""
@@ -96,6 +97,29 @@ class Door(Answering):
         await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
         await send({"type": "http.response.body", "body": reply.body})
 
+    async def answer(self, request: Request) -> Whole:
+        """Answer one request, whatever happens."""
+        try:
+            return await self.done(request)
+        except HooklineError as refusal:
+            return self.refused(request, refusal)
+        except Exception:  # noqa: BLE001  the caller gets an answer, the log the trace
+            _log.exception("request.failed method=%s path=%s", request.method, self.spoken_of(request))
+            return whole(500, _FAILED)
+
+    @abstractmethod
+    async def done(self, request: Request) -> Whole:
+        """Do what is asked, or raise why not."""
+
+    def refused(self, request: Request, refusal: HooklineError) -> Whole:
+        """What is answered to a request that is refused."""
+        del request
+        return _refused(refusal)
+
+    def spoken_of(self, request: Request) -> str:
+        """Its path, for the log."""
+        return request.path
+
 
 class NoApi(Door):
     """What a node has that takes no requests: it tells how it is, and sends everybody else to the others."""
@@ -104,12 +128,10 @@ class NoApi(Door):
         """Everything but the questions how it is."""
         return path not in (IS_UP, IS_READY)
 
-    async def answer(self, request: Request) -> Whole:
+    async def done(self, request: Request) -> Whole:
         """Refuse it, so that it is asked again elsewhere."""
         del request
-        return _refused(
-            Unavailable("This node takes no requests.", hint="Ask another one, in whose HOOKLINE_ROLES there is api.")
-        )
+        raise Unavailable("This node takes no requests.", hint="Ask another one, in whose HOOKLINE_ROLES there is api.")
 
 
 class Api(Door):
@@ -126,17 +148,8 @@ class Api(Door):
         """Whether it answers what is at this path."""
         return path.startswith(_BELOW) and not path.startswith(FILES)
 
-    async def answer(self, request: Request) -> Whole:
-        """Answer one request, whatever happens."""
-        try:
-            return _whole(*await self._answer(request))
-        except HooklineError as refusal:
-            return _refused(refusal)
-        except Exception:  # noqa: BLE001  the caller gets an answer, the log the trace
-            _log.exception("request.failed method=%s path=%s", request.method, request.path)
-            return _whole(500, _FAILED)
-
-    async def _answer(self, request: Request) -> tuple[int, bytes]:
+    async def done(self, request: Request) -> Whole:
+        """Do what is asked with the key that came along."""
         key = await self._access.key_of(request.headers)
         route, path = self._table.find(request.method, request.path.removeprefix(BASE))
         if key.scope not in route.scopes:
@@ -148,7 +161,7 @@ class Api(Door):
         asked = Asked(
             path=path, query=_query(request.query), body=body, scope=key.scope, limits=self._limits, kinds=self._kinds
         )
-        return await self._done(route, asked, key, request)
+        return whole(*await self._done(route, asked, key, request))
 
     async def _done(self, route: Route, asked: Asked, key: ApiKey, request: Request) -> tuple[int, bytes]:
         idempotency_key = request.headers.get(b"idempotency-key")
@@ -246,7 +259,7 @@ def _refused(refusal: HooklineError) -> Whole:
         value["hint"] = refusal.hint
     if refusal.fields:
         value["fields"] = [{"field": each.field, "message": each.message} for each in refusal.fields]
-    return _whole(_STATUS[refusal.kind], msgspec.json.encode(value), _headers_of(refusal))
+    return whole(_STATUS[refusal.kind], msgspec.json.encode(value), _headers_of(refusal))
 
 
 def _headers_of(refusal: HooklineError) -> tuple[tuple[bytes, bytes], ...]:
@@ -259,9 +272,10 @@ def _headers_of(refusal: HooklineError) -> tuple[tuple[bytes, bytes], ...]:
     return ()
 
 
-def _whole(status: int, body: bytes, headers: tuple[tuple[bytes, bytes], ...] = ()) -> Whole:
+def whole(status: int, body: bytes, headers: tuple[tuple[bytes, bytes], ...] = (), *, kind: bytes = _JSON) -> Whole:
+    """An answer with a body of this kind, or without one."""
     if body:
-        headers = (*headers, _JSON)
+        headers = (*headers, (b"content-type", kind))
     if status != 204:
         headers = (*headers, (b"content-length", b"%d" % len(body)))
     return Whole(status, headers, body)

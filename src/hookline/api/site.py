@@ -36,9 +36,12 @@ _FILE_HEADERS: Final = {
 class Site:
     """The ASGI application of a server. The API does not go through Starlette: it is the hot path."""
 
-    def __init__(self, api: Door, database: Database, failing: Callable[[], list[str]], public_url: str) -> None:
+    def __init__(
+        self, api: Door, intake: Door, database: Database, failing: Callable[[], list[str]], public_url: str
+    ) -> None:
         """`failing` names the loops of the engine that do not run."""
         self.api = api
+        self._intake = intake
         self._database = database
         self._failing = failing
         self._openapi = openapi_document(public_url)
@@ -58,8 +61,9 @@ class Site:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        is_api = scope["type"] == "http" and self.api.owns(scope["path"])
-        await (self.api if is_api else self._rest)(scope, receive, send)
+        path = scope["path"] if scope["type"] == "http" else ""
+        doors = (door for door in (self.api, self._intake) if door.owns(path))
+        await next(doors, self._rest)(scope, receive, send)
 
     async def _is_up(self, _: Request) -> Response:
         return JSONResponse({"status": "up"})

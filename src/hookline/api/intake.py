@@ -1,0 +1,107 @@
+"""The door of phone systems that call us: each connector has an address of its own, whose token is its key.
+
+What a system says is read by its kind of connector, which also knows by what it is to be recognised. What is taken in
+is on disk before there is an answer, and to tell it again does no harm.
+"""
+
+import logging
+from collections.abc import Mapping
+from typing import Final
+
+from hookline.api.app import Door, whole
+from hookline.api.listening import Headers, Request, Whole
+from hookline.domain.phonebook import Connector
+from hookline.errors import HooklineError, MethodNotAllowed, NotFound, Unauthorized
+from hookline.ports.clock import Clock
+from hookline.ports.connectors import Acknowledging, Called, Posted
+from hookline.ports.storage import Database
+from hookline.services import intake
+
+BELOW: Final = "/in/"
+METHODS: Final = ("GET", "POST")
+
+_log = logging.getLogger("hookline.intake")
+
+
+class Intake(Door):
+    """All that is below /in."""
+
+    def __init__(self, database: Database, clock: Clock, kinds: Mapping[str, Called], public_url: str) -> None:
+        self._database = database
+        self._clock = clock
+        self._kinds = kinds
+        self._public_url = public_url
+
+    def owns(self, path: str) -> bool:
+        """Whether it answers what is at this path."""
+        return path.startswith(BELOW)
+
+    def spoken_of(self, request: Request) -> str:
+        """Its path, without the token."""
+        return BELOW + request.path.removeprefix(BELOW).partition("/")[0][:20]
+
+    async def done(self, request: Request) -> Whole:
+        """Take in what is told, or tell and log why not."""
+        connector = None
+        try:
+            connector = await self._connector_at(request)
+            return await self._taken_in(request, connector)
+        except HooklineError as refusal:
+            reply = self.refused(request, refusal)
+            _log.warning(
+                "intake.refused connector=%s path=%s status=%d why=%r",
+                *(connector.id if connector is not None else "-", self.spoken_of(request)),
+                *(reply.status, refusal.message),
+            )
+            return reply
+
+    def refused(self, request: Request, refusal: HooklineError) -> Whole:
+        """As the API refuses; only that no key of ours is asked for."""
+        reply = super().refused(request, refusal)
+        return reply._replace(headers=_challenged(reply.headers)) if isinstance(refusal, Unauthorized) else reply
+
+    async def _connector_at(self, request: Request) -> Connector:
+        kind, _, token = request.path.removeprefix(BELOW).partition("/")
+        found: Connector | None = None
+        if kind in self._kinds:
+            found = await self._database.read(lambda tx: tx.phonebook.connector_at(token))
+        if found is None or found.kind != kind:
+            raise NotFound("No phone system has this address. Was its connector deleted, or is it mistyped?")
+        if request.method not in METHODS:
+            raise MethodNotAllowed(f"{request.method} Method is not allowed on this path", allowed=METHODS)
+        return found
+
+    async def _taken_in(self, request: Request, connector: Connector) -> Whole:
+        kind = self._kinds[connector.kind]
+        body = request.body if isinstance(request.body, bytes) else await request.body()
+        reports = kind.read(self._posted(request, body), connector.settings)
+        taken = await self._database.write(intake.take_in_all, intake.teller_of(connector, kind.waits), reports)
+        if dropped := sum(each.dropped for each in taken):
+            _log.warning("intake.dropped connector=%s facts=%d", connector.id, dropped)
+        for each in taken:
+            if each.unknown_line:
+                raise NotFound(f"No line of ours has the number {each.unknown_line!r}, so this call is no event.")
+        return _content(kind)
+
+    def _posted(self, request: Request, body: bytes) -> Posted:
+        query = request.query.decode("latin-1")
+        return Posted(
+            method=request.method,
+            url=self._public_url + request.path + (f"?{query}" if query else ""),
+            query=query,
+            headers={name.decode("latin-1"): value.decode("latin-1") for name, value in request.headers.items()},
+            body=body,
+            at=self._clock.now(),
+        )
+
+
+def _content(kind: Called) -> Whole:
+    """What makes a system content."""
+    if isinstance(kind, Acknowledging):
+        return whole(200, kind.acknowledgement.body, kind=kind.acknowledgement.content_type.encode())
+    return whole(204, b"")
+
+
+def _challenged(headers: Headers) -> Headers:
+    others = [(name, value) for name, value in headers if name != b"www-authenticate"]
+    return (*others, (b"www-authenticate", b'Basic realm="hookline"'))
