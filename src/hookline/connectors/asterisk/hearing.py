@@ -1,0 +1,123 @@
+"""Hearing one Asterisk: its messages go in, calls that are over come out.
+
+What is heard outlasts a connection. What was missed between two is found out by asking which channels there are: a call
+of which nothing is there any more has ended. An Asterisk that never answers that changes nothing.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Final
+
+from hookline.connectors.asterisk.framing import Message
+from hookline.connectors.asterisk.login import action, answers
+from hookline.connectors.asterisk.settings import AsteriskSettings
+from hookline.connectors.asterisk.words import Words
+from hookline.domain.calls_in_the_air import CallsInTheAir
+from hookline.domain.legs import Fact
+from hookline.ports.connectors import Report
+
+_LIST: Final = "CoreShowChannels"
+#: What is told about a start may be late by this much.
+_SLACK: Final = timedelta(seconds=2)
+
+
+@dataclass(slots=True)
+class _Listing:
+    """An answer to the question which channels there are, as far as it has come."""
+
+    entries: list[Message] = field(default_factory=list)
+    hung_up: set[str] = field(default_factory=set)  # by Uniqueid, since it was asked
+
+
+class Hearing:
+    """What one Asterisk has told us, on one connection after another."""
+
+    def __init__(self, settings: AsteriskSettings) -> None:
+        self.may_list = True
+        self.is_in_doubt = False  # whether legs were not there when it was last asked: it should be asked again soon
+        self._words = Words(
+            trunk_channel_prefixes=settings.trunk_channel_prefixes, inbound_contexts=settings.inbound_contexts
+        )
+        self._air = CallsInTheAir()
+        self._listing: _Listing | None = None
+        self._heard_at: datetime | None = None
+        self._has_restarted = False
+
+    def __len__(self) -> int:
+        """How many calls are in the air."""
+        return len(self._air)
+
+    def ask_for_channels(self) -> bytes:
+        """Ask which channels there are."""
+        self._listing = _Listing()
+        return action(_LIST)
+
+    def hear(self, message: Message, at: datetime) -> Sequence[Report]:
+        """A message that came at this instant. Returns the calls about which it tells and that are over."""
+        event = message.get("Event")
+        match event:
+            case "CoreShowChannel":
+                if self._listing is not None and answers(message, _LIST):
+                    self._listing.entries.append(message)
+                return ()
+            case "CoreShowChannelsComplete":
+                return self._listed(message, at)
+            case "Shutdown":
+                return [*self._none_is_there(), *self._none_is_there()]
+            case "FullyBooted":
+                self._booted(message, at)
+                return self._none_is_there() if self._has_restarted else ()
+            case "":
+                self._answered(message)
+                return ()
+            case "Hangup" if self._listing is not None:
+                self._listing.hung_up.add(message.get("Uniqueid"))
+        self._heard_at = at
+        facts = self._words.facts(message, at)
+        return self._feed(facts) if facts else ()
+
+    def beat(self, now: datetime) -> Sequence[Report]:
+        """Time has passed. What was in the air when Asterisk restarted, and was not heard of since, is over; and what
+        nobody spoke of for a day is forgotten.
+        """
+        self._air.forget(now)
+        if not self._has_restarted:
+            return ()
+        self._has_restarted = False
+        return self._none_is_there()
+
+    def lost(self) -> None:
+        """The connection has ended: what was being answered on it stays unanswered."""
+        self._listing = None
+
+    def _feed(self, facts: Iterable[Fact]) -> Sequence[Report]:
+        return [Report(call_key=call.key, facts=tuple(call.facts)) for call in self._air.feed(facts)]
+
+    def _none_is_there(self) -> Sequence[Report]:
+        """No channel is there. Calls end when they were missing two times, as `CallsInTheAir.missing` has it."""
+        return self._feed(self._air.missing(()))
+
+    def _booted(self, message: Message, at: datetime) -> None:
+        uptime = message.get("Uptime")
+        if self._heard_at is not None and uptime.isascii() and uptime.isdigit() and len(uptime) < 10:
+            self._has_restarted = at - timedelta(seconds=int(uptime)) > self._heard_at + _SLACK
+
+    def _answered(self, message: Message) -> None:
+        if message.get("Response") == "Error" and message.get("ActionID") == f"hookline-{_LIST}":
+            self.may_list, self._listing = False, None
+
+    def _listed(self, message: Message, at: datetime) -> Sequence[Report]:
+        """All that are there are known, unless entries were lost on the way."""
+        listing = self._listing
+        if listing is None or not answers(message, _LIST):
+            return ()
+        self._listing = None
+        if message.get("ListItems", str(len(listing.entries))) != str(len(listing.entries)):
+            return ()
+        there = [entry for entry in listing.entries if entry.get("Uniqueid") not in listing.hung_up]
+        reports = [*self._feed(fact for entry in there for fact in self._words.facts(entry, at))]
+        legs = {self._words.leg(entry.get("Uniqueid")) for entry in there}
+        reports += self._feed(self._air.missing(legs))
+        self.is_in_doubt = bool(self._air.legs() - legs)
+        return reports
