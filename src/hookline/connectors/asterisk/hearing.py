@@ -4,7 +4,7 @@ What is heard outlasts a connection. What was missed between two is found out by
 of which nothing is there any more has ended. An Asterisk that never answers that changes nothing.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -42,6 +42,7 @@ class Hearing:
         self._air = CallsInTheAir()
         self._listing: _Listing | None = None
         self._heard_at: datetime | None = None
+        self._ahead = timedelta(0)  # how far Asterisk's clock is before ours, by the last event that had its own time
         self._has_restarted = False
 
     def __len__(self) -> int:
@@ -56,26 +57,16 @@ class Hearing:
     def hear(self, message: Message, at: datetime) -> Sequence[Report]:
         """A message that came at this instant. Returns the calls about which it tells and that are over."""
         event = message.get("Event")
-        match event:
-            case "CoreShowChannel":
-                if self._listing is not None and answers(message, _LIST):
-                    self._listing.entries.append(message)
-                return ()
-            case "CoreShowChannelsComplete":
-                return self._listed(message, at)
-            case "Shutdown":
-                return [*self._none_is_there(), *self._none_is_there()]
-            case "FullyBooted":
-                self._booted(message, at)
-                return self._none_is_there() if self._has_restarted else ()
-            case "":
-                self._answered(message)
-                return ()
-            case "Hangup" if self._listing is not None:
-                self._listing.hung_up.add(message.get("Uniqueid"))
+        if (read := _OTHERS.get(event)) is not None:
+            return read(self, message, at)
+        if event == "Hangup" and self._listing is not None:
+            self._listing.hung_up.add(message.get("Uniqueid"))
         self._heard_at = at
         facts = self._words.facts(message, at)
-        return self._feed(facts) if facts else ()
+        if not facts:
+            return ()
+        self._ahead = facts[0].at - at
+        return self._feed(facts)
 
     def beat(self, now: datetime) -> Sequence[Report]:
         """Time has passed. What was in the air when Asterisk restarted, and was not heard of since, is over; and what
@@ -88,8 +79,8 @@ class Hearing:
         return self._none_is_there()
 
     def lost(self) -> None:
-        """The connection has ended: what was being answered on it stays unanswered."""
-        self._listing = None
+        """The connection has ended: what was being answered on it stays unanswered, and what is allowed may change."""
+        self._listing, self.may_list = None, True
 
     def _feed(self, facts: Iterable[Fact]) -> Sequence[Report]:
         return [Report(call_key=call.key, facts=tuple(call.facts)) for call in self._air.feed(facts)]
@@ -98,14 +89,25 @@ class Hearing:
         """No channel is there. Calls end when they were missing two times, as `CallsInTheAir.missing` has it."""
         return self._feed(self._air.missing(()))
 
-    def _booted(self, message: Message, at: datetime) -> None:
-        uptime = message.get("Uptime")
-        if self._heard_at is not None and uptime.isascii() and uptime.isdigit() and len(uptime) < 10:
-            self._has_restarted = at - timedelta(seconds=int(uptime)) > self._heard_at + _SLACK
+    def _shut_down(self, _: Message, __: datetime) -> Sequence[Report]:
+        return [*self._none_is_there(), *self._none_is_there()]
 
-    def _answered(self, message: Message) -> None:
+    def _booted(self, message: Message, at: datetime) -> Sequence[Report]:
+        uptime = message.get("Uptime")
+        if self._heard_at is None or not (uptime.isascii() and uptime.isdigit() and len(uptime) < 10):
+            return ()
+        self._has_restarted = at - timedelta(seconds=int(uptime)) > self._heard_at + _SLACK
+        return self._none_is_there() if self._has_restarted else ()
+
+    def _answered(self, message: Message, _: datetime) -> Sequence[Report]:
         if message.get("Response") == "Error" and message.get("ActionID") == f"hookline-{_LIST}":
             self.may_list, self._listing = False, None
+        return ()
+
+    def _listing_goes_on(self, message: Message, _: datetime) -> Sequence[Report]:
+        if self._listing is not None and answers(message, _LIST):
+            self._listing.entries.append(message)
+        return ()
 
     def _listed(self, message: Message, at: datetime) -> Sequence[Report]:
         """All that are there are known, unless entries were lost on the way."""
@@ -115,9 +117,20 @@ class Hearing:
         self._listing = None
         if message.get("ListItems", str(len(listing.entries))) != str(len(listing.entries)):
             return ()
+        at += self._ahead  # entries have no time, and must not seem to be before what was told before
         there = [entry for entry in listing.entries if entry.get("Uniqueid") not in listing.hung_up]
         reports = [*self._feed(fact for entry in there for fact in self._words.facts(entry, at))]
         legs = {self._words.leg(entry.get("Uniqueid")) for entry in there}
         reports += self._feed(self._air.missing(legs))
         self.is_in_doubt = bool(self._air.legs() - legs)
         return reports
+
+
+#: What is not about one call. A message without an event is an answer.
+_OTHERS: Final[Mapping[str, Callable[[Hearing, Message, datetime], Sequence[Report]]]] = {
+    "": Hearing._answered,  # noqa: SLF001  the table of this class
+    "CoreShowChannel": Hearing._listing_goes_on,  # noqa: SLF001
+    "CoreShowChannelsComplete": Hearing._listed,  # noqa: SLF001
+    "FullyBooted": Hearing._booted,  # noqa: SLF001
+    "Shutdown": Hearing._shut_down,  # noqa: SLF001
+}

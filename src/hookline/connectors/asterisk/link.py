@@ -133,17 +133,11 @@ class Link:
             self._early = await self.messages()
         first = self.framing.first_line
         if not first.startswith(_BANNER) and ": " not in first:
-            raise NoLink(
-                f"What answers at {self._settings.place} is no manager interface: it says {first[:60]!r}."
-            )
+            raise NoLink(f"What answers at {self._settings.place} is no manager interface: it says {first[:60]!r}.")
 
 
-async def _connected(
-    settings: AsteriskSettings, clock: Clock
-) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    opening = asyncio.open_connection(
-        settings.host, settings.port, ssl=_context(settings), limit=_PIECE_BYTES
-    )
+async def _connected(settings: AsteriskSettings, clock: Clock) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    opening = asyncio.open_connection(settings.host, settings.port, ssl=_context(settings), limit=_PIECE_BYTES)
     try:
         return await _in_time(clock, opening)
     except TimeoutError:
@@ -173,7 +167,7 @@ async def _in_time(clock: Clock, coming: Coroutine[Any, Any, T]) -> T:
         TimeoutError: it did not.
     """
     task = asyncio.ensure_future(coming)
-    alarm = clock.alarm(PATIENCE_SECONDS, task.cancel)
+    alarm = clock.alarm(PATIENCE_SECONDS, lambda: _cancel(task))
     try:
         await asyncio.wait({task})
     finally:
@@ -182,6 +176,10 @@ async def _in_time(clock: Clock, coming: Coroutine[Any, Any, T]) -> T:
     if task.cancelled():
         raise TimeoutError
     return task.result()
+
+
+def _cancel(task: asyncio.Task[Any]) -> None:
+    task.cancel()
 
 
 def _why(problem: Exception) -> str:

@@ -56,5 +56,6 @@ class Login:
         return b""
 
     def _solve(self, challenge: str) -> bytes:
+        # MD5 is what Asterisk has. It keeps the secret from whoever listens; it is no match for whoever has time.
         key = md5((challenge + self._settings.secret).encode(), usedforsecurity=False).hexdigest()
         return action("Login", AuthType="MD5", Username=self._settings.username, Key=key)

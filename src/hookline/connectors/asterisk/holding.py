@@ -1,0 +1,176 @@
+"""Holding on to one Asterisk: connected again and again, until cancelled."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Final
+
+from hookline.connectors.asterisk.hearing import Hearing
+from hookline.connectors.asterisk.keeping import Keeper, rest
+from hookline.connectors.asterisk.link import BEAT_SECONDS, Link, LoginRefused, NoLink
+from hookline.connectors.asterisk.settings import AsteriskSettings
+from hookline.errors import HooklineError
+from hookline.ports.clock import Alarm, Clock
+from hookline.ports.connectors import Stand, TakeIn
+
+#: Pauses between two connections: the first, and the longest. Who was refused waits for the longest at once.
+FIRST_PAUSE_SECONDS: Final = 1.0
+LONGEST_PAUSE_SECONDS: Final = 30.0
+#: A connection that lasted so long was a good one: after it pauses begin with the first again.
+_GOOD_SECONDS: Final = 30.0
+#: How often we ask which channels there are, in beats; and how soon again when some were missing.
+_BEATS_BETWEEN_LISTINGS: Final = 10
+_DOUBT_SECONDS: Final = 5.0
+
+_log = logging.getLogger("hookline.connectors.asterisk")
+
+
+class Holding:
+    """One Asterisk that is held on to."""
+
+    def __init__(
+        self, settings: AsteriskSettings, clock: Clock, dice: Callable[[], float], take_in: TakeIn, stand: Stand
+    ) -> None:
+        """`dice` draws from [0, 1)."""
+        self._settings = settings
+        self._clock = clock
+        self._dice = dice
+        self._stand = stand
+        self._hearing = Hearing(settings)
+        self._keeper = Keeper(take_in, clock)
+        self._told: tuple[str, str] | None = None  # how it stands, as it was told last
+        self._away_since: datetime | None = None
+        self._tries = 0  # since the last connection that was good
+
+    async def run(self) -> None:
+        """Stay connected until cancelled. What is over by then is still written down, if the store answers."""
+        keeping = asyncio.create_task(self._keeper.run())
+        try:
+            await self._tell("connecting", "")
+            while True:
+                await rest(self._clock, await self._stay())
+        finally:
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
+            await self._keeper.flush()
+
+    async def _stay(self) -> float:
+        """One connection, from its beginning to its end. Returns how many seconds to wait before the next."""
+        began = self._clock.monotonic()
+        try:
+            link = await Link.opened(self._settings, self._clock)
+        except NoLink as problem:
+            await self._tell("failed", str(problem))
+            return self._pause(is_refused=isinstance(problem, LoginRefused))
+        try:
+            await self._tell("connected", self._came_back())
+            await self._listen(link)
+        except NoLink as problem:
+            await self._tell("connecting", str(problem))
+            _log.warning("asterisk.lost connector=%s reason=%r", self._settings.place, str(problem))
+        finally:
+            link.close()
+            self._hearing.lost()
+        self._away_since = self._clock.now()
+        if self._clock.monotonic() - began >= _GOOD_SECONDS:
+            self._tries = 0
+        return self._pause()
+
+    async def _listen(self, link: Link) -> None:
+        """Hear all that is said on it.
+
+        Raises:
+            NoLink: it has ended.
+        """
+        pulse = _Pulse(link, self._hearing, self._keeper, self._clock)
+        skipped = 0
+        pulse.start()
+        try:
+            while True:
+                messages, now = await link.messages(), self._clock.now()
+                for message in messages:
+                    self._keeper.put(self._hearing.hear(message, now))
+                pulse.look()
+                if link.framing.skipped > skipped:
+                    skipped = link.framing.skipped
+                    _log.warning("asterisk.skipped connector=%s messages=%d", self._settings.place, skipped)
+        finally:
+            pulse.stop()
+
+    def _pause(self, *, is_refused: bool = False) -> float:
+        """Up to a fifth shorter, so that many who lost one Asterisk do not come back all at once."""
+        self._tries += 1
+        seconds = (
+            LONGEST_PAUSE_SECONDS
+            if is_refused
+            else min(FIRST_PAUSE_SECONDS * 2 ** min(self._tries - 1, 10), LONGEST_PAUSE_SECONDS)
+        )
+        return seconds * (1 - 0.2 * self._dice())
+
+    def _came_back(self) -> str:
+        """What was missed meanwhile, in words."""
+        since, now = self._away_since, self._clock.now()
+        if since is None:
+            return ""
+        self._away_since = None
+        _log.warning("asterisk.gap connector=%s seconds=%.0f", self._settings.place, (now - since).total_seconds())
+        return f"Was away from {_time(since, now)} to {_time(now, now)} UTC; calls that ended then may be missing."
+
+    async def _tell(self, state: str, error: str) -> None:
+        """Say how it stands, once. A store that does not answer hears it the next time."""
+        if self._told == (state, error):
+            return
+        try:
+            await self._stand(state, error)
+            self._told = state, error
+        except HooklineError as refusal:
+            _log.warning("asterisk.untold connector=%s state=%s error=%r", self._settings.place, state, refusal.message)
+
+
+class _Pulse:
+    """What is done on a connection as time passes: asking whether somebody is there, and which channels are."""
+
+    def __init__(self, link: Link, hearing: Hearing, keeper: Keeper, clock: Clock) -> None:
+        self._link = link
+        self._hearing = hearing
+        self._keeper = keeper
+        self._clock = clock
+        self._beats = 0
+        self._next: Alarm | None = None
+        self._again: Alarm | None = None  # when channels are asked for again
+
+    def start(self) -> None:
+        """Begin, with the question which channels there are."""
+        self._ask()
+        self._next = self._clock.alarm(BEAT_SECONDS, self._beat)
+
+    def look(self) -> None:
+        """Something was heard: channels that were missing in the answer have to be looked for again."""
+        if self._hearing.is_in_doubt and self._again is None:
+            self._again = self._clock.alarm(_DOUBT_SECONDS, self._ask)
+
+    def stop(self) -> None:
+        """Never ring again."""
+        for alarm in (self._next, self._again):
+            if alarm is not None:
+                alarm.cancel()
+
+    def _beat(self) -> None:
+        self._next = self._clock.alarm(BEAT_SECONDS, self._beat)
+        self._beats += 1
+        self._keeper.put(self._hearing.beat(self._clock.now()))
+        self._link.beat()
+        if self._beats % _BEATS_BETWEEN_LISTINGS == 0:
+            self._ask()
+
+    def _ask(self) -> None:
+        self._again = None
+        self._hearing.is_in_doubt = False
+        if self._hearing.may_list:
+            self._link.say(self._hearing.ask_for_channels())
+
+
+def _time(at: datetime, now: datetime) -> str:
+    """The time of day, with the day when it was another."""
+    return f"{at:%H:%M:%S}" if now - at < timedelta(hours=12) else f"{at:%Y-%m-%d %H:%M:%S}"
