@@ -189,7 +189,7 @@ def test_what_is_not_signed_is_refused() -> None:
         signed(claims("hangup"), key=SECRET[1:] + "."),
         signed(claims("hangup"), algorithm="HS512"),
         signed(claims("hangup"), algorithm="HS384"),
-        posted(jwt.encode(claims("hangup"), None, algorithm="none").encode()),
+        posted(jwt.encode(claims("hangup"), "", algorithm="none").encode()),
         signed(claims("hangup") | {"exp": int(NOW.timestamp()) - 1}),
         signed(claims("hangup") | {"exp": "never"}),
         posted(jwt.encode(claims("hangup"), SECRET, headers={"crit": ["b64"], "b64": False}).encode()),
