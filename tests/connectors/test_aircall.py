@@ -76,6 +76,11 @@ def test_a_user_without_a_mail_address_is_known_by_the_id() -> None:
     assert payload(Aircall(), SETTINGS, [ended]) == right("answered", account_name="Mary Major")
 
 
+def test_a_mail_address_may_be_in_letters_of_either_size() -> None:
+    ended = call("call.ended", answered_at=ANSWERED, user=JOHN | {"email": "John@Company.example"})
+    assert payload(Aircall(), SETTINGS, [ended]) == right("answered")
+
+
 def test_a_call_that_is_answered_and_ends_within_a_second_is_answered() -> None:
     same = {"started_at": ENDED, "answered_at": ENDED, "user": JOHN}
     assert payload(Aircall(), SETTINGS, [call("call.ended", **same)]) == right("answered", duration_seconds=0)
