@@ -68,6 +68,7 @@ def ask(
     body: Any = None,
     *,
     timeout_seconds: float = _TIMEOUT_SECONDS,
+    idempotency_key: str | None = None,
 ) -> Told:
     """One request to the server at `base_url`.
 
@@ -77,6 +78,8 @@ def ask(
     where = urlsplit(base_url)
     connection = http.client.HTTPConnection(where.hostname or "", where.port, timeout=timeout_seconds)
     headers = {"Content-Type": "application/json", **({"api-key": key} if key else {})}
+    if idempotency_key is not None:
+        headers["Idempotency-Key"] = idempotency_key
     try:
         connection.request(method, path, None if body is None else json.dumps(body), headers)
         answer = connection.getresponse()
