@@ -63,5 +63,5 @@ def _report(said: Sequence[Any]) -> Report:
 
 
 if __name__ == "__main__":
-    bootstrap.connector_kinds = lambda: {"scripted": Scripted(waits=timedelta(seconds=1))}
+    bootstrap.connector_kinds = lambda *_: {"scripted": Scripted(waits=timedelta(seconds=1))}
     main()

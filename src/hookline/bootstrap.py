@@ -32,6 +32,11 @@ from hookline.api.app import Api, NoApi
 from hookline.api.intake import Intake as IntakeDoor
 from hookline.api.listening import Listening
 from hookline.api.site import Site
+from hookline.connectors.aircall import Aircall
+from hookline.connectors.asterisk import Asterisk
+from hookline.connectors.dialpad import Dialpad
+from hookline.connectors.ringover import Ringover
+from hookline.connectors.three_cx import ThreeCx
 from hookline.engine import notices
 from hookline.engine.chores import Chores
 from hookline.engine.connections import Connections
@@ -73,9 +78,9 @@ def system_clock() -> Clock:
     return SystemClock()
 
 
-def connector_kinds() -> Mapping[str, Connector]:
+def connector_kinds(clock: Clock, dice: random.Random) -> Mapping[str, Connector]:
     """Every kind of connector, by its name."""
-    kinds: tuple[Connector, ...] = ()
+    kinds: tuple[Connector, ...] = (Asterisk(clock, dice.random), Aircall(), Dialpad(), Ringover(), ThreeCx())
     return {kind.kind: kind for kind in kinds}
 
 
@@ -292,8 +297,9 @@ def only_server_of(place: Place) -> Iterator[None]:
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[tuple[Site, Engine]]:
     """Everything but the listening socket: the store, the loops, and the site to be served; the engine is stopped."""
-    place, dice, kinds = place_of(settings), Dice(), connector_kinds()
+    place, dice = place_of(settings), Dice()
     clock = place.clock()
+    kinds = connector_kinds(clock, dice)
     with only_server_of(place):
         database = place.database(clock, dice)
         guard = AddressGuard(settings.allowed_networks)

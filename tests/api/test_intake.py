@@ -25,7 +25,7 @@ PASSWORD = "p4ss"
 @pytest.fixture
 def kind(monkeypatch: pytest.MonkeyPatch) -> Scripted:
     kinds = Scripted(), Talkative()
-    monkeypatch.setattr(bootstrap, "connector_kinds", lambda: {each.kind: each for each in kinds})
+    monkeypatch.setattr(bootstrap, "connector_kinds", lambda *_: {each.kind: each for each in kinds})
     return kinds[0]
 
 
