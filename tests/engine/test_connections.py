@@ -11,16 +11,18 @@ from typing import Any
 
 import pytest
 
+from hookline.bootstrap import Engine
 from hookline.domain.ids import ConnectorId
 from hookline.domain.phonebook import Connector, ConnectorState
 from hookline.engine.connections import LEASE, LOOK, OUR_MISTAKE, PAUSE, RETRY, Connections
 from hookline.errors import Unavailable
-from hookline.ports.connectors import Stand, TakeIn
+from hookline.ports.connectors import Report, Stand, TakeIn
 from hookline.ports.storage import Transaction
+from hookline.settings import ALL_ROLES, Role
 from tests.contract.stores import STORES, forget_database_of
-from tests.engine.house import DATABASES, WatchedDatabase
-from tests.fakes import MONDAY, ManualClock, turn
-from tests.telling import LINE, a_whole_call, report
+from tests.engine.house import DATABASES, KEEP_FOR, WatchedDatabase
+from tests.fakes import MONDAY, ManualClock, ScriptedSender, turn
+from tests.telling import LINE, a_whole_call, comes_in, report
 
 HERE = ConnectorId("con_1")
 
@@ -34,6 +36,7 @@ class Held:
     stand: Stand
     ends: asyncio.Event = field(default_factory=asyncio.Event)
     fails: bool = False
+    heard: Sequence[Report] = ()  # and not told: it is when the connection ends
     is_over: bool = False
 
 
@@ -58,6 +61,8 @@ class Scripted:
             await held.ends.wait()
             assert not held.fails
         finally:
+            if held.heard:
+                await take_in(*held.heard)
             held.is_over = True
 
     @property
@@ -281,7 +286,7 @@ def test_when_a_node_stops_the_next_is_connected_at_its_next_look(real: WatchedD
     asyncio.run(scenario())
 
 
-def test_a_node_that_cannot_reach_the_store_lets_go_before_another_one_connects(
+def test_a_node_that_cannot_reach_the_store_stays_connected_until_it_learns_that_another_one_is(
     real: WatchedDatabase, clock: ManualClock
 ) -> None:
     async def scenario() -> None:
@@ -290,24 +295,30 @@ def test_a_node_that_cannot_reach_the_store_lets_go_before_another_one_connects(
             await world.idle()
             second = world.node()
             first.database.is_shut = True
-            for _ in range(20):
-                await world.pass_by(timedelta(seconds=1))
-                assert len([*first.kind.now, *second.kind.now]) <= 1
-            assert len(second.kind.now) == 1
+            await world.pass_by(2 * LEASE)
+            assert (len(first.kind.now), len(second.kind.now)) == (1, 1)
+            telling = asyncio.ensure_future(first.kind.now[0].take_in(report(*a_whole_call())))
+            await second.kind.now[0].take_in(report(*comes_in()))
             first.database.is_shut = False
+            await world.pass_by(LOOK)
+            assert (len(first.kind.now), len(second.kind.now)) == (0, 1)
+            await telling
+            kept = await real.read(lambda tx: tx.intake.heard(HERE, "one"))
+            assert kept is not None
+            assert set(kept.facts) == set(a_whole_call())
             await world.pass_by(2 * LEASE)
             assert (len(first.kind.times), len(second.kind.times)) == (1, 1)
 
     asyncio.run(scenario())
 
 
-def test_a_short_trouble_of_the_store_ends_no_connection(real: WatchedDatabase, clock: ManualClock) -> None:
+def test_trouble_of_the_store_ends_no_connection(real: WatchedDatabase, clock: ManualClock) -> None:
     async def scenario() -> None:
         async with a_world(real, clock) as world:
             node = world.node()
             await world.idle()
             node.database.is_shut = True
-            await world.pass_by(timedelta(seconds=7))
+            await world.pass_by(5 * LEASE)
             node.database.is_shut = False
             await world.pass_by(2 * LEASE)
             assert [held.is_over for held in node.kind.times] == [False]
@@ -336,7 +347,9 @@ def test_what_is_told_is_kept_before_the_connection_goes_on(real: WatchedDatabas
     asyncio.run(scenario())
 
 
-def test_a_node_that_lost_its_lease_unheard_tells_nothing_more(real: WatchedDatabase, clock: ManualClock) -> None:
+def test_a_node_that_lost_its_lease_unheard_lets_go_at_its_next_look_and_tells_no_more_how_it_stands(
+    real: WatchedDatabase, clock: ManualClock
+) -> None:
     def steal(tx: Transaction) -> None:
         for name, held in tx.leases.held().items():
             tx.leases.let_go(name, held.holder)
@@ -348,12 +361,43 @@ def test_a_node_that_lost_its_lease_unheard_tells_nothing_more(real: WatchedData
             await world.idle()
             [held] = node.kind.now
             await real.write(steal)
-            telling = asyncio.ensure_future(held.take_in(report(*a_whole_call())))
-            await world.idle()
+            await held.stand("failed", "It said goodbye.")
+            assert (await world.connector()).state is ConnectorState.CONNECTED
+            await world.pass_by(LOOK)
             assert held.is_over
-            assert not telling.done()
-            telling.cancel()
-            assert await real.read(lambda tx: tx.intake.heard(HERE, "one")) is None
+            assert len(node.kind.times) == 1
+
+    asyncio.run(scenario())
+
+
+def test_what_a_connection_has_heard_when_it_ends_in_order_is_still_kept(
+    real: WatchedDatabase, clock: ManualClock
+) -> None:
+    async def scenario() -> None:
+        async with a_world(real, clock) as world:
+            node = world.node()
+            await world.idle()
+            node.kind.now[0].heard = [report(*a_whole_call())]
+            await node.stop()
+            assert not node.kind.now
+            assert await real.read(lambda tx: tx.intake.heard(HERE, "one")) is not None
+            assert await real.read(lambda tx: tx.leases.held()) == {}
+
+    asyncio.run(scenario())
+
+
+def test_nobody_waits_for_a_store_that_is_away_when_a_connection_ends(
+    real: WatchedDatabase, clock: ManualClock
+) -> None:
+    async def scenario() -> None:
+        async with a_world(real, clock) as world:
+            node = world.node()
+            await world.idle()
+            [held] = node.kind.now
+            held.heard = [report(*a_whole_call())]
+            node.database.is_shut = True
+            await node.stop()
+            assert len(node.kind.times) == 1
 
     asyncio.run(scenario())
 
@@ -412,5 +456,25 @@ def test_connectors_of_kinds_that_are_not_held_are_left_alone(real: WatchedDatab
             await world.pass_by(LEASE)
             assert not node.kind.times
             assert await real.read(lambda tx: tx.leases.held()) == {}
+
+    asyncio.run(scenario())
+
+
+def test_the_engine_holds_connections_where_its_role_is_to_and_lets_go_of_them_when_it_stops(
+    real: WatchedDatabase, clock: ManualClock
+) -> None:
+    async def scenario() -> None:
+        async with a_world(real, clock) as world:
+            kind = Scripted()
+            for roles, count in ((frozenset({Role.API, Role.DELIVER}), 0), (ALL_ROLES, 1)):
+                sender: Any = ScriptedSender(clock)
+                real_clock: Any = clock
+                engine = Engine(real, sender, real_clock, KEEP_FOR, roles, {kind.kind: kind})
+                engine.start()
+                await world.idle()
+                assert len(kind.now) == count
+                await engine.stop()
+                assert not kind.now
+                assert await real.read(lambda tx: tx.leases.held()) == {}
 
     asyncio.run(scenario())

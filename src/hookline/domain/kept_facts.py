@@ -13,8 +13,8 @@ from typing import Any, Final
 from hookline.domain.calls_in_the_air import MOST_FACTS
 from hookline.domain.legs import KINDS, Fact, HungUp, Side
 
-#: Characters of any text in a fact: names of legs have a few dozen.
-MOST_TEXT: Final = 500
+#: Characters of any text in a fact: names of legs have a few dozen, mail addresses up to 254.
+MOST_TEXT: Final = 255
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)

@@ -1,8 +1,9 @@
 """Connections: those connectors that hold one to their system have it here, each on one node at a time.
 
 Who holds a connection has a lease on it and renews it long before it ends. When the node dies, the lease ends, and the
-next one to look connects. A node whose lease ended, because the store could not be asked or because it slept itself,
-lets go of the connection at that moment; and what is told over it is kept only while the lease is its own.
+next one to look connects. A node that cannot ask the store stays connected: it alone saw how the calls of now began,
+and tells of them when it can again. As soon as it learns that another one has the lease, it lets go. Two that are
+connected for a moment tell the same call by the same name, and that is one call.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ from hookline.domain.ids import ConnectorId
 from hookline.domain.phonebook import Connector, ConnectorState
 from hookline.engine.bell import Bell
 from hookline.errors import Invalid, Unavailable
-from hookline.ports.clock import Alarm, Clock
+from hookline.ports.clock import Clock
 from hookline.ports.connectors import Held, Report, Stand, TakeIn
 from hookline.ports.storage import Database, News, Transaction
 from hookline.services import intake
@@ -36,17 +37,12 @@ T = TypeVar("T")
 _log = logging.getLogger("hookline.connections")
 
 
-class NotHeldError(Exception):
-    """Another node holds this connection."""
-
-
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Connection:
     """A connection that this node holds."""
 
     connector: Connector
     task: asyncio.Task[None]
-    lease_ends: Alarm
 
 
 class Connections:
@@ -66,7 +62,7 @@ class Connections:
             self._changed.ring()
 
     async def hold_forever(self) -> None:
-        """Hold what is to be held and nobody else holds. A look that fails ends no connection; its lease does."""
+        """Hold what is to be held and nobody else holds. A look that fails ends no connection."""
         try:
             while True:
                 await self._look()
@@ -88,48 +84,29 @@ class Connections:
             return
         self._holder = self._holder or await self._database.write(_holder_name)
         ours = await self._database.read(_not_held_by_others, self._holder, self._kinds)
-        asked_at = self._clock.monotonic()
         held = await self._database.write(_hold, self._holder, [each.id for each in ours]) if ours else ()
         connectors = {each.id: each for each in ours if each.id in held}
         await self._end(*(each for each in self._held if not self._is_as_wanted(connectors.get(each), each)))
         for connector in connectors.values():
-            self._renewed(connector, asked_at)
+            if connector.id not in self._held:
+                task = asyncio.create_task(self._stay(connector), name=_name_of(connector.id))
+                self._held[connector.id] = _Connection(connector=connector, task=task)
 
     def _is_as_wanted(self, wanted: Connector | None, connector_id: ConnectorId) -> bool:
         held = self._held[connector_id]
         return wanted is not None and wanted.settings == held.connector.settings and not held.task.done()
 
-    def _renewed(self, connector: Connector, asked_at: float) -> None:
-        """Stay connected, or connect, until the lease ends that was asked for at that moment."""
-        left = LEASE.total_seconds() - (self._clock.monotonic() - asked_at)
-        lease_ends = self._clock.alarm(left, lambda: self._lose(connector.id))
-        if (held := self._held.get(connector.id)) is not None:
-            held.lease_ends.cancel()
-            held.lease_ends = lease_ends
-        else:
-            task = asyncio.create_task(self._stay(connector), name=_name_of(connector.id))
-            self._held[connector.id] = _Connection(connector, task, lease_ends)
-
-    def _lose(self, connector_id: ConnectorId) -> None:
-        """The lease is over: somebody else may be connected already."""
-        held = self._held.pop(connector_id, None)
-        if held is not None:
-            _log.warning("connection.lost connector=%s", connector_id)
-            held.lease_ends.cancel()
-            held.task.cancel()
-
     async def _end(self, *connector_ids: ConnectorId) -> None:
         """End these connections, and wait until they have: the next one to the same system is not beside it."""
         ended = [self._held.pop(connector_id) for connector_id in connector_ids]
         for held in ended:
-            held.lease_ends.cancel()
             held.task.cancel()
         await asyncio.gather(*(held.task for held in ended), return_exceptions=True)
 
     async def _stay(self, connector: Connector) -> None:
-        """Be connected, until cancelled."""
+        """Be connected, until cancelled. A kind may still tell what it has heard when it is, and fail in that."""
         kind = self._kinds[connector.kind]
-        while True:
+        while connector.id in self._held:
             try:
                 await kind.hold(connector.settings, self._taker(connector, kind), self._stander(connector.id))
                 _log.warning("connection.ended connector=%s", connector.id)
@@ -158,7 +135,7 @@ class Connections:
 
     def _stander(self, connector_id: ConnectorId) -> Stand:
         async def stand(state: str, problem: str) -> None:
-            await self._kept(connector_id, _stand, connector_id, state, problem)
+            await self._kept(connector_id, _stand, connector_id, self._holder, state, problem)
 
         return stand
 
@@ -169,18 +146,19 @@ class Connections:
         *args: P.args,
         **kwargs: P.kwargs,
     ) -> T:
-        """What `function` returned, once it is on disk, however long the store cannot be asked meanwhile."""
+        """What `function` returned, once it is on disk, however long the store cannot be asked meanwhile.
+
+        Raises:
+            Unavailable: the connection is at its end, and the store cannot be asked.
+        """
         while True:
             try:
-                return await self._database.write(
-                    _while_held, connector_id, self._holder, lambda tx: function(tx, *args, **kwargs)
-                )
+                return await self._database.write(function, *args, **kwargs)
             except Unavailable as refusal:
+                if connector_id not in self._held:
+                    raise  # nobody waits at the end
                 _log.warning("connection.waits connector=%s error=%r", connector_id, refusal.message)
                 await self._clock.sleep_until(self._clock.now() + RETRY)
-            except NotHeldError:
-                self._lose(connector_id)
-                await self._clock.sleep_until(self._clock.now() + LEASE)  # to be cancelled in
 
 
 def _name_of(connector_id: ConnectorId) -> str:
@@ -206,13 +184,6 @@ def _hold(tx: Transaction, holder: str, connector_ids: Sequence[ConnectorId]) ->
     return {each for each in connector_ids if tx.leases.hold(_name_of(each), holder, LEASE)}
 
 
-def _while_held(tx: Transaction, connector_id: ConnectorId, holder: str, work: Callable[[Transaction], T]) -> T:
-    """Work that is done only by whoever has the lease."""
-    if not tx.leases.hold(_name_of(connector_id), holder, LEASE):
-        raise NotHeldError
-    return work(tx)
-
-
 def _let_go(tx: Transaction, holder: str) -> None:
     """Let the next node have all that is ours."""
     for name, lease in tx.leases.held().items():
@@ -220,5 +191,7 @@ def _let_go(tx: Transaction, holder: str) -> None:
             tx.leases.let_go(name, holder)
 
 
-def _stand(tx: Transaction, connector_id: ConnectorId, state: str, problem: str) -> None:
-    tx.phonebook.stand(connector_id, ConnectorState(state), problem)
+def _stand(tx: Transaction, connector_id: ConnectorId, holder: str, state: str, problem: str) -> None:
+    """How the connection stands is told by whoever has the lease."""
+    if tx.leases.hold(_name_of(connector_id), holder, LEASE):
+        tx.phonebook.stand(connector_id, ConnectorState(state), problem)
