@@ -1,11 +1,15 @@
 """What the store promises of users, lines and connectors."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
+
+from hookline.adapters.sql.group import Call
 from hookline.domain.ids import ConnectorId, PhoneLineId, UserId
 from hookline.domain.phonebook import Connector, ConnectorState, PhoneLine, UnknownLine, User
 from hookline.ports.storage import Transaction
-from tests.contract.stores import Store
+from tests.contract.stores import Place, Store
 from tests.fakes import MONDAY, ManualClock
 
 JOHN = User(
@@ -79,6 +83,48 @@ def test_the_book_holds_all_lines_and_users(store: Store) -> None:
     assert book.user_of("john.doe@company.example") == JOHN
     assert book.user_of("PJSIP/1011-0000001") is book.user_of("") is None
     assert book.e164("01400 800008") == "+441400800008"
+
+
+def test_the_book_is_that_of_the_moment_whoever_changed_it(place: Place) -> None:
+    changes: tuple[tuple[Callable[[Transaction], object], bool, bool], ...] = (
+        (lambda tx: tx.phonebook.keep_line(LINE), True, False),
+        (lambda tx: tx.phonebook.keep_user(JOHN), True, True),
+        (lambda tx: tx.phonebook.remove_line(LINE.id), False, True),
+        (lambda tx: tx.phonebook.remove_user(JOHN.id), False, False),
+        (lambda tx: tx.phonebook.meet(JOHN), False, True),
+    )
+    here, there = place.open(), place.open()
+
+    def known(tx: Transaction) -> tuple[bool, bool]:
+        book = tx.phonebook.book("GB")
+        return book.line(LINE.number) is not None, book.user_at(JOHN.email) is not None
+
+    for change, has_line, has_user in changes:
+
+        def change_and_look(tx: Transaction, change: Callable[[Transaction], object] = change) -> tuple[bool, bool]:
+            known(tx)
+            change(tx)
+            return known(tx)
+
+        seen = {here.write(change_and_look), *(store.write(known) for store in (here, there))}
+        seen |= {store.read(known) for store in (here, there)}
+        assert seen == {(has_line, has_user)}
+
+
+def test_what_was_undone_is_in_no_book(store: Store) -> None:
+    def keep_and_fail(tx: Transaction) -> None:
+        tx.phonebook.keep_line(LINE)
+        assert tx.phonebook.book().line(LINE.number) == LINE
+        raise LookupError
+
+    def line(tx: Transaction) -> PhoneLine | None:
+        return tx.phonebook.book().line(LINE.number)
+
+    answers, _ = store.write_group([Call(each, (), {}) for each in (line, keep_and_fail, line)])
+    assert [answer.result for answer in answers] == [None, None, None]
+    with pytest.raises(LookupError):
+        store.write(keep_and_fail)
+    assert store.write(line) is None
 
 
 def test_connectors_are_kept_changed_found_by_their_token_and_forgotten(store: Store, clock: ManualClock) -> None:

@@ -74,9 +74,17 @@ class SqlPhonebook:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._books: dict[str, Phonebook] = {}  # by region
+
+    def forget_held(self) -> None:
+        """Read from the database again: somebody changed it, or what was held was rolled back."""
+        self._books.clear()
 
     def book(self, region: str = "") -> Phonebook:
-        return Phonebook(self.lines(), self.users(), region=region)
+        book = self._books.get(region)  # asked for with each word of each phone system, and seldom changed
+        if book is None:
+            book = self._books[region] = Phonebook(self.lines(), self.users(), region=region)
+        return book
 
     def users(self) -> list[User]:
         return [_user(row) for row in self._session.rows(USERS)]
@@ -90,12 +98,15 @@ class SqlPhonebook:
         return None if row is None else _user(row)
 
     def keep_user(self, user: User) -> None:
+        self.forget_held()
         self._session.insert(KEEP_USER, _row(user))
 
     def meet(self, user: User) -> None:
+        self.forget_held()
         self._session.insert(MEET, _row(user))
 
     def remove_user(self, user_id: UserId) -> bool:
+        self.forget_held()
         return bool(self._session.run(REMOVE_USER, {"id": user_id}))
 
     def lines(self) -> list[PhoneLine]:
@@ -110,6 +121,7 @@ class SqlPhonebook:
         return None if row is None else _line(row)
 
     def keep_line(self, line: PhoneLine) -> None:
+        self.forget_held()
         self._session.run(KNOWN, {"number": line.number})
         self._session.insert(
             KEEP_LINE,
@@ -120,6 +132,7 @@ class SqlPhonebook:
         )
 
     def remove_line(self, line_id: PhoneLineId) -> bool:
+        self.forget_held()
         return bool(self._session.run(REMOVE_LINE, {"id": line_id}))
 
     def connectors(self) -> list[Connector]:

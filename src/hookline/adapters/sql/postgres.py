@@ -203,7 +203,7 @@ class PostgresStore:
             self._webhook_version = webhook_version
             self._tx.forget_held()
         if latest != self.id:  # another connection wrote since
-            self._tx.forget_open_batches()
+            self._tx.forget_all_but_webhooks()
             self.connection.execute(TAKE_OVER, (self.id,))
 
     def _begin(self, statements: str) -> Row:

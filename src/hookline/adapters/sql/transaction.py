@@ -50,10 +50,12 @@ class SqlTransaction:
     def forget_held(self) -> None:
         """Read from the database again: somebody changed it, or what was held was rolled back."""
         self.webhooks.forget_held()
+        self.phonebook.forget_held()
         self._batches.forget_held()
 
-    def forget_open_batches(self) -> None:
-        """Of what is held, read only the open batches from the database again: somebody else wrote, but no webhook."""
+    def forget_all_but_webhooks(self) -> None:
+        """Of what is held, read all but webhooks from the database again: somebody else wrote, but no webhook."""
+        self.phonebook.forget_held()
         self._batches.forget_held()
 
     @property
