@@ -5,6 +5,10 @@ from typing import Any, Final
 import pytest
 
 from hookline.api.app import BASE, ROUTES
+from hookline.api.connectors import NewConnectorBody
+from hookline.api.examples import BODIES
+from hookline.api.phone_lines import NewPhoneLineBody
+from hookline.api.users import NewUserBody
 from tests.api.door import CALL, MEETING, NOWHERE, WEBHOOK, Door
 
 KEY: Final = {"Idempotency-Key": "order-4711"}
@@ -22,6 +26,9 @@ POSTS: Final[list[tuple[str, Any]]] = [
     ("/webhooks/{webhook}/replay", {"since": "2020-01-01T00:00:00Z", "only": "all"}),
     ("/webhooks/export", {"event": "allEvents", "notifyURL": NOWHERE, "type": "transactional"}),
     ("/deliveries/{delivery}/retry", {}),
+    ("/users", BODIES[NewUserBody]),
+    ("/phone-lines", BODIES[NewPhoneLineBody]),
+    ("/connectors", BODIES[NewConnectorBody]),
 ]
 
 

@@ -8,8 +8,11 @@ from typing import Any, Final
 import pytest
 
 from hookline.api.app import BASE, ROUTES
+from hookline.api.connectors import NewConnectorBody
 from hookline.api.examples import BODIES
+from hookline.api.phone_lines import NewPhoneLineBody
 from hookline.api.processes import ExportBody, ReplayBody
+from hookline.api.users import NewUserBody
 from hookline.ports.storage import Transaction
 from tests.api.door import CALL, MEETING, NOWHERE, WEBHOOK, Door
 
@@ -102,14 +105,15 @@ def test_a_database_that_lost_its_tables_makes_every_route_unavailable_and_none_
     door.post("/v3/webhooks", WEBHOOK)
     tables = (
         *("meeting", "call", "event", "delivery", "settled_delivery", "webhook", "answer", "notice"),
-        *("webhook_history", "process"),
+        *("webhook_history", "process", "user_account", "phone_line", "connector"),
     )
     bodies: dict[str, Any] = {
         "/meetings": MEETING, "/meetings/batch": {"meetings": [MEETING]}, "/calls": CALL,
         "/calls/batch": {"calls": [CALL]},
         "/meetings/{id}/reschedule": {"meeting_start_timestamp": "2032-01-01T00:00:00Z"}, "/webhooks": WEBHOOK,
         "/webhooks/{id}/test": {"event": "callFinished"}, "/webhooks/{id}/replay": BODIES[ReplayBody],
-        "/webhooks/export": {**BODIES[ExportBody], "notifyURL": NOWHERE},
+        "/webhooks/export": {**BODIES[ExportBody], "notifyURL": NOWHERE}, "/users": BODIES[NewUserBody],
+        "/phone-lines": BODIES[NewPhoneLineBody], "/connectors": BODIES[NewConnectorBody],
     }  # fmt: skip
     with closing(sqlite3.connect(door.file, isolation_level=None)) as other:
         for table in tables:

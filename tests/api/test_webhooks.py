@@ -326,10 +326,6 @@ def test_an_order_and_batches_exclude_one_another(door: Door) -> None:
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/v3/users"),
-        ("POST", "/v3/users"),
-        ("POST", "/v3/phone-lines"),
-        ("POST", "/v3/connectors"),
         ("GET", "/metrics"),
         ("GET", "/book/anna"),
         ("POST", "/in/twilio/token"),
