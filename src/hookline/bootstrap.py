@@ -37,6 +37,7 @@ from hookline.connectors.asterisk import Asterisk
 from hookline.connectors.dialpad import Dialpad
 from hookline.connectors.ringover import Ringover
 from hookline.connectors.three_cx import ThreeCx
+from hookline.connectors.twilio import Twilio
 from hookline.engine import notices
 from hookline.engine.chores import Chores
 from hookline.engine.connections import Connections
@@ -80,7 +81,7 @@ def system_clock() -> Clock:
 
 def connector_kinds(clock: Clock, dice: random.Random) -> Mapping[str, Connector]:
     """Every kind of connector, by its name."""
-    kinds: tuple[Connector, ...] = (Asterisk(clock, dice.random), Aircall(), Dialpad(), Ringover(), ThreeCx())
+    kinds: tuple[Connector, ...] = (Asterisk(clock, dice.random), Aircall(), Dialpad(), Ringover(), ThreeCx(), Twilio())
     return {kind.kind: kind for kind in kinds}
 
 

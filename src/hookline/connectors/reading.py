@@ -56,7 +56,7 @@ def read_settings(raw: Mapping[str, Any], shape: type[S]) -> S:
     for field in msgspec.structs.fields(shape):
         value = getattr(settings, field.name)
         if field.required and isinstance(value, str) and not value.strip():
-            raise Invalid.field(f"settings.{field.name}", "expected some text, got none.")
+            raise Invalid.field(f"settings.{field.encode_name}", "expected some text, got none.")
     if settings.region and settings.region not in phonenumbers.SUPPORTED_REGIONS:
         raise Invalid.field(
             "settings.region", f"expected a country such as GB (ISO 3166-1), got {settings.region[:40]!r}."

@@ -94,15 +94,23 @@ class Phonebook:
         return self._lines.get(number)
 
     def user_of(self, identity: str) -> User | None:
-        """Whose phone this is. Of several prefixes that fit the longest counts."""
-        found, length = self._by_address.get(identity.lower()), 0
-        if found is not None:
-            return found
+        """Whose phone this is. Of several prefixes that fit the longest counts; of `sip:john@pbx.example` the whole
+        first, then what follows the colon, then what is before the @.
+        """
+        address = identity.partition(":")[2]
+        for name in filter(None, (identity, address, address.partition("@")[0])):
+            known = self._by_address.get(name.lower()) or self._called(name)
+            if known is not None:
+                return known
+        return None
+
+    def _called(self, name: str) -> User | None:
+        found, length = None, 0
         for user in self._users:
-            if identity and (identity in user.provider_ids or identity == user.extension):
+            if name in user.provider_ids or name == user.extension:
                 return user
             for prefix in user.channel_prefixes:
-                if identity.startswith(prefix) and len(prefix) > length:
+                if name.startswith(prefix) and len(prefix) > length:
                     found, length = user, len(prefix)
         return found
 
