@@ -48,8 +48,8 @@ class Link:
             NoLink: nobody is there, or nobody that speaks as FreeSWITCH does.
         """
         link = cls(settings.place, clock)
-        opening = asyncio.ensure_future(link._open(settings))
-        alarm = clock.alarm(PATIENCE_SECONDS, opening.cancel)
+        opening = asyncio.create_task(link._open(settings))
+        alarm = clock.alarm(PATIENCE_SECONDS, lambda: _stop(opening))
         try:
             await asyncio.wait([opening])
             if opening.cancelled():
@@ -128,3 +128,7 @@ class Link:
                     return message.head.get("reply-text", "")
                 if message.kind == "text/rude-rejection":
                     raise Refused(f"FreeSWITCH at {self._place} does not take connections from here (its ACL).")
+
+
+def _stop(opening: asyncio.Task[None]) -> None:
+    opening.cancel()

@@ -70,7 +70,7 @@ def call_key(record: Record) -> str:
     return others[0] if root == record.uuid and others else root
 
 
-def facts(record: Record, settings: FreeSwitchSettings) -> Sequence[Fact]:
+def facts(record: Record, settings: FreeSwitchSettings) -> tuple[Fact, ...]:
     """All that is told."""
     return tuple(_Telling(record, settings).facts())
 

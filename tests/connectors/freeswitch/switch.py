@@ -1,0 +1,90 @@
+"""A FreeSWITCH in tests: what it posts, and what becomes of it."""
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from hookline.connectors.freeswitch import FreeSwitch
+from hookline.domain.events import attributes_of
+from hookline.domain.finished_calls import FinishedCall, finished_call, is_over
+from hookline.domain.ids import PhoneLineId, UserId
+from hookline.domain.legs import Fact
+from hookline.domain.phonebook import Phonebook, PhoneLine, User
+from hookline.ports.connectors import Posted, Report
+from tests.fakes import ManualClock
+
+FOLDER: Final = Path(__file__).parents[2] / "fixtures" / "freeswitch"
+CALLS: Final[Mapping[str, Mapping[str, Any]]] = {
+    path.stem: json.loads(path.read_text("utf-8")) for path in sorted(FOLDER.glob("*.json"))
+}
+_LONG_AGO: Final = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def connector() -> FreeSwitch:
+    """The connector, whose clock stands still and whose dice always fall on nothing."""
+    return FreeSwitch(ManualClock(), lambda: 0.0)
+
+
+def posted(body: bytes, **headers: str) -> Posted:
+    """A request of mod_json_cdr."""
+    return Posted(
+        method="POST",
+        url="https://hooks.example/in/freeswitch/t0ken?uuid=1",
+        query="uuid=1",
+        headers={"content-type": "application/x-www-form-urlencoded", **headers},
+        body=body,
+        at=_LONG_AGO,
+    )
+
+
+def reports(legs: Iterable[Mapping[str, Any]], **settings: Any) -> list[Report]:
+    """What is told when these legs are posted one after the other."""
+    kind = connector()
+    checked = kind.check(settings)
+    return [each for leg in legs for each in kind.read(posted(json.dumps(leg).encode()), checked)]
+
+
+def phonebook() -> Phonebook:
+    """The line and users of the fixtures."""
+    line = PhoneLine(
+        id=PhoneLineId("line_1"),
+        number="+441400800008",
+        name="Front desk",
+        owner_email="ada@company.example",
+        region="GB",
+        created_at=_LONG_AGO,
+        modified_at=_LONG_AGO,
+    )
+    users = [_user("1001", "Ada", "Lovelace"), _user("1002", "Bob", "Burns")]
+    return Phonebook([line], users, region="GB")
+
+
+def _user(extension: str, given: str, family: str) -> User:
+    return User(
+        id=UserId(f"usr_{extension}"),
+        email=f"{given.lower()}@company.example",
+        given_name=given,
+        family_name=family,
+        extension=extension,
+        channel_prefixes=(),
+        outbound_line="+441400800008",
+        provider_ids=(),
+        created_at=_LONG_AGO,
+        modified_at=_LONG_AGO,
+    )
+
+
+def calls(told: Iterable[Report]) -> dict[str, list[Fact]]:
+    """Facts by call, each once, as they are kept."""
+    kept: dict[str, dict[Fact, None]] = {}
+    for report in told:
+        kept.setdefault(report.call_key, {}).update(dict.fromkeys(report.facts))
+    return {key: list(facts) for key, facts in kept.items()}
+
+
+def payloads(told: Iterable[Report]) -> list[dict[str, Any]]:
+    """The events that these reports become once all is told."""
+    outcomes = [finished_call(facts, phonebook()) for facts in calls(told).values() if is_over(facts)]
+    return [dict(attributes_of(each.payload)) for each in outcomes if isinstance(each, FinishedCall)]
