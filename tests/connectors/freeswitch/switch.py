@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hookline.connectors.freeswitch import FreeSwitch
-from hookline.domain.events import attributes_of
+from hookline.domain.events import canonical_bytes
 from hookline.domain.finished_calls import FinishedCall, finished_call, is_over
 from hookline.domain.ids import PhoneLineId, UserId
 from hookline.domain.legs import Fact
@@ -87,4 +87,4 @@ def calls(told: Iterable[Report]) -> dict[str, list[Fact]]:
 def payloads(told: Iterable[Report]) -> list[dict[str, Any]]:
     """The events that these reports become once all is told."""
     outcomes = [finished_call(facts, phonebook()) for facts in calls(told).values() if is_over(facts)]
-    return [dict(attributes_of(each.payload)) for each in outcomes if isinstance(each, FinishedCall)]
+    return [json.loads(canonical_bytes(each.payload)) for each in outcomes if isinstance(each, FinishedCall)]

@@ -60,7 +60,7 @@ def read_settings(given: Mapping[str, Any]) -> FreeSwitchSettings:
 
 def written(settings: FreeSwitchSettings) -> Mapping[str, Any]:
     """As they are kept: `read_settings` reads them again."""
-    values: dict[str, Any] = msgspec.to_builtins(settings)
+    values: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(settings))
     return values
 
 
