@@ -120,7 +120,8 @@ def test_the_right_credentials_are_let_in() -> None:
 
 
 @pytest.mark.parametrize(
-    "authorization", ["", "Basic", basic("switch:wrong"), basic("other:pass"), "Bearer pass", "Basic \u00e9", "Digest x"]
+    "authorization",
+    ["", "Basic", basic("switch:wrong"), basic("other:pass"), "Bearer pass", "Basic \u00e9", "Digest x"],
 )
 def test_wrong_or_missing_credentials_are_refused_before_the_body_is_looked_at(authorization: str) -> None:
     kind = connector()

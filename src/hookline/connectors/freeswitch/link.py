@@ -73,6 +73,8 @@ class Link:
         if self._early:
             early, self._early = self._early, []
             return early
+        if self._ended:
+            raise NoLink(self._ended)
         try:
             piece = await self._reader.read(_PIECE_BYTES)
             messages = self._framing.feed(piece)
@@ -80,8 +82,10 @@ class Link:
             raise NoLink(self._ended or f"The connection to {self._place} broke: {problem}.") from None
         except NoMessage as problem:
             raise NoLink(f"{self._place}: {problem}") from None
-        if not piece or self._ended or any(each.kind == "text/disconnect-notice" for each in messages):
+        if not piece:
             raise NoLink(self._ended or f"FreeSWITCH at {self._place} closed the connection.")
+        if any(each.kind == "text/disconnect-notice" for each in messages):  # what came before it is still heard
+            self._ended = f"FreeSWITCH at {self._place} said goodbye."
         self._heard = self._clock.monotonic()
         return messages
 
