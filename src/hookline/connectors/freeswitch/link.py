@@ -73,17 +73,17 @@ class Link:
         if self._early:
             early, self._early = self._early, []
             return early
-        if self._ended:
-            raise NoLink(self._ended)
+        if why := self._why_ended():
+            raise NoLink(why)
         try:
             piece = await self._reader.read(_PIECE_BYTES)
             messages = self._framing.feed(piece)
         except OSError as problem:
-            raise NoLink(self._ended or f"The connection to {self._place} broke: {problem}.") from None
+            raise NoLink(self._why_ended() or f"The connection to {self._place} broke: {problem}.") from None
         except NoMessage as problem:
             raise NoLink(f"{self._place}: {problem}") from None
         if not piece:
-            raise NoLink(self._ended or f"FreeSWITCH at {self._place} closed the connection.")
+            raise NoLink(self._why_ended() or f"FreeSWITCH at {self._place} closed the connection.")
         if any(each.kind == "text/disconnect-notice" for each in messages):  # what came before it is still heard
             self._ended = f"FreeSWITCH at {self._place} said goodbye."
         self._heard = self._clock.monotonic()
@@ -102,6 +102,10 @@ class Link:
         """Close it at once."""
         if self._writer is not None:
             self._writer.transport.abort()
+
+    def _why_ended(self) -> str:
+        """Why there is nothing more to hear, if that is known; it may become known while we wait."""
+        return self._ended
 
     def _say(self, words: bytes) -> None:
         if self._writer is not None and not self._writer.is_closing():
