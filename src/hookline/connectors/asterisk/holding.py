@@ -7,18 +7,14 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from hookline.connectors.asterisk.hearing import Hearing
-from hookline.connectors.asterisk.keeping import Keeper, rest
+from hookline.connectors.asterisk.keeping import Keeper
 from hookline.connectors.asterisk.link import BEAT_SECONDS, Link, LoginRefused, NoLink
 from hookline.connectors.asterisk.settings import AsteriskSettings
+from hookline.connectors.pausing import Pauses, rest
 from hookline.errors import HooklineError
 from hookline.ports.clock import Alarm, Clock
 from hookline.ports.connectors import Stand, TakeIn
 
-#: Pauses between two connections: the first, and the longest. Who was refused waits for the longest at once.
-FIRST_PAUSE_SECONDS: Final = 1.0
-LONGEST_PAUSE_SECONDS: Final = 30.0
-#: A connection that lasted so long was a good one: after it pauses begin with the first again.
-_GOOD_SECONDS: Final = 30.0
 #: How often we ask which channels there are, in beats; and how soon again when some were missing.
 _BEATS_BETWEEN_LISTINGS: Final = 10
 _DOUBT_SECONDS: Final = 5.0
@@ -35,13 +31,12 @@ class Holding:
         """`dice` draws from [0, 1)."""
         self._settings = settings
         self._clock = clock
-        self._dice = dice
+        self._pauses = Pauses(dice)
         self._stand = stand
         self._hearing = Hearing(settings)
         self._keeper = Keeper(take_in, clock)
         self._told: tuple[str, str] | None = None  # how it stands, as it was told last
         self._away_since: datetime | None = None
-        self._tries = 0  # since the last connection that was good
 
     async def run(self) -> None:
         """Stay connected until cancelled. What is over by then is still written down, if the store answers."""
@@ -62,7 +57,7 @@ class Holding:
             link = await Link.opened(self._settings, self._clock)
         except NoLink as problem:
             await self._tell("failed", str(problem))
-            return self._pause(is_refused=isinstance(problem, LoginRefused))
+            return self._pauses.seconds(is_refused=isinstance(problem, LoginRefused))
         try:
             await self._tell("connected", self._came_back())
             await self._listen(link)
@@ -73,9 +68,8 @@ class Holding:
             link.close()
             self._hearing.lost()
         self._away_since = self._clock.now()
-        if self._clock.monotonic() - began >= _GOOD_SECONDS:
-            self._tries = 0
-        return self._pause()
+        self._pauses.lasted(self._clock.monotonic() - began)
+        return self._pauses.seconds()
 
     async def _listen(self, link: Link) -> None:
         """Hear all that is said on it.
@@ -97,16 +91,6 @@ class Holding:
                     _log.warning("asterisk.skipped connector=%s messages=%d", self._settings.place, skipped)
         finally:
             pulse.stop()
-
-    def _pause(self, *, is_refused: bool = False) -> float:
-        """Up to a fifth shorter, so that many who lost one Asterisk do not come back all at once."""
-        self._tries += 1
-        seconds = (
-            LONGEST_PAUSE_SECONDS
-            if is_refused
-            else min(FIRST_PAUSE_SECONDS * 2 ** min(self._tries - 1, 10), LONGEST_PAUSE_SECONDS)
-        )
-        return seconds * (1 - 0.2 * self._dice())
 
     def _came_back(self) -> str:
         """What was missed meanwhile, in words."""

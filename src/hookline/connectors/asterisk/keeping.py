@@ -9,6 +9,7 @@ import logging
 from collections.abc import Iterable
 from typing import Final
 
+from hookline.connectors.pausing import rest
 from hookline.errors import HooklineError
 from hookline.ports.clock import Clock
 from hookline.ports.connectors import Report, TakeIn
@@ -73,13 +74,3 @@ class Keeper:
                 if self._waiting.get(report.call_key) is report:
                     del self._waiting[report.call_key]
         return is_done
-
-
-async def rest(clock: Clock, seconds: float) -> None:
-    """Wait for some seconds of monotonic time."""
-    over = asyncio.Event()
-    alarm = clock.alarm(seconds, over.set)
-    try:
-        await over.wait()
-    finally:
-        alarm.cancel()

@@ -9,9 +9,10 @@ from datetime import timedelta
 from typing import Any, Final
 
 from hookline.connectors.freeswitch.body import read_record, require_credentials
-from hookline.connectors.freeswitch.holding import Holding, rest
+from hookline.connectors.freeswitch.holding import Holding
 from hookline.connectors.freeswitch.settings import read_settings, written
 from hookline.connectors.freeswitch.words import call_key, facts
+from hookline.connectors.pausing import rest
 from hookline.ports.clock import Clock
 from hookline.ports.connectors import Posted, Report, Stand, TakeIn
 

@@ -9,15 +9,11 @@ from typing import Final
 from hookline.connectors.freeswitch.hearing import Hearing
 from hookline.connectors.freeswitch.link import BEAT_SECONDS, Link, NoLink, Refused
 from hookline.connectors.freeswitch.settings import FreeSwitchSettings
+from hookline.connectors.pausing import LONGEST_PAUSE_SECONDS, Pauses, rest
 from hookline.errors import HooklineError
 from hookline.ports.clock import Alarm, Clock
 from hookline.ports.connectors import Report, Stand, TakeIn
 
-#: Pauses between two connections: the first, and the longest. Who was refused waits for the longest at once.
-FIRST_PAUSE_SECONDS: Final = 1.0
-LONGEST_PAUSE_SECONDS: Final = 30.0
-#: A connection that lasted so long was a good one: after it pauses begin with the first again.
-_GOOD_SECONDS: Final = 30.0
 #: How often a report is offered to a store that does not answer.
 _OFFERS: Final = 10
 #: Reports that may wait for the store.
@@ -35,14 +31,13 @@ class Holding:
         """`dice` draws from [0, 1)."""
         self._settings = settings
         self._clock = clock
-        self._dice = dice
+        self._pauses = Pauses(dice)
         self._take_in = take_in
         self._stand = stand
         self._hearing = Hearing()
         self._waiting: asyncio.Queue[Report] = asyncio.Queue(_MOST_WAITING)
         self._told: tuple[str, str] | None = None
         self._away_since: datetime | None = None
-        self._tries = 0  # since the last connection that was good
 
     async def run(self) -> None:
         """Stay connected until cancelled."""
@@ -62,7 +57,7 @@ class Holding:
             link = await Link.opened(self._settings, self._clock)
         except NoLink as problem:
             await self._tell("failed", str(problem))
-            return self._pause(is_refused=isinstance(problem, Refused))
+            return self._pauses.seconds(is_refused=isinstance(problem, Refused))
         try:
             await self._tell("connected", self._came_back())
             await self._listen(link)
@@ -72,9 +67,8 @@ class Holding:
         finally:
             link.close()
         self._away_since = self._clock.now()
-        if self._clock.monotonic() - began >= _GOOD_SECONDS:
-            self._tries = 0
-        return self._pause()
+        self._pauses.lasted(self._clock.monotonic() - began)
+        return self._pauses.seconds()
 
     async def _listen(self, link: Link) -> None:
         pulse = _Pulse(link, self._clock)
@@ -113,12 +107,6 @@ class Holding:
             await rest(self._clock, min(2.0**offer, LONGEST_PAUSE_SECONDS))
         _log.error("freeswitch.report_lost key=%r offers=%d", report.call_key, _OFFERS)
 
-    def _pause(self, *, is_refused: bool = False) -> float:
-        """Up to a fifth shorter, so that many who lost one FreeSWITCH do not come back all at once."""
-        self._tries += 1
-        growing = min(FIRST_PAUSE_SECONDS * 2 ** min(self._tries - 1, 10), LONGEST_PAUSE_SECONDS)
-        return (LONGEST_PAUSE_SECONDS if is_refused else growing) * (1 - 0.2 * self._dice())
-
     def _came_back(self) -> str:
         """What was missed meanwhile, in words."""
         since, now = self._away_since, self._clock.now()
@@ -153,13 +141,3 @@ class _Pulse:
     def _beat(self) -> None:
         self._next = self._clock.alarm(BEAT_SECONDS, self._beat)
         self._link.beat()
-
-
-async def rest(clock: Clock, seconds: float) -> None:
-    """Wait for some seconds of monotonic time."""
-    over = asyncio.Event()
-    alarm = clock.alarm(seconds, over.set)
-    try:
-        await over.wait()
-    finally:
-        alarm.cancel()
