@@ -308,6 +308,14 @@ def test_click_to_call() -> None:
     assert call(phone, number, [Dialled(leg="u", at=at(2))], ends(3, "u")) == right(CallType.FAILED_CANCELLED)
 
 
+def test_a_contact_whom_a_program_calls_is_connected_by_the_answer() -> None:
+    called = [*goes_out("c", 0), Rang(leg="c", at=at(1))]
+    nobody = right(CallType.CONNECTED, 5, " ")
+    assert call(called, [Answered(leg="c", at=at(2))], ends(7, "c")) == nobody
+    assert call(called, ends(7, "c", sip=480)) == right(CallType.NOT_CONNECTED, 0, " ")
+    assert call(calls_out(), called, [Answered(leg="c", at=at(2))], ends(7, "c", "u")) == right(CallType.NOT_CONNECTED)
+
+
 def test_internal_calls_are_no_event_also_when_a_colleague_is_reached_on_the_mobile() -> None:
     assert call(calls_out(asks="102"), rings("v", 0.1, "102"), talk(2, "u", "v"), ends(9, "u", "v")) is Reason.INTERNAL
     mobile = [*goes_out("f", 0.2, MOBILE), *talk(2, "u", "f"), *ends(9, "u", "f")]

@@ -21,6 +21,7 @@ import msgspec
 from hookline.connectors import reading
 from hookline.connectors.forms import mail_date, read_form, seconds_in
 from hookline.domain.legs import (
+    Answered,
     Fact,
     GivenUp,
     HungUp,
@@ -151,22 +152,14 @@ def _first_leg(form: Mapping[str, str], at: datetime) -> Iterator[Fact]:
         return
     if form.get("Direction", "").startswith("outbound"):
         yield from _how_it_went(leg, status, form, told_at)
-        if status == "completed" and ":" not in form.get("To", ""):  # whoever picks up hears what the program says
-            yield from _program(leg, told_at - timedelta(seconds=seconds_in(form, "CallDuration")), told_at)
+        if status == "completed":
+            yield Answered(leg=leg, at=told_at - timedelta(seconds=seconds_in(form, "CallDuration")))
     yield HungUp(leg=leg, at=told_at)
 
 
 def _tells_the_end(form: Mapping[str, str]) -> bool:
     """The `action` of a verb says completed when the caller has hung up, but not since when."""
     return "CallDuration" in form or "CallbackSource" in form
-
-
-def _program(leg: str, begun_at: datetime, ended_at: datetime) -> Iterator[Fact]:
-    program = f"{leg}/program"
-    yield LegStarted(leg=program, at=ended_at, side=Side.OURS, places=False)
-    yield Joined(leg=leg, at=begun_at, bridge=program)
-    yield Joined(leg=program, at=begun_at, bridge=program)
-    yield HungUp(leg=program, at=ended_at)
 
 
 def _leg(form: Mapping[str, str], at: datetime, *, places: bool) -> LegStarted:

@@ -1,24 +1,24 @@
 """What a call was: legs in, one call out. Whoever knows telephony can read and check this one file.
 
-the contact   of the legs that lead outside, the one that came first, if it came in: the call is inbound. Else the
-call is outbound, and the contact is the leg we called that somebody of ours talked to, or the last.
-talk          begins when the contact hears a person: a phone of ours, or a number that the call was forwarded to.
-Voicemail, menus, queues and music answer, and nobody talks. It ends when the contact's leg ends.
+| the contact | of the legs that lead outside, the first; did it come in, the call is inbound. Else the call is outbound, |
+|             | and the contact is the leg we called that somebody of ours talked to, or the last                        |
+| talk        | begins when the contact and a person have answered and hear one another: at a phone of ours, or at a     |
+|             | number that the call was forwarded to. It ends when the contact's leg ends. Voicemail, menus, queues and |
+|             | music answer, and nobody talks. A contact whom a program calls talks from the answer on                  |
 
-inbound       talk                                              answered
-no talk, a message was stored                     missed voicemail
-no talk, whatever the reason                      missed
-outbound      talk                                              connected
-no talk, our side gave up before the answer       failed/cancelled
-no talk, the far side was busy, rang in vain,
-was not there or rejected                         not connected
-no talk, no such number, carrier or trunk failed  failed/cancelled
-no event      internal calls and consultations; one of our phones was called for nothing (click to call);
-a number of ours that is no line
+| inbound     | talk                                                                                   | answered         |
+|             | no talk, and a message was stored                                                      | missed voicemail |
+|             | no talk, whatever the reason                                                           | missed           |
+| outbound    | talk                                                                                   | connected        |
+|             | no talk: our side gave up before the answer                                            | failed/cancelled |
+|             | no talk: the far side was busy, rang in vain, was not there or rejected                | not connected    |
+|             | no talk: no such number, no way there, carrier or trunk failed                         | failed/cancelled |
+| no event    | internal calls and consultations; a phone of ours was called for nothing (click to call); a number of     |
+|             | ours that is no line                                                                                      |
 
-a transfer    changes nothing: one event, under the first user and the first line, when the contact has hung up.
-forwarded     is what was sent to another number before anybody answered, also when nobody did there.
-a recording   is one of the talk: a message in a mailbox is none, and what was recorded while it rang is none.
+| transfer    | changes nothing: one event, under the first user and the first line, when the contact has hung up        |
+| forwarded   | sent to another number before anybody answered, also when nobody did there                               |
+| recording   | of the talk: a message in a mailbox is none, and what was recorded while it rang is none                 |
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -351,7 +351,7 @@ class _Story:
         self.contact = self._contact()
         self.is_inbound = self.contact is not None and self.contact.places
         talk = self._talks.get(self.contact.name) if self.contact is not None else None
-        self.talk_at: datetime | None = talk[0] if talk is not None else None
+        self.talk_at: datetime | None = talk[0] if talk is not None else self._heard_by_a_program()
         self.partner: _Leg | None = talk[1] if talk is not None else None
 
     def _contact(self) -> _Leg | None:
@@ -360,6 +360,12 @@ class _Story:
             return outside[0] if outside else None
         talked = [leg for leg in outside if leg.name in self._talks]
         return min(talked, key=lambda leg: self._talks[leg.name][0]) if talked else outside[-1]
+
+    def _heard_by_a_program(self) -> datetime | None:
+        """When a contact picked up whom nobody of ours called, but a program did."""
+        contact = self.contact
+        is_called = contact is not None and not contact.places and self.caller is None
+        return contact.answered_at if contact is not None and is_called else None
 
     def _first_talks(self) -> dict[str, tuple[datetime, _Leg]]:
         """Of each leg outside: when it first heard a person, and whom."""
