@@ -36,9 +36,12 @@ from hookline.connectors.aircall import Aircall
 from hookline.connectors.asterisk import Asterisk
 from hookline.connectors.dialpad import Dialpad
 from hookline.connectors.freeswitch import FreeSwitch
+from hookline.connectors.plivo import Plivo
 from hookline.connectors.ringover import Ringover
+from hookline.connectors.telnyx import Telnyx
 from hookline.connectors.three_cx import ThreeCx
 from hookline.connectors.twilio import Twilio
+from hookline.connectors.vonage import Vonage
 from hookline.engine import notices
 from hookline.engine.chores import Chores
 from hookline.engine.connections import Connections
@@ -90,6 +93,9 @@ def connector_kinds(clock: Clock, dice: random.Random) -> Mapping[str, Connector
         Ringover(),
         ThreeCx(),
         Twilio(),
+        Telnyx(),
+        Vonage(),
+        Plivo(),
     )
     return {kind.kind: kind for kind in kinds}
 

@@ -41,8 +41,8 @@ def ended(leg: dict[str, str], status: str, seconds: int = 0, at: str = "09:00:0
     """A status callback at the end of a leg."""
     when = f"Wed, 25 Nov 2026 {at} +0000"
     return signed(
-        {**leg, "CallStatus": status, "CallDuration": str(seconds), "Timestamp": when,
-         "CallbackSource": "call-progress-events", **more}
+        {"CallStatus": status, "CallDuration": str(seconds), "Timestamp": when,
+         "CallbackSource": "call-progress-events", **leg, **more}
     )  # fmt: skip
 
 
@@ -224,7 +224,7 @@ def test_another_account_is_refused() -> None:
 )
 def test_what_is_no_callback_is_refused_by_name(different: dict[str, str]) -> None:
     with pytest.raises(Invalid) as refusal:
-        reports(Twilio(), SETTINGS, [ended(INBOUND, "completed", **different)])
+        reports(Twilio(), SETTINGS, [ended({**INBOUND, **different}, "completed")])
     assert refusal.value.fields[0].field == next(iter(different))
 
 

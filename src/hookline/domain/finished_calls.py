@@ -1,24 +1,24 @@
 """What a call was: legs in, one call out. Whoever knows telephony can read and check this one file.
 
-| the contact | of the legs that lead outside, the first; did it come in, the call is inbound. Else the call is outbound, |
-|             | and the contact is the leg we called that somebody of ours talked to, or the last                        |
-| talk        | begins when the contact and a person have answered and hear one another: at a phone of ours, or at a     |
-|             | number that the call was forwarded to. It ends when the contact's leg ends. Voicemail, menus, queues and |
-|             | music answer, and nobody talks. A contact whom a program calls talks from the answer on                  |
+| contact    | of the legs that lead outside, the first; did it come in, the call is inbound. Else the call is
+|            | outbound, and the contact is the leg we called that somebody of ours talked to, or the last
+| talk       | begins when the contact and a person have answered and hear one another: at a phone of ours, or at a
+|            | number that the call was forwarded to. It ends when the contact's leg ends. Voicemail, menus, queues and
+|            | music answer, and nobody talks. A contact whom a program calls talks from the answer on
 
-| inbound     | talk                                                                                   | answered         |
-|             | no talk, and a message was stored                                                      | missed voicemail |
-|             | no talk, whatever the reason                                                           | missed           |
-| outbound    | talk                                                                                   | connected        |
-|             | no talk: our side gave up before the answer                                            | failed/cancelled |
-|             | no talk: the far side was busy, rang in vain, was not there or rejected                | not connected    |
-|             | no talk: no such number, no way there, carrier or trunk failed                         | failed/cancelled |
-| no event    | internal calls and consultations; a phone of ours was called for nothing (click to call); a number of     |
-|             | ours that is no line                                                                                      |
+| inbound    | talk                                                                               | answered
+|            | no talk, and a message was stored                                                  | missed voicemail
+|            | no talk, whatever the reason                                                       | missed
+| outbound   | talk                                                                               | connected
+|            | no talk: our side gave up before the answer                                        | failed/cancelled
+|            | no talk: the far side was busy, rang in vain, was not there or rejected            | not connected
+|            | no talk: no such number, no way there, carrier or trunk failed                     | failed/cancelled
+| no event   | internal calls and consultations; a phone of ours was called for nothing (click to call); a number of
+|            | ours that is no line
 
-| transfer    | changes nothing: one event, under the first user and the first line, when the contact has hung up        |
-| forwarded   | sent to another number before anybody answered, also when nobody did there                               |
-| recording   | of the talk: a message in a mailbox is none, and what was recorded while it rang is none                 |
+| transfer   | changes nothing: one event, under the first user and the first line, when the contact has hung up
+| forwarded  | sent to another number before anybody answered, also when nobody did there
+| recording  | of the talk: a message in a mailbox is none, and what was recorded while it rang is none
 """
 
 from collections.abc import Iterable, Iterator, Sequence
