@@ -19,7 +19,9 @@ from tests.fakes import RawReceiver, Received, Subscriber, Visit, replying
 RECEIVER: Final = "https://you.example/hookline"
 ANSWER: Final = b"HTTP/1.1 204 No Content\r\nServer: you\r\n\r\n"
 #: What differs from one run to the next: names for things, instants, durations.
-_NAME: Final = re.compile(r"(?:evt|mtg|call|dlv)_[0-9a-z]{26}(?:_\d+)?|whsec_[0-9A-Za-z+/=]+")
+_NAME: Final = re.compile(r"(?:evt|mtg|call|dlv|usr|line|con)_[0-9a-z]{26}(?:_\d+)?|whsec_[0-9A-Za-z+/=]+")
+#: The address of a connector holds a token of its own.
+_ADDRESS: Final = re.compile(r"http://127\.0\.0\.1:\d+/in/3cx/[\w-]{43}")
 _INSTANT: Final = re.compile(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 _SPOKEN: Final = re.compile(r"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC")
 
@@ -114,6 +116,8 @@ def agree(told: Any, got: Any, names: dict[str, str], where: str) -> None:
         assert _NAME.fullmatch(got), where
         assert told.split("_")[0] == got.split("_")[0], where
         assert names.setdefault(told, got) == got or told.startswith("whsec_"), where
+    elif isinstance(told, str) and _ADDRESS.fullmatch(told):
+        assert _ADDRESS.fullmatch(got), where
     elif where.endswith(("At", "_at")):
         assert _INSTANT.fullmatch(got) if told else got is None, where
     elif where.endswith("durationMs"):
@@ -131,7 +135,7 @@ def test_every_route_has_one_example() -> None:
         for method, path in asked
     ]
     shapes = [
-        (method, re.sub(r"(?<=/)(?:\d+|(?:evt|mtg|call|dlv)_[0-9a-z_]+)", "{id}", path)) for method, path in asked
+        (method, re.sub(r"(?<=/)(?:\d+|(?:evt|mtg|call|dlv|usr|line|con)_[0-9a-z_]+)", "{id}", path)) for method, path in asked
     ]
     assert len(shapes) == len(ROUTES)
     assert set(shapes) == {(route.method, route.path) for route in ROUTES}
