@@ -72,7 +72,7 @@ class PhoneLineList(msgspec.Struct):
 
 
 def create(asked: Asked) -> Work:
-    changes = _changes(asked.read(NewPhoneLineBody))
+    changes = changes_of(asked.read(NewPhoneLineBody))
     return lambda tx: Reply(201, PhoneLineMade(phonebook.create_line(tx, **changes)))
 
 
@@ -98,7 +98,7 @@ def read(asked: Asked) -> Work:
 
 
 def update(asked: Asked) -> Work:
-    changes = _changes(asked.read(PhoneLineBody))
+    changes = changes_of(asked.read(PhoneLineBody))
 
     def work(tx: Transaction) -> Reply:
         phonebook.update_line(tx, asked.path["id"], changes)
@@ -115,7 +115,12 @@ def delete(asked: Asked) -> Work:
     return work
 
 
-def _changes(body: PhoneLineBody) -> dict[str, Any]:
+def changes_of(body: PhoneLineBody) -> dict[str, Any]:
+    """What of a line is to be other than it is, checked as far as one can without the store.
+
+    Raises:
+        Invalid: names the first field that breaks a rule.
+    """
     require_storable(msgspec.to_builtins(body))
     if isinstance(body.name, str) and not 1 <= len(body.name) <= MAX_NAME:
         raise Invalid.field("name", f"expected 1 to {MAX_NAME} characters, got {len(body.name)}.", code="out_of_range")

@@ -85,7 +85,7 @@ class UserList(msgspec.Struct):
 
 def create(asked: Asked) -> Work:
     body = asked.read(NewUserBody)
-    changes = _changes(body)
+    changes = changes_of(body)
     email = changes.pop("email")
     return lambda tx: Reply(201, UserMade(phonebook.create_user(tx, email, changes)))
 
@@ -104,7 +104,7 @@ def read(asked: Asked) -> Work:
 
 
 def update(asked: Asked) -> Work:
-    changes = _changes(asked.read(UserBody))
+    changes = changes_of(asked.read(UserBody))
 
     def work(tx: Transaction) -> Reply:
         phonebook.update_user(tx, asked.path["id"], changes)
@@ -121,7 +121,12 @@ def delete(asked: Asked) -> Work:
     return work
 
 
-def _changes(body: UserBody) -> dict[str, Any]:
+def changes_of(body: UserBody) -> dict[str, Any]:
+    """What of a user is to be other than it is, checked as far as one can without the store.
+
+    Raises:
+        Invalid: names the first field that breaks a rule.
+    """
     require_storable(msgspec.to_builtins(body))
     phone = body.phone if isinstance(body.phone, Phone) else Phone()
     given: dict[str, Any] = {

@@ -2,7 +2,7 @@
 
 import typer
 
-from hookline.cli import import_calls
+from hookline.cli import import_calls, import_phonebook
 
 app = typer.Typer(
     help="Bring files into a running server.",
@@ -11,3 +11,5 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command(short_help="Report the finished calls of a file.")(import_calls.calls)
+app.command(short_help="Make and change the phone lines of a file.")(import_phonebook.lines)
+app.command(short_help="Make and change the users of a file.")(import_phonebook.users)
