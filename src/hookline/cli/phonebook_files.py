@@ -1,6 +1,7 @@
 """Files of lines and of users: what stands in a row, in the API's words, and what may not stand there.
 
-The rules are the API's own, so that a file that is taken here is taken there. How it gets there: `cli/import_phonebook.py`.
+The rules are the API's own, so that a file that is taken here is taken there. How it gets
+there: `cli/import_phonebook.py`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,7 +16,6 @@ from hookline.api.reading import read_json
 from hookline.cli.csv_rows import Row, checked, read_rows, require_none
 from hookline.domain.calls import parse_number
 from hookline.domain.text import require_email
-from hookline.errors import Invalid
 from hookline.services.phonebook import line_number
 
 LINE_COLUMNS: Final = ("number", "name", "ownerEmail", "region")
@@ -59,10 +59,10 @@ def read_users(path: Path) -> Sequence[Wanted]:
 
 def _line(row: Row) -> Wanted:
     body = dict(row.cells)
-    phone_lines.changes_of(read_json(msgspec.json.encode(body), phone_lines.NewPhoneLineBody))
-    body["number"] = line_number(body["number"], body.get("region", ""))
     if "region" in body:
         body["region"] = body["region"].upper()
+    phone_lines.changes_of(read_json(msgspec.json.encode(body), phone_lines.NewPhoneLineBody))
+    body["number"] = line_number(body["number"], body.get("region", ""))
     return Wanted(row.line, body["number"], body)
 
 
@@ -72,7 +72,9 @@ def _user(row: Row) -> Wanted:
         for name in _PHONE
         if name in row.cells
     }
-    body = {name: cell for name, cell in row.cells.items() if name not in _PHONE} | ({"phone": phone} if phone else {})
+    body: dict[str, Any] = {name: cell for name, cell in row.cells.items() if name not in _PHONE}
+    if phone:
+        body["phone"] = phone
     users.changes_of(read_json(msgspec.json.encode(body), users.NewUserBody))
     require_email(body["email"], "email")
     if phone.get("outboundLine"):
