@@ -65,3 +65,18 @@ def test_what_is_wrong_is_named_and_nothing_is_kept(shared_door: Door, changes: 
     assert (answer.status_code, answer.json()["fields"][0]["field"]) == (400, field)
     assert shared_door.get("/v3/phone-lines")["phoneLines"] == []
     assert shared_door.get("/v3/users")["users"] == []
+
+
+def test_of_a_line_that_is_changed_its_own_region_counts(door: Door) -> None:
+    id_ = door.post("/v3/phone-lines", LINE)["id"]
+    assert door.ask("PUT", f"/v3/phone-lines/{id_}", {"number": "01632 960102"}).status_code == 204
+    assert door.get(f"/v3/phone-lines/{id_}")["number"] == "+441632960102"
+    answer = door.ask("PUT", f"/v3/phone-lines/{id_}", {"number": "102"})
+    assert (answer.status_code, answer.json()["fields"][0]["field"]) == (400, "number")
+
+
+def test_a_line_follows_its_owner_to_another_address(door: Door) -> None:
+    line = door.post("/v3/phone-lines", LINE)["id"]
+    [owner] = door.get("/v3/users")["users"]
+    assert door.ask("PUT", f"/v3/users/{owner['id']}", {"email": "jd@company.example"}).status_code == 204
+    assert door.get(f"/v3/phone-lines/{line}")["ownerEmail"] == "jd@company.example"

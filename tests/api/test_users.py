@@ -81,7 +81,10 @@ def test_what_is_wrong_is_named_and_nothing_is_kept(shared_door: Door, changes: 
 
 def test_what_tells_one_user_s_phone_may_not_tell_another_s(door: Door) -> None:
     door.post("/v3/users", JOHN)
-    for phone in ({"extension": "101"}, {"channelPrefixes": ["PJSIP/101-"]}, {"providerIds": ["client:john"]}):
+    for phone in (
+        {"extension": "101"}, {"channelPrefixes": ["PJSIP/101-"]}, {"providerIds": ["client:john"]},
+        {"providerIds": ["101"]}, {"extension": "client:john"},
+    ):  # fmt: skip
         answer = door.ask("POST", "/v3/users", {"email": "jane@company.example", "phone": phone})
         assert (answer.status_code, answer.json()["fields"][0]["field"]) == (400, f"phone.{next(iter(phone))}")
     assert len(door.get("/v3/users")["users"]) == 1

@@ -135,7 +135,8 @@ def test_every_route_has_one_example() -> None:
         for method, path in asked
     ]
     shapes = [
-        (method, re.sub(r"(?<=/)(?:\d+|(?:evt|mtg|call|dlv|usr|line|con)_[0-9a-z_]+)", "{id}", path)) for method, path in asked
+        (method, re.sub(r"(?<=/)(?:\d+|(?:evt|mtg|call|dlv|usr|line|con)_[0-9a-z_]+)", "{id}", path))
+        for method, path in asked
     ]
     assert len(shapes) == len(ROUTES)
     assert set(shapes) == {(route.method, route.path) for route in ROUTES}

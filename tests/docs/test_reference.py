@@ -218,7 +218,7 @@ def test_every_path_that_any_page_names_exists() -> None:
     shapes = {re.sub(r"{\w+}", "{}", route.path) for route in ROUTES} | {"/exports/{}.csv"}
     for page in pages.PAGES:
         text = re.sub(r"(?<=/v3)(/participants|/contacts)/[^\s`)]+", r"\1/{}", page.read_text("utf-8"))
-        for path in re.findall(r"/v3((?:/[\w{}.]+)+)", text):
+        for path in re.findall(r"/v3((?:/[\w{}.-]+)+)", text):
             shape = re.sub(r"(?<=/)(\d+|{\w+}|[a-z]{3,4}_\w+)", "{}", path.rstrip("."))
             assert shape in shapes or path.strip("./") == "", f"{page.name}: /v3{path}"
 

@@ -127,7 +127,7 @@ def changes_of(body: PhoneLineBody) -> dict[str, Any]:
     if isinstance(body.ownerEmail, str) and body.ownerEmail:
         require_email(body.ownerEmail, "ownerEmail")
     region = phonebook.require_region(body.region, "region") if isinstance(body.region, str) else UNSET
-    if isinstance(body.number, str):
+    if isinstance(body.number, str) and (region or isinstance(body, NewPhoneLineBody)):  # else the line's region counts
         phonebook.line_number(body.number, region or "")
     given = {"number": body.number, "name": body.name, "owner_email": body.ownerEmail, "region": region}
     return {name: value for name, value in given.items() if value is not UNSET}

@@ -93,7 +93,7 @@ def _require_signature(posted: Posted, settings: Mapping[str, Any]) -> None:
     """Signed are the time and the hash of the body, in a token."""
     header = posted.headers.get("authorization", "")
     if not header.lower().startswith(_BEARER):
-        raise Unauthorized("The request is not signed.", hint="Switch on signed webhooks in Vonage's dashboard.")
+        raise Unauthorized("The request is not signed.", hint="Switch on signed webhooks in your account at Vonage.")
     claims = claims_of(header[len(_BEARER) :].strip(), settings["signatureSecret"], "HS256", at=posted.at)
     issued = claims.get("iat")
     if not isinstance(issued, int | float) or abs(issued - posted.at.timestamp()) > TOLERANCE.total_seconds():

@@ -78,16 +78,16 @@ def _new_user(tx: Transaction, email: str) -> User:
 
 def _require_own(user: User, others: Iterable[User]) -> None:
     """What tells that a leg is this user's must not tell that it is another's."""
+    extension = (user.extension,) if user.extension else ()
     for other in others:
         if other.id == user.id:
             continue
-        if user.extension and user.extension == other.extension:
-            raise Invalid.field("phone.extension", f"{user.extension} is that of user {other.id} already.")
         for name, own, theirs in (
+            ("phone.extension", extension, (other.extension, *other.provider_ids)),
             ("phone.channelPrefixes", user.channel_prefixes, other.channel_prefixes),
-            ("phone.providerIds", user.provider_ids, other.provider_ids),
+            ("phone.providerIds", user.provider_ids, (*other.provider_ids, other.extension)),
         ):
-            for identity in set(own) & set(theirs):
+            for identity in sorted(set(own) & set(theirs)):
                 raise Invalid.field(name, f"{identity!r} is that of user {other.id} already.")
 
 
@@ -110,13 +110,17 @@ def update_user(tx: Transaction, user_id: str, changes: Mapping[str, Any]) -> No
         Invalid: the address or an identity is that of another user.
         NotFound: there is no such user.
     """
-    user = replace(read_user(tx, user_id), is_set_up=True, modified_at=tx.now, **changes)
+    known = read_user(tx, user_id)
+    user = replace(known, is_set_up=True, modified_at=tx.now, **changes)
     require_email(user.email, "email")
     same = tx.phonebook.user_at(user.email)
     if same is not None and same.id != user.id:
         raise Invalid.field("email", f"is that of user {same.id} already.")
     _require_own(user, tx.phonebook.users())
     tx.phonebook.keep_user(user)
+    for line in tx.phonebook.lines():
+        if user.email != known.email and line.owner_email.lower() == known.email.lower():
+            tx.phonebook.keep_line(replace(line, owner_email=user.email))
 
 
 def delete_user(tx: Transaction, user_id: str) -> None:
