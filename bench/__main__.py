@@ -50,6 +50,7 @@ MEASUREMENTS: Final = (
     Measurement(name="lateness", measure=scenarios.lateness, amount=5_000, quick_amount=5_000),
     Measurement(name="isolation", measure=scaling.isolation, amount=500, quick_amount=100),
     Measurement(name="fan-out", measure=scaling.fan_out, amount=20_000, quick_amount=4_000),
+    Measurement(name="asterisk", measure=scenarios.asterisk, amount=2_000, quick_amount=200),
     Measurement(name="disk", measure=scaling.disk, amount=10_000, quick_amount=2_000),
     Measurement(name="claiming", measure=scaling.claiming, amount=1_000_000, quick_amount=30_000, most_rounds=1),
     Measurement(name="postgres-claiming", measure=nodes.claiming, amount=5_000_000, quick_amount=50_000, most_rounds=1),

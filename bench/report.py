@@ -145,6 +145,16 @@ FIGURES: Final = (
         title="PostgreSQL, the table of what is owed",
         unit="MB",
     ),
+    Figure(
+        measurement="asterisk", name="events_per_second", title="Asterisk, events of one connection", unit="events/s"
+    ),
+    Figure(
+        measurement="asterisk",
+        name="plain_per_second",
+        title="... made dictionaries, and nothing else",
+        unit="events/s",
+    ),
+    Figure(measurement="asterisk", name="in_the_air_mb", title="Asterisk, memory of 1,000 calls in the air", unit="MB"),
     Figure(measurement="claiming", name="small_mb", title="Memory, small backlog", unit="MB"),
     Figure(measurement="claiming", name="large_mb", title="Memory, large backlog", unit="MB"),
     Figure(measurement="disk", name="file_bytes", title="Disk, a call delivered to one webhook", unit="bytes"),
@@ -228,6 +238,11 @@ RATIOS: Final = (
         for name, title in (("claim", "Claim"), ("settle", "Settle"))
     ),
     Ratio(title="Memory, large backlog to small", over=("claiming", "large_mb"), under=("claiming", "small_mb")),
+    Ratio(
+        title="Events of an Asterisk understood to made dictionaries",
+        over=("asterisk", "events_per_second"),
+        under=("asterisk", "plain_per_second"),
+    ),
     Ratio(title="Disk to body", over=("disk", "file_bytes"), under=("disk", "body_bytes")),
     Ratio(title="End to end, PostgreSQL to SQLite", over=("postgres-end-to-end", _RATE), under=_END_TO_END),
     Ratio(title="End to end, 2 nodes to 1", over=("postgres-nodes", "on_2"), under=("postgres-nodes", "on_1")),

@@ -16,6 +16,7 @@ _FAN_OUT: Final = 2
 _CONNECTIONS: Final = 64
 _TOGETHER: Final = 100
 _BATCH: Final = 1_000
+_IN_THE_AIR: Final = 1_000
 _CALLS_PER_SECOND: Final = 50
 _IDLE_SECONDS: Final = 2.0
 _WARM_UP_CALLS: Final = 500
@@ -177,3 +178,10 @@ def require_each_once(receiver: Receiver, expected: int) -> None:
     arrived = receiver.count()
     if arrived != expected:
         raise MeasurementFailed(f"{expected:,} deliveries were owed and {arrived:,} arrived.")
+
+
+def asterisk(calls: int) -> dict[str, float]:
+    """Events that one connection to an Asterisk takes in a second, and what 1,000 calls in the air weigh."""
+    output = processes.run_to_end(processes.python("-m", "bench.ami", str(calls), str(_IN_THE_AIR)))
+    figures: dict[str, float] = json.loads(output)
+    return figures
