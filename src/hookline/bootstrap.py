@@ -14,7 +14,7 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 
@@ -33,7 +33,9 @@ from hookline.api.intake import Intake as IntakeDoor
 from hookline.api.listening import Listening
 from hookline.api.site import Site
 from hookline.connectors.aircall import Aircall
-from hookline.connectors.asterisk import Asterisk
+from hookline.connectors.asterisk import Asterisk, looking
+from hookline.connectors.asterisk.looking import Seen
+from hookline.connectors.asterisk.settings import read_settings
 from hookline.connectors.dialpad import Dialpad
 from hookline.connectors.freeswitch import FreeSwitch
 from hookline.connectors.plivo import Plivo
@@ -98,6 +100,11 @@ def connector_kinds(clock: Clock, dice: random.Random) -> Mapping[str, Connector
         Plivo(),
     )
     return {kind.kind: kind for kind in kinds}
+
+
+async def look_at_asterisk(settings: Mapping[str, Any]) -> Seen:
+    """What an Asterisk lets us see; see `connectors.asterisk.looking`."""
+    return await looking.look(read_settings(settings), system_clock())
 
 
 class Dice(random.Random):

@@ -22,6 +22,8 @@ COMMANDS = [
     "backup",
     "copy",
     "migrate",
+    "connect",
+    "connect asterisk",
     "import",
     "import lines",
     "import users",

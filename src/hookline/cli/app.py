@@ -6,7 +6,7 @@ from typing import Annotated, Final, NoReturn
 import typer
 
 from hookline import __version__
-from hookline.cli import copy, demo, doctor, erase, importing, keys, replay, serve, store, trigger
+from hookline.cli import connect, copy, demo, doctor, erase, importing, keys, replay, serve, store, trigger
 from hookline.cli.failed import Failed
 from hookline.errors import HooklineError, Unavailable
 from hookline.settings import WrongSetting
@@ -31,6 +31,7 @@ app.command(short_help="Find out whether all is well, and what to do if not.")(d
 app.command(short_help="Copy the database while the server runs.")(store.backup)
 app.command(short_help="Move everything into a database of the other kind.")(copy.copy)
 app.command(short_help="Make the database, or bring it up to date.")(store.migrate)
+app.add_typer(connect.app, name="connect", short_help="Look at a phone system before it is connected.")
 app.add_typer(importing.app, name="import", short_help="Bring files into a running server.")
 app.add_typer(keys.app, name="keys", short_help="Make, list and remove API keys.")
 
