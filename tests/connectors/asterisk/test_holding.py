@@ -430,3 +430,25 @@ def test_what_is_over_when_it_is_stopped_is_written_down(clock: ManualClock) -> 
             assert len(holder.payloads()) == 1
 
     run(script)
+
+
+def test_a_store_that_hangs_holds_up_neither_the_listening_nor_for_long_the_end(clock: ManualClock) -> None:
+    async def script() -> None:
+        async with AmiServer.running() as ami:
+            holder = Holder(clock, ami.port)
+            hangs = asyncio.Event()
+
+            async def hanging(*_: object) -> None:
+                await hangs.wait()
+
+            task = asyncio.create_task(holder.connector.hold(holder.settings, hanging, hanging))
+            await ami.asked("CoreShowChannels")
+            await ami.play(events_of(capture("inbound_answered")))
+            clock.advance(seconds=30)
+            await ami.asked("Ping")
+            task.cancel()
+            await turn(times=20)
+            clock.advance(seconds=5)
+            await asyncio.gather(task, return_exceptions=True)
+
+    run(script)

@@ -11,7 +11,6 @@ from hookline.connectors.asterisk.keeping import Keeper
 from hookline.connectors.asterisk.link import BEAT_SECONDS, Link, LoginRefused, NoLink
 from hookline.connectors.asterisk.settings import AsteriskSettings
 from hookline.connectors.pausing import Pauses, rest
-from hookline.errors import HooklineError
 from hookline.ports.clock import Alarm, Clock
 from hookline.ports.connectors import Stand, TakeIn
 
@@ -32,23 +31,21 @@ class Holding:
         self._settings = settings
         self._clock = clock
         self._pauses = Pauses(dice)
-        self._stand = stand
         self._hearing = Hearing(settings)
-        self._keeper = Keeper(take_in, clock)
-        self._told: tuple[str, str] | None = None  # how it stands, as it was told last
+        self._keeper = Keeper(take_in, stand, clock)
         self._away_since: datetime | None = None
 
     async def run(self) -> None:
         """Stay connected until cancelled. What is over by then is still written down, if the store answers."""
         keeping = asyncio.create_task(self._keeper.run())
         try:
-            await self._tell("connecting", "")
+            self._keeper.tell("connecting", "")
             while True:
                 await rest(self._clock, await self._stay())
         finally:
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)
-            await self._keeper.flush()
+            await self._keeper.last()
 
     async def _stay(self) -> float:
         """One connection, from its beginning to its end. Returns how many seconds to wait before the next."""
@@ -56,13 +53,13 @@ class Holding:
         try:
             link = await Link.opened(self._settings, self._clock)
         except NoLink as problem:
-            await self._tell("failed", str(problem))
+            self._keeper.tell("failed", str(problem))
             return self._pauses.seconds(is_refused=isinstance(problem, LoginRefused))
         try:
-            await self._tell("connected", self._came_back())
+            self._keeper.tell("connected", self._came_back())
             await self._listen(link)
         except NoLink as problem:
-            await self._tell("connecting", str(problem))
+            self._keeper.tell("connecting", str(problem))
             _log.warning("asterisk.lost connector=%s reason=%r", self._settings.place, str(problem))
         finally:
             link.close()
@@ -100,16 +97,6 @@ class Holding:
         self._away_since = None
         _log.warning("asterisk.gap connector=%s seconds=%.0f", self._settings.place, (now - since).total_seconds())
         return f"Was away from {_time(since, now)} to {_time(now, now)} UTC; calls that ended then may be missing."
-
-    async def _tell(self, state: str, error: str) -> None:
-        """Say how it stands, once. A store that does not answer hears it the next time."""
-        if self._told == (state, error):
-            return
-        try:
-            await self._stand(state, error)
-            self._told = state, error
-        except HooklineError as refusal:
-            _log.warning("asterisk.untold connector=%s state=%s error=%r", self._settings.place, state, refusal.message)
 
 
 class _Pulse:
