@@ -257,6 +257,11 @@ def test_what_is_shown_on_a_call_that_we_make_may_change_until_it_ends(store: St
     assert unknown_lines(store) == {}
 
 
+def test_a_leg_that_is_over_before_it_is_told_for_whom_it_was_made_says_nothing_of_a_line(store: Store) -> None:
+    assert tell(store, *goes_out(shows=CALLER), *hangs_up("contact")).unknown_line == ""
+    assert unknown_lines(store) == {}
+
+
 def test_a_line_that_is_added_while_people_talk_is_known_at_the_end(store: Store, clock: ManualClock) -> None:
     tell(store, *comes_in(dialled=OTHER_LINE))
     store.write(add_line, OTHER_LINE)

@@ -136,12 +136,14 @@ def _due_at(before: HeardCall | None, whole: United, report: Report, waits: time
 def _unknown_line(whole: United, book: Phonebook) -> str:
     """The number of ours on which the call is, as soon as it is clear that no line has it.
 
-    What is shown on legs that we call may still change; the number that a caller asks for is clear at once.
+    What is shown on legs that we call may still change, and who called may yet be told; the number that a caller asks
+    for is clear at once.
     """
     what = finished_call(whole.facts, book)
-    if isinstance(what, NoCall) and what.reason is Reason.UNKNOWN_LINE:
+    came_in = any(map(_comes_in, whole.facts))
+    if isinstance(what, NoCall) and what.reason is Reason.UNKNOWN_LINE and (came_in or is_over(whole.facts)):
         return _printable(what.line)
-    if isinstance(what, NoCall) and what.reason is Reason.UNFINISHED and any(map(_comes_in, whole.facts)):
+    if isinstance(what, NoCall) and what.reason is Reason.UNFINISHED and came_in:
         line = line_of(whole.facts, book)
         return _printable(line) if line and book.line(line) is None else ""
     return ""
