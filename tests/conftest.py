@@ -5,10 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from hookline.adapters.sql.sqlite import SqliteStore
 from tests.contract.stores import STORES, Place, Store
 from tests.fakes import ManualClock
+
+settings.register_profile("no time is asserted", deadline=None)
+settings.load_profile("no time is asserted")
 
 
 @pytest.fixture

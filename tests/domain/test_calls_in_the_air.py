@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from hookline.domain.calls_in_the_air import CallsInTheAir
-from hookline.domain.legs import Fact, HungUp, LegStarted, RecordingKept, Side, Together
+from hookline.domain.legs import Fact, HungUp, Joined, LegStarted, Rang, RecordingKept, Side, Together
 
 _T0 = datetime(2026, 11, 23, 9, tzinfo=UTC)
 
@@ -26,7 +26,8 @@ def test_a_call_is_over_when_the_last_of_its_legs_is() -> None:
     assert not air.feed([*begins("a", "g", 0), *begins("b", "g", 1), *ends("a", 2)])
     assert len(air) == 1
     [call] = air.feed(ends("b", 3))
-    assert (call.key, len(call.facts), len(air)) == ("a", 6, 0)
+    assert (call.key, len(air)) == ("a", 0)
+    assert [type(fact).__name__ for fact in call.facts] == ["LegStarted", "HungUp"]  # the other rang in vain
 
 
 def test_machines_are_not_waited_for() -> None:
@@ -50,7 +51,7 @@ def test_calls_that_share_a_leg_by_now_are_one_under_the_earlier_s_key() -> None
     assert not air.feed([*ends("b", 7), *ends("c", 8)])
     [call] = air.feed(ends("a", 9))
     assert call.key == "a"
-    assert {fact.leg for fact in call.facts} == {"a", "b", "c"}
+    assert {fact.leg for fact in call.facts} == {"a"}  # the others are phones that rang in vain
 
 
 def test_a_leg_whose_beginning_nobody_saw_is_nothing() -> None:
@@ -86,6 +87,28 @@ def test_nothing_is_remembered_for_ever() -> None:
 def test_one_call_s_facts_are_bounded_and_its_end_is_heard_all_the_same() -> None:
     air = CallsInTheAir()
     air.feed(begins("a", "g", 0))
-    air.feed([Together(leg="a", at=at(number), group="g") for number in range(10_000)])
+    air.feed([Joined(leg="a", at=at(number), bridge="b") for number in range(10_000)])
     [call] = air.feed(ends("a", 10_000))
     assert len(call.facts) <= 2_001
+
+
+def test_a_queue_may_ring_phones_for_as_long_as_it_likes() -> None:
+    air = CallsInTheAir()
+    contact = LegStarted(leg="c", at=at(0), side=Side.OUTSIDE, places=True, dialled="+441400800008")
+    air.feed([contact, Together(leg="c", at=at(0), group="g")])
+    for number in range(1_000):
+        leg = f"u{number}"
+        air.feed([*begins(leg, "g", number), Rang(leg=leg, at=at(number)), *ends(leg, number + 6)])
+    air.feed([*begins("u", "g", 1_000), *(Joined(leg=leg, at=at(1_001), bridge="b") for leg in ("c", "u"))])
+    [call] = air.feed([*ends("c", 1_010), *ends("u", 1_010)])
+    assert len(call.facts) == 6
+
+
+def test_a_call_whose_last_hang_up_was_lost_is_over_ten_minutes_after_the_contact_went() -> None:
+    air = CallsInTheAir()
+    contact = LegStarted(leg="c", at=at(0), side=Side.OUTSIDE, places=True, dialled="+441400800008")
+    air.feed([contact, *begins("u", "g", 1), Together(leg="c", at=at(1), group="g"), *ends("c", 60)])
+    assert not air.lingering(at(600))
+    assert [call.key for call in air.lingering(at(661))] == ["c"]
+    assert not air.lingering(at(9_999))
+    assert len(air) == 0

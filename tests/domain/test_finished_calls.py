@@ -293,9 +293,17 @@ def test_of_two_carriers_the_one_that_got_through_counts_and_else_the_last() -> 
 
 def test_no_way_to_a_number_is_a_failed_call_and_a_wrong_extension_is_none() -> None:
     assert call(calls_out(), [Dialled(leg="u", at=at(1))], ends(1, "u")) == right(CallType.FAILED_CANCELLED)
-    assert call(calls_out(asks="*97"), ends(1, "u")) is Reason.INTERNAL
-    assert call(calls_out(asks="102"), ends(1, "u")) is Reason.INTERNAL
-    assert call(calls_out(asks=LINE), ends(1, "u")) is Reason.INTERNAL
+    assert call(calls_out(), ends(1, "u")) is Reason.INTERNAL  # nothing was dialled for it
+    for other in ("*97", "102", LINE):
+        assert call(calls_out(asks=other), [Dialled(leg="u", at=at(1))], ends(1, "u")) is Reason.INTERNAL
+
+
+@pytest.mark.parametrize("region", ["DE", "AT", "NL", "IT", "SE", "GB", "US"])
+@pytest.mark.parametrize("asks", ["80001", "*98101", "1001", "2105", "600", "#9", "8001234"])
+def test_short_numbers_are_inside_wherever_they_are_possible_numbers(region: str, asks: str) -> None:
+    facts = [*calls_out(asks=asks), Dialled(leg="u", at=at(1)), *ends(1, "u")]
+    verdict = finished_call(facts, Phonebook([], [], region=region))
+    assert verdict == NoCall(reason=Reason.INTERNAL)
 
 
 def test_click_to_call() -> None:
@@ -369,6 +377,8 @@ def test_recordings() -> None:
     assert call(talked, [start, stop]) == right(CallType.ANSWERED, 5)
     assert call(talked, [start, RecordingStopped(leg="c", at=at(4))]) == right(CallType.ANSWERED, 5, recording=True)
     assert call(missed, [start]) == right(CallType.MISSED)
+    in_vain = [*rings("v", 1, "102"), RecordingStarted(leg="v", at=at(1)), *ends(2, "v")]
+    assert call(talked, in_vain) == right(CallType.ANSWERED, 5)  # what rang in vain has nothing to tell
     assert call(missed, [kept]) == right(CallType.MISSED)
 
 

@@ -5,15 +5,15 @@ is on disk before there is an answer, and to tell it again does no harm.
 """
 
 import logging
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from hookline.api.app import Door, whole
 from hookline.api.listening import Headers, Request, Whole
 from hookline.domain.phonebook import Connector
-from hookline.errors import HooklineError, MethodNotAllowed, NotFound, Unauthorized
+from hookline.errors import HooklineError, Invalid, MethodNotAllowed, NotFound, Unauthorized
 from hookline.ports.clock import Clock
-from hookline.ports.connectors import Acknowledging, Called, Posted
+from hookline.ports.connectors import Acknowledging, Called, Posted, Report
 from hookline.ports.storage import Database
 from hookline.services import intake
 
@@ -74,7 +74,7 @@ class Intake(Door):
     async def _taken_in(self, request: Request, connector: Connector) -> Whole:
         kind = self._kinds[connector.kind]
         body = request.body if isinstance(request.body, bytes) else await request.body()
-        reports = kind.read(self._posted(request, body), connector.settings)
+        reports = _read(kind, self._posted(request, body), connector.settings)
         taken = await self._database.write(intake.take_in_all, intake.teller_of(connector, kind.waits), reports)
         if dropped := sum(each.dropped for each in taken):
             _log.warning("intake.dropped connector=%s facts=%d", connector.id, dropped)
@@ -93,6 +93,14 @@ class Intake(Door):
             body=body,
             at=self._clock.now(),
         )
+
+
+def _read(kind: Called, posted: Posted, settings: Mapping[str, Any]) -> Sequence[Report]:
+    """What is told. Times at the ends of the calendar cannot be counted with."""
+    try:
+        return kind.read(posted, settings)
+    except OverflowError:
+        raise Invalid("The times in it are beyond the years there are.", code="bad_request") from None
 
 
 def _content(kind: Called) -> Whole:

@@ -133,7 +133,7 @@ def changes_of(body: UserBody) -> dict[str, Any]:
         "email": body.email,
         "given_name": _short(body.givenName, "givenName", MAX_NAME),
         "family_name": _short(body.familyName, "familyName", MAX_NAME),
-        "extension": _short(phone.extension, "phone.extension", MAX_EXTENSION),
+        "extension": _stripped(_short(phone.extension, "phone.extension", MAX_EXTENSION)),
         "channel_prefixes": _identities(phone.channelPrefixes, "phone.channelPrefixes"),
         "provider_ids": _identities(phone.providerIds, "phone.providerIds"),
         "outbound_line": phone.outboundLine and parse_number(phone.outboundLine, "phone.outboundLine"),
@@ -147,13 +147,17 @@ def _short(text: str | UnsetType, field: str, most: int) -> str | UnsetType:
     return text
 
 
+def _stripped(text: str | UnsetType) -> str | UnsetType:
+    return text.strip() if isinstance(text, str) else text
+
+
 def _identities(many: list[str] | UnsetType, field: str) -> tuple[str, ...] | UnsetType:
     if isinstance(many, UnsetType):
         return UNSET
     if len(many) > MAX_IDENTITIES:
         raise Invalid.field(field, f"expected at most {MAX_IDENTITIES}, got {len(many)}.", code="out_of_range")
     for place, identity in enumerate(many):
-        if not 1 <= len(identity) <= MAX_IDENTITY:
+        if not 1 <= len(identity.strip()) <= MAX_IDENTITY:
             raise Invalid.field(f"{field}[{place}]", f"expected 1 to {MAX_IDENTITY} characters.", code="out_of_range")
     return tuple(dict.fromkeys(many))
 

@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from hookline.domain.finished_calls import is_over
-from hookline.domain.legs import Fact, HungUp, LegStarted, Side, Together
+from hookline.domain.finished_calls import contact_has_gone, is_over
+from hookline.domain.legs import Fact, Forwarded, HungUp, Joined, LegStarted, MessageLeft, Side, Together, Wired
 
-#: Facts that one call may have. What comes beyond changes nothing that is worth the memory.
+#: Facts that one call may have. Of those beyond only the ends of legs are kept, so that it ends.
 MOST_FACTS: Final = 2_000
 #: Calls that are over and still remembered, since something about them may come late.
 _REMEMBERED: Final = 1_000
+#: How long legs of ours may outlive the contact's, without a word.
+_LINGERING: Final = timedelta(minutes=10)
 #: How long a call may be in the air without a word about it.
 _FORGOTTEN_AFTER: Final = timedelta(hours=24)
 
@@ -32,10 +34,21 @@ class AirCall:
     groups: set[str] = field(default_factory=set)
 
     def hear(self, fact: Fact) -> None:
-        """One more fact."""
+        """One more fact. Which legs belong together is known by then, and needs no room."""
         self.heard_at = fact.at if self.heard_at is None else max(self.heard_at, fact.at)
+        if isinstance(fact, Together):
+            return
         if len(self.facts) < MOST_FACTS or isinstance(fact, HungUp):
             self.facts.append(fact)
+        if isinstance(fact, HungUp) and fact.leg != self.key:
+            self._prune(fact.leg)
+
+    def _prune(self, leg: str) -> None:
+        """Forget a phone that rang in vain, but that it sent the call elsewhere: a queue may ring hundreds."""
+        its = [fact for fact in self.facts if fact.leg == leg]
+        is_phone = any(isinstance(fact, LegStarted) and fact.side is Side.OURS and not fact.places for fact in its)
+        if is_phone and not any(isinstance(fact, Joined | Wired | MessageLeft) for fact in its):
+            self.facts = [fact for fact in self.facts if fact.leg != leg or isinstance(fact, Forwarded)]
 
 
 class CallsInTheAir:
@@ -85,6 +98,18 @@ class CallsInTheAir:
         self._missing = gone - ended
         heard = {leg: self._by_leg[leg].heard_at for leg in ended}
         return [HungUp(leg=leg, at=at) for leg, at in sorted(heard.items()) if at is not None]
+
+    def lingering(self, now: datetime) -> Sequence[AirCall]:
+        """Calls whose contact has gone and of which nothing was heard for ten minutes: their last hang-up was lost."""
+        calls = {id(call): call for legs in self._open.values() for leg in legs if (call := self._by_leg.get(leg))}
+        found = [
+            call
+            for call in calls.values()
+            if call.heard_at is not None and call.heard_at < now - _LINGERING and contact_has_gone(call.facts)
+        ]
+        for call in found:
+            self._remember(call)
+        return found
 
     def forget(self, now: datetime) -> int:
         """Forget calls of which nothing was heard for a day. Returns how many."""

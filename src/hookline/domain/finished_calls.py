@@ -61,6 +61,8 @@ _SILENT_SIP: Final = frozenset({408, 487})
 _SILENT_Q850: Final = frozenset({0, 16, 18, 31, 102, 127})
 
 
+#: Digits of a number that is dialled without a prefix: North American ones have ten.
+_SHORTEST_OUTSIDE: Final = 8
 #: Between an answer and hearing one another; more is not the system's doing: somebody is asked to accept the call.
 _JOINING: Final = timedelta(seconds=1)
 
@@ -209,14 +211,21 @@ def _without_contact(story: "_Story", phonebook: Phonebook) -> FinishedCall | No
     if len(ours) != 1:
         return NoCall(reason=Reason.INTERNAL)
     caller = ours[0]
-    if not (caller.places or caller.had_dialled):
-        return NoCall(reason=Reason.NEVER_DIALLED)
-    number = phonebook.e164(caller.dialled)
-    if not number or phonebook.is_extension(caller.dialled) or phonebook.line(number) is not None:
+    if not caller.had_dialled:
+        return NoCall(reason=Reason.INTERNAL if caller.places else Reason.NEVER_DIALLED)
+    number = phonebook.e164(caller.dialled) if _leads_outside(caller.dialled) else ""
+    if not number or phonebook.line(number) is not None:
         return NoCall(reason=Reason.INTERNAL)
     if caller.ended_at is None:
         return NoCall(reason=Reason.UNFINISHED)
     return _on_a_line(story, phonebook, _line_shown(caller, caller, phonebook), number, caller.ended_at)
+
+
+def _leads_outside(dialled: str) -> bool:
+    """Whether it looks like a number of the telephone network: in many countries short ones are possible numbers too,
+    and so extensions, conferences and codes would be.
+    """
+    return dialled.startswith(("+", "0")) or (dialled.isdigit() and len(dialled) >= _SHORTEST_OUTSIDE)
 
 
 def _on_a_line(
@@ -421,8 +430,9 @@ class _Story:
         if self.talk_at is None or self.contact is None or self.contact.ended_at is None:
             return False
         running: set[str] = set()
+        silent = {leg.name for leg in self.legs if leg.side is Side.OURS and not leg.talks}  # rang, and no more
         for fact in self._facts:
-            if fact.at >= self.contact.ended_at and not isinstance(fact, RecordingKept):
+            if fact.leg in silent or (fact.at >= self.contact.ended_at and not isinstance(fact, RecordingKept)):
                 continue
             match fact:
                 case RecordingKept():

@@ -85,7 +85,7 @@ def _require_own(user: User, others: Iterable[User]) -> None:
         for name, own, theirs in (
             ("phone.extension", extension, (other.extension, *other.provider_ids)),
             ("phone.channelPrefixes", user.channel_prefixes, other.channel_prefixes),
-            ("phone.providerIds", user.provider_ids, (*other.provider_ids, other.extension)),
+            ("phone.providerIds", user.provider_ids, (*other.provider_ids, other.extension, other.email)),
         ):
             for identity in sorted(set(own) & set(theirs)):
                 raise Invalid.field(name, f"{identity!r} is that of user {other.id} already.")

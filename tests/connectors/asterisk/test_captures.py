@@ -201,3 +201,16 @@ def _channels(heard: list[Message]) -> list[Message]:
         message["Duration"] = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
         message["Timestamp"] = f"{now:.6f}"
     return list(there.values())
+
+
+def test_a_call_outlasts_however_many_others() -> None:
+    heard = messages(capture("inbound_answered"))
+    place = next(at for at, each in enumerate(heard) if each.get("Event") == "BridgeLeave")
+    table = Table().hear(heard[:place])
+    began, ended = (next(each for each in heard if each.get("Event") == kind) for kind in ("Newchannel", "Hangup"))
+    for number in range(21_000):
+        other = {"Uniqueid": f"x.{number}", "Linkedid": f"x.{number}", "Channel": f"PJSIP/999-{number}", "Exten": "200",
+                 "Context": "from-internal"}  # fmt: skip
+        table.hear([Message({**began, **other}), Message({**ended, **other})])
+    table.hear(heard[place:])
+    assert_right(table.payloads(), EXPECTED["inbound_answered"])

@@ -13,7 +13,7 @@ from hookline.connectors.asterisk.framing import Message
 from hookline.connectors.asterisk.login import action, answers
 from hookline.connectors.asterisk.settings import AsteriskSettings
 from hookline.connectors.asterisk.words import Words
-from hookline.domain.calls_in_the_air import CallsInTheAir
+from hookline.domain.calls_in_the_air import AirCall, CallsInTheAir
 from hookline.domain.legs import Fact
 from hookline.ports.connectors import Report
 
@@ -72,18 +72,20 @@ class Hearing:
         """Time has passed. What was in the air when Asterisk restarted, and was not heard of since, is over; and what
         nobody spoke of for a day is forgotten.
         """
-        self._air.forget(now)
-        if not self._has_restarted:
-            return ()
-        self._has_restarted = False
-        return self._none_is_there()
+        there = now + self._ahead  # what is heard is of Asterisk's clock
+        self._air.forget(there)
+        reports = [_report(call) for call in self._air.lingering(there)]
+        if self._has_restarted:
+            self._has_restarted = False
+            reports += self._none_is_there()
+        return reports
 
     def lost(self) -> None:
         """The connection has ended: what was being answered on it stays unanswered, and what is allowed may change."""
         self._listing, self.may_list = None, True
 
     def _feed(self, facts: Iterable[Fact]) -> Sequence[Report]:
-        return [Report(call_key=call.key, facts=tuple(call.facts)) for call in self._air.feed(facts)]
+        return [_report(call) for call in self._air.feed(facts)]
 
     def _none_is_there(self) -> Sequence[Report]:
         """No channel is there. Calls end when they were missing two times, as `CallsInTheAir.missing` has it."""
@@ -124,6 +126,10 @@ class Hearing:
         reports += self._feed(self._air.missing(legs))
         self.is_in_doubt = bool(self._air.legs() - legs)
         return reports
+
+
+def _report(call: AirCall) -> Report:
+    return Report(call_key=call.key, facts=tuple(call.facts))
 
 
 #: What is not about one call. A message without an event is an answer.

@@ -49,7 +49,7 @@ def read_settings(given: Mapping[str, Any]) -> AsteriskSettings:
     if missing:
         raise MissingField(*missing)
     return AsteriskSettings(
-        host=_word(given, "host", "").strip(),
+        host=_host(given),
         port=_port(given),
         username=_word(given, "username", ""),
         secret=_word(given, "secret", ""),
@@ -61,6 +61,13 @@ def read_settings(given: Mapping[str, Any]) -> AsteriskSettings:
         outbound_contexts=_words(given, "outboundContexts", "from-internal"),
         region=_region(given),
     )
+
+
+def _host(given: Mapping[str, Any]) -> str:
+    host = _word(given, "host", "").strip()
+    if any(character.isspace() or character in "/@?#" for character in host) or host.count(":") == 1:
+        raise _wrong("host", f"expected a name or an address without a port, got {host[:60]!r}.")
+    return host
 
 
 def written(settings: AsteriskSettings) -> Mapping[str, Any]:

@@ -4,7 +4,7 @@ A channel is a leg, a Linkedid a group of them. Nothing is decided here. What th
 they do not: https://docs.asterisk.org/Latest_API/API_Documentation/AMI_Events/, and the captures of our tests.
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from re import compile as pattern
@@ -45,8 +45,9 @@ _WITHHELD: Final = frozenset(
 #: A number in what is dialled, such as +442079460018@trunk, trunk/02079460018 or trunk/sip:02079460018@203.0.113.7.
 _NUMBER: Final = pattern(r"(?<![\w.+])\+?\d{5,}(?![\w.])")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-#: Channels that are remembered by their Uniqueid, since something about them may be told when they are gone.
+#: Channels that have gone and are remembered by their Uniqueid, since something about them may still be told.
 _REMEMBERED: Final = 20_000
+_MOST_CHANNELS: Final = 200_000
 
 
 class Message(Protocol):
@@ -66,6 +67,7 @@ class Words:
         self._trunks = tuple(trunk_channel_prefixes)
         self._inbound = frozenset(inbound_contexts)
         self._legs: OrderedDict[str, str] = OrderedDict()  # Uniqueid -> leg
+        self._ended: deque[str] = deque()  # Uniqueids of channels that have gone
         self._halves: dict[str, str] = {}  # name of a Local channel's half -> leg
 
     def facts(self, message: Message, arrived_at: datetime) -> Sequence[Fact]:
@@ -87,7 +89,7 @@ class Words:
         name, uniqueid = message.get("Channel"), message.get("Uniqueid")
         stamp = message.get("Timestamp")
         leg = self._legs[uniqueid] = f"{uniqueid}@{stamp}" if stamp else uniqueid
-        if len(self._legs) > _REMEMBERED:
+        if len(self._legs) > _MOST_CHANNELS:  # hang-ups are lost, or somebody plays with us
             self._legs.popitem(last=False)
         yield LegStarted(
             leg=leg,
@@ -192,6 +194,9 @@ class Words:
         leg = self._of(message)
         yield HungUp(leg=leg, at=at, sip=_code(message.get("TechCause")), q850=_code(message.get("Cause")))
         self._halves.pop(message.get("Channel"), None)
+        self._ended.append(message.get("Uniqueid"))
+        if len(self._ended) > _REMEMBERED:
+            self._legs.pop(self._ended.popleft(), None)
 
     def _shown_channel(self, message: Message, at: datetime) -> Iterator[Fact]:
         """A channel that is there: what we would know if we had seen it begin, as well as can be told.
