@@ -43,6 +43,15 @@ class AirCall:
         if isinstance(fact, HungUp) and fact.leg != self.key:
             self._prune(fact.leg)
 
+    @property
+    def outline(self) -> Sequence[Fact]:
+        """What is known of the legs that lead outside and of those that talked, while it goes on: nothing of it is
+        pruned later.
+        """
+        kept = {fact.leg for fact in self.facts if isinstance(fact, Joined)}
+        kept |= {fact.leg for fact in self.facts if isinstance(fact, LegStarted) and fact.side is Side.OUTSIDE}
+        return [fact for fact in self.facts if fact.leg in kept]
+
     def _prune(self, leg: str) -> None:
         """Forget a phone that rang in vain, but that it sent the call elsewhere: a queue may ring hundreds."""
         its = [fact for fact in self.facts if fact.leg == leg]
@@ -83,6 +92,10 @@ class CallsInTheAir:
         for call in over:
             self._remember(call)
         return over
+
+    def call_of(self, leg: str) -> AirCall | None:
+        """The call that a leg belongs to, also of one that is over and still remembered."""
+        return self._by_leg.get(leg)
 
     def legs(self) -> set[str]:
         """Every leg that has not ended."""

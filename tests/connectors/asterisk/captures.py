@@ -98,12 +98,13 @@ class Table:
     def payloads(self) -> list[dict[str, Any]]:
         """The bodies of the events, in no particular order."""
         found = [finished_call(facts, phonebook()) for facts in self.over.values()]
-        return [_plain(call.payload) for call in found if isinstance(call, FinishedCall)]
+        return [plain(call.payload) for call in found if isinstance(call, FinishedCall)]
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A payload as a dictionary."""
     names = attributes_of(value.__class__)
-    return {name: _plain(getattr(value, name)) for name in names} if names else value
+    return {name: plain(getattr(value, name)) for name in names} if names else value
 
 
 def every(seconds: float, start: datetime = ARRIVAL) -> Iterator[datetime]:

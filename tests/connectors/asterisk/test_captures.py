@@ -6,9 +6,14 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from hookline.domain.finished_calls import Reason, finished_call
+from hookline.connectors.asterisk import framing
+from hookline.connectors.asterisk.hearing import Hearing
+from hookline.connectors.asterisk.settings import read_settings
+from hookline.domain.finished_calls import FinishedCall, Reason, finished_call
+from hookline.domain.legs import Fact
 from tests.connectors.asterisk.captures import (
     ARRIVAL,
+    CONFIG,
     EXPECTED,
     Message,
     Table,
@@ -16,6 +21,7 @@ from tests.connectors.asterisk.captures import (
     capture,
     messages,
     phonebook,
+    plain,
 )
 
 NAMES = sorted(EXPECTED)
@@ -150,6 +156,11 @@ def test_a_withheld_caller_has_no_number(spelling: str) -> None:
     assert payload["phone_number"] == ""
 
 
+def _framed(message: Message) -> framing.Message:
+    """As the connection has it."""
+    return framing.Message("\n".join(f"{key}: {value}" for key, value in message.items()).encode())
+
+
 def _unstamped(message: Message) -> Message:
     return Message({key: value for key, value in message.items() if key != "Timestamp"})
 
@@ -201,6 +212,30 @@ def _channels(heard: list[Message]) -> list[Message]:
         message["Duration"] = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
         message["Timestamp"] = f"{now:.6f}"
     return list(there.values())
+
+
+@pytest.mark.parametrize("name", ["ivr_answered", "transfer_blind_answered", "inbound_answered", "outbound_connected"])
+def test_another_node_that_takes_over_in_the_middle_of_a_talk_tells_the_same_call(name: str) -> None:
+    """What the first one wrote down and what the second one is told is put together, as the store does."""
+    heard = [message for message in messages(capture(name)) if message.get("Event") not in ("", "FullyBooted")]
+    talk = [at for at, each in enumerate(heard) if each.get("Event") == "BridgeEnter"][1] + 1
+    hang_up = next(at for at, each in enumerate(heard) if each.get("Event") in ("BridgeLeave", "Hangup") and at > talk)
+    settings = read_settings(
+        {"host": "pbx", "username": "u", "secret": "s", "trunkChannelPrefixes": [CONFIG["trunk_channel_prefix"]]}
+    )
+    for place in range(talk, hang_up, 5):
+        kept: dict[str, list[Fact]] = {}
+        first, second = Hearing(settings), Hearing(settings)
+        told = [report for message in heard[:place] for report in first.hear(_framed(message), ARRIVAL)]
+        second.ask_for_channels()
+        listing = [*_channels(heard[:place]), Message({"Event": "CoreShowChannelsComplete"})]
+        told += [report for message in [*listing, *heard[place:]] for report in second.hear(_framed(message), ARRIVAL)]
+        for report in told:
+            facts = kept.setdefault(report.call_key, [])
+            facts += [fact for fact in report.facts if fact not in facts]
+        found = [finished_call(facts, phonebook()) for facts in kept.values()]
+        payloads = [plain(call.payload) for call in found if isinstance(call, FinishedCall)]
+        assert_right(payloads, EXPECTED[name])
 
 
 def test_a_call_outlasts_however_many_others() -> None:

@@ -16,7 +16,7 @@ from hookline.domain.legs import Fact
 from hookline.errors import Unavailable
 from hookline.ports.connectors import Report
 from tests.connectors.asterisk.ami_server import SECRET, USERNAME, AmiServer, events_of, written
-from tests.connectors.asterisk.captures import CONFIG, EXPECTED, _plain, assert_right, capture, phonebook
+from tests.connectors.asterisk.captures import CONFIG, EXPECTED, assert_right, capture, phonebook, plain
 from tests.fakes import ManualClock, RawReceiver, Visit, turn, until
 
 NAMES = sorted(EXPECTED)
@@ -70,7 +70,7 @@ class Holder:
     def payloads(self) -> list[dict[str, Any]]:
         """The bodies of the events."""
         found = [finished_call(facts, phonebook()) for facts in self.facts.values()]
-        return [_plain(call.payload) for call in found if isinstance(call, FinishedCall)]
+        return [plain(call.payload) for call in found if isinstance(call, FinishedCall)]
 
     async def connected(self) -> None:
         """Return when it is."""

@@ -4,7 +4,7 @@ What is heard outlasts a connection. What was missed between two is found out by
 of which nothing is there any more has ended. An Asterisk that never answers that changes nothing.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -14,7 +14,7 @@ from hookline.connectors.asterisk.login import action, answers
 from hookline.connectors.asterisk.settings import AsteriskSettings
 from hookline.connectors.asterisk.words import Words
 from hookline.domain.calls_in_the_air import AirCall, CallsInTheAir
-from hookline.domain.legs import Fact
+from hookline.domain.legs import Fact, Joined, LegStarted, Side
 from hookline.ports.connectors import Report
 
 _LIST: Final = "CoreShowChannels"
@@ -85,7 +85,21 @@ class Hearing:
         self._listing, self.may_list = None, True
 
     def _feed(self, facts: Iterable[Fact]) -> Sequence[Report]:
-        return [_report(call) for call in self._air.feed(facts)]
+        heard = tuple(facts)
+        over = {call.key: _report(call) for call in self._air.feed(heard)}
+        return [*self._outlines(heard, over), *over.values()]
+
+    def _outlines(self, facts: Sequence[Fact], over: Container[str]) -> Sequence[Report]:
+        """Calls with somebody outside that have just begun, or in which somebody has just begun to talk: what is known
+        of them is written down, so that who takes over knows it, too.
+        """
+        legs = [fact.leg for fact in facts if isinstance(fact, Joined) or _leads_outside(fact)]
+        calls = {call.key: call for leg in legs if (call := self._air.call_of(leg)) is not None}
+        return [
+            Report(call_key=call.key, facts=tuple(call.outline))
+            for call in calls.values()
+            if call.key not in over and any(map(_leads_outside, call.facts))
+        ]
 
     def _none_is_there(self) -> Sequence[Report]:
         """No channel is there. Calls end when they were missing two times, as `CallsInTheAir.missing` has it."""
@@ -126,6 +140,10 @@ class Hearing:
         reports += self._feed(self._air.missing(legs))
         self.is_in_doubt = bool(self._air.legs() - legs)
         return reports
+
+
+def _leads_outside(fact: Fact) -> bool:
+    return isinstance(fact, LegStarted) and fact.side is Side.OUTSIDE
 
 
 def _report(call: AirCall) -> Report:

@@ -67,6 +67,7 @@ class Words:
         self._trunks = tuple(trunk_channel_prefixes)
         self._inbound = frozenset(inbound_contexts)
         self._legs: OrderedDict[str, str] = OrderedDict()  # Uniqueid -> leg
+        self._stamps: dict[str, str] = {}  # Uniqueid -> when it began, as Asterisk wrote it
         self._ended: deque[str] = deque()  # Uniqueids of channels that have gone
         self._halves: dict[str, str] = {}  # name of a Local channel's half -> leg
 
@@ -85,12 +86,18 @@ class Words:
         yield from self._begin(message, at, places=message.get("ChannelStateDesc") in _PLACING)
 
     def _begin(self, message: Message, at: datetime, *, places: bool) -> Iterator[Fact]:
-        """A Uniqueid is unique unless Asterisk restarts within a second; with the time of its beginning it is."""
+        """A Uniqueid is unique unless Asterisk restarts within a second: then the time of its beginning tells.
+
+        So another node that takes over, and is told only which channels there are, calls a leg by the same name.
+        """
         name, uniqueid = message.get("Channel"), message.get("Uniqueid")
         stamp = message.get("Timestamp")
-        leg = self._legs[uniqueid] = f"{uniqueid}@{stamp}" if stamp else uniqueid
+        is_again = self._stamps.get(uniqueid, stamp) != stamp
+        leg = self._legs[uniqueid] = f"{uniqueid}@{stamp}" if is_again else uniqueid
+        if stamp:
+            self._stamps[uniqueid] = stamp
         if len(self._legs) > _MOST_CHANNELS:  # hang-ups are lost, or somebody plays with us
-            self._legs.popitem(last=False)
+            self._stamps.pop(self._legs.popitem(last=False)[0], None)
         yield LegStarted(
             leg=leg,
             at=at,
@@ -196,12 +203,15 @@ class Words:
         self._halves.pop(message.get("Channel"), None)
         self._ended.append(message.get("Uniqueid"))
         if len(self._ended) > _REMEMBERED:
-            self._legs.pop(self._ended.popleft(), None)
+            gone = self._ended.popleft()
+            self._legs.pop(gone, None)
+            self._stamps.pop(gone, None)
 
     def _shown_channel(self, message: Message, at: datetime) -> Iterator[Fact]:
         """A channel that is there: what we would know if we had seen it begin, as well as can be told.
 
-        Which of two that are joined began the talk, and when, is not told; it is counted from when the later one began.
+        When those who are joined began to talk is not told: of a call that was heard before it is known, of another one
+        it was a moment ago.
         """
         uniqueid, linked = message.get("Uniqueid"), message.get("Linkedid")
         if uniqueid not in self._legs:
@@ -211,9 +221,7 @@ class Words:
             if not is_first:
                 yield Redialled(leg=self._of(message), at=began, dialled=_number(message.get("CallerIDNum")))
                 yield Shown(leg=self._of(message), at=began, shows=_number(message.get("ConnectedLineNum")))
-            if message.get("BridgeId"):
-                yield Joined(leg=self._of(message), at=began, bridge=message.get("BridgeId"))
-        elif message.get("BridgeId"):
+        if message.get("BridgeId"):
             yield Joined(leg=self._of(message), at=at, bridge=message.get("BridgeId"))
 
     def _of(self, message: Message, which: str = "") -> str:
