@@ -273,3 +273,21 @@ def test_names_that_look_like_ours_and_are_none_are_known_as_strangers() -> None
 
 def test_a_stranger_in_the_environment_stops_nothing() -> None:
     assert load_settings({"HOOKLINE_RETENTON_DAYS": "1"}).retention_days == 30
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://hookline:S3@cr3t@db.example/hookline",
+        "postgresql://hookline:S3/cr3t@db.example/hookline",
+        "postgresql://hookline:S3?cr3t@db.example/hookline",
+        "postgresql://hookline:S3#cr3t@db.example/hookline",
+        "host=db.example password=S3cr3t dbname=hookline",
+        "mysql://db.example/hookline?password=S3cr3t",
+        "mysql://hookline:S3cr3t@db.example/hookline",
+    ],
+)
+def test_a_password_is_in_no_sentence_however_the_url_is_misspelt(url: str) -> None:
+    with pytest.raises(WrongSetting) as refusal:
+        load_settings({"HOOKLINE_DATABASE": url})
+    assert "cr3t" not in str(refusal.value)

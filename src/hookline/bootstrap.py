@@ -347,7 +347,7 @@ async def running(settings: Settings) -> AsyncIterator[tuple[Site, Engine]]:
             api = Api(database, access, limits, kinds) if Role.API in settings.roles else NoApi()
             called = {name: kind for name, kind in kinds.items() if isinstance(kind, Called)}
             intake = IntakeDoor(database, clock, called, settings.public_url)
-            site = Site(api, intake, database, engine.failing, settings.public_url)
+            site = Site(api, intake, database, clock, engine.failing, settings.public_url)
             yield site, engine
             await engine.stop()
         finally:

@@ -4,6 +4,7 @@ They come from the environment, or from a TOML file that `HOOKLINE_CONFIG` names
 environment wins. Nobody below `bootstrap.py` sees either: parts are given plain values.
 """
 
+import re
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -183,7 +184,8 @@ def database_at(text: str) -> Path | PostgresUrl:
     if text.startswith(_POSTGRES):
         return _postgres(text)
     if not text.startswith(_SQLITE) or text == _SQLITE:
-        raise ValueError(f"expected sqlite:///PATH or postgresql://USER@HOST/NAME, got {text.rpartition('@')[2]!r}.")
+        got = "something else" if set("@=?") & set(text) else repr(text)
+        raise ValueError(f"expected sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME, got {got}.")
     return Path(unquote(text.removeprefix(_SQLITE)))
 
 
@@ -191,6 +193,10 @@ def _postgres(text: str) -> PostgresUrl:
     """What is wrong with a URL is told without it: it may have a password."""
     from hookline.adapters.sql.postgres_link import is_understood  # noqa: PLC0415  see `adapters.sql.places`
 
+    after = text.partition("://")[2]
+    authority = re.split(r"[/?#]", after, maxsplit=1)[0]
+    if authority.count("@") > 1 or "@" in after[len(authority) :]:
+        raise ValueError("in a name or a password, write @ as %40, / as %2F, ? as %3F and # as %23.")
     if not is_understood(text):
         raise ValueError("expected postgresql://USER:PASSWORD@HOST:PORT/NAME, got something that is no such URL.")
     return PostgresUrl(text)

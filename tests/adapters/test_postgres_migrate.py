@@ -195,3 +195,35 @@ def test_whoever_migrated_in_several_steps_knows_the_same(connection: psycopg.Co
     for migrations in (OURS, NEXT_ONE, LATER_ONE, [*LATER_ONE, (LATEST + 3, "CREATE TABLE later (name TEXT);")]):
         assert migrate_postgres(connection, migrations)
     assert schema_of(connection) == (LATEST + 3, LATEST + 2)
+
+
+# A database of somebody else
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        "CREATE TABLE customer (id INTEGER)",
+        "CREATE TABLE call (id INTEGER)",
+        "CREATE VIEW v AS SELECT 1 AS one",
+        "CREATE TABLE schema_version (number INTEGER)",
+    ],
+)
+def test_where_somebody_else_has_tables_nothing_is_made(connection: psycopg.Connection, theirs: str) -> None:
+    connection.execute(theirs)
+    before = tables(connection)
+    with pytest.raises(Unavailable, match="tables of something else"):
+        migrate_postgres(connection)
+    assert tables(connection) == before
+
+
+def test_a_schema_of_its_own_will_do_beside_somebody_else_s(url: str, connection: psycopg.Connection) -> None:
+    connection.execute("CREATE TABLE customer (id INTEGER)")
+    connection.execute("CREATE SCHEMA ours")
+    with closing(connected(f"{url}{'&' if '?' in url else '?'}options=-csearch_path%3Dours")) as own:
+        assert migrate_postgres(own)[-1] == LATEST
+
+
+def test_an_option_that_makes_no_sense_is_a_sentence(url: str) -> None:
+    with pytest.raises(psycopg.OperationalError, match="connect_timeout"):
+        connected(f"{url}{'&' if '?' in url else '?'}connect_timeout=soon")

@@ -1,20 +1,25 @@
 """What a server answers beside its API: whether it is well, and its pages."""
 
+import asyncio
 import re
 import sqlite3
 from contextlib import closing
 from html.parser import HTMLParser
-from typing import Any, Final
+from typing import Any, Final, cast
 
+import httpx
 import pytest
 
 from hookline import __version__
+from hookline.api.app import NoApi
 from hookline.api.markup import Html, coloured_json, join, prose, tag
 from hookline.api.openapi import openapi_document
 from hookline.api.reference import reference_page, welcome_page
+from hookline.api.site import PATIENCE_SECONDS, Site
 from hookline.domain.events import EventKind
 from tests.api.description import document
 from tests.api.door import Door
+from tests.fakes import ManualClock
 
 #: Elements that have no end.
 _EMPTY: Final = {"meta", "hr", "br"}
@@ -67,6 +72,24 @@ def test_a_server_that_cannot_read_its_store_is_up_but_not_ready(sqlite_door: Do
     sqlite_door.once(
         "/readyz", lambda found: found["status"] == "ready"
     )  # a loop that met it is begun anew a moment later
+
+
+def test_a_store_that_hangs_is_not_ready_and_is_not_waited_for() -> None:
+    clock = ManualClock()
+
+    class Hanging:
+        async def read(self, *_: Any) -> Any:
+            asyncio.get_running_loop().call_soon(lambda: clock.advance(seconds=PATIENCE_SECONDS))
+            await asyncio.Event().wait()
+
+    site = Site(NoApi(), NoApi(), cast("Any", Hanging()), clock, list, "http://127.0.0.1:8000")
+
+    async def ask() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(site), base_url="http://here") as client:
+            return await client.get("/readyz")
+
+    answer = asyncio.run(ask())
+    assert (answer.status_code, answer.json()["problems"]) == (503, ["The store did not answer within 5 s."])
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/favicon.ico", "/docs/nothing", "/v3"])

@@ -129,7 +129,10 @@ def connected(url: str) -> psycopg.Connection:
         psycopg.Error: it did not come about.
     """
     wanted = make_conninfo("", **{**_CONNECTING, **conninfo_to_dict(url)})
-    connection = psycopg.connect(wanted, autocommit=True, prepare_threshold=None)
+    try:
+        connection = psycopg.connect(wanted, autocommit=True, prepare_threshold=None)
+    except psycopg.ProgrammingError as problem:  # an option has a value that makes no sense
+        raise psycopg.OperationalError(str(problem)) from None
     # Behind a pooler a statement could be prepared by one process of the server and asked of another, under a name that
     # means something else there. A pooler tells a process id of its own; only the server's own is the server's.
     [(process_id,)] = connection.execute(PROCESS_ID).fetchall()

@@ -27,6 +27,14 @@ MAKE_VERSION: Final = """
 VERSION: Final = "SELECT version, serves FROM schema_version ORDER BY version DESC LIMIT 1"
 KEEP_VERSION: Final = "INSERT INTO schema_version (version, serves) VALUES (%s, %s)"
 HAS_VERSION: Final = "SELECT to_regclass('schema_version') IS NOT NULL"
+#: Tables of somebody else where ours would come to be. Those of extensions are nobody's.
+OF_OTHERS: Final = """
+    SELECT c.relname FROM pg_catalog.pg_class c
+    WHERE c.relnamespace = (SELECT oid FROM pg_catalog.pg_namespace WHERE nspname = current_schema())
+        AND c.relkind IN ('r', 'p', 'v', 'm', 'f') AND c.relname NOT IN ('schema_version', 'moving')
+        AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')
+    ORDER BY c.relname LIMIT 1
+"""
 OLDEST: Final = 140_000
 #: The space of our advisory locks; in it, 1 is held by who migrates and 2 by who writes (`postgres.py`).
 LOCK_SPACE: Final = int.from_bytes(b"hook", "big")
@@ -60,7 +68,10 @@ def latest_schema() -> int:
 def schema_of(connection: psycopg.Connection) -> Schema:
     """The schema of the database; 0 for an empty one."""
     [(has_version,)] = connection.execute(HAS_VERSION).fetchall()
-    rows = connection.execute(VERSION).fetchall() if has_version else []
+    try:
+        rows = connection.execute(VERSION).fetchall() if has_version else []
+    except psycopg.errors.UndefinedColumn:
+        raise _of_somebody_else("schema_version") from None
     return Schema(*rows[0]) if rows else Schema(0, 0)
 
 
@@ -81,13 +92,24 @@ def migrate_postgres(connection: psycopg.Connection, migrations: Sequence[tuple[
     with connection.transaction():
         connection.execute(ONE_MIGRATES.encode())
         connection.execute(MAKE_VERSION)  # which also makes us see what was made while we waited
-        missing = _missing_of(migrations, schema_of(connection))
+        at = schema_of(connection)
+        others = connection.execute(OF_OTHERS).fetchall() if at.number == 0 else []
+        if others:
+            raise _of_somebody_else(others[0][0])
+        missing = _missing_of(migrations, at)
         if missing:
             connection.execute(NOBODY_WRITES)
         for schema, sql in missing:
             connection.execute(sql.encode())
             connection.execute(KEEP_VERSION, schema)
     return [schema.number for schema, _ in missing]
+
+
+def _of_somebody_else(table: str) -> Unavailable:
+    return Unavailable(
+        f"The database has tables of something else, such as {table}.",
+        hint="Give Hookline a database of its own, or a schema of its own by the search_path of its user.",
+    )
 
 
 def _missing_of(migrations: Sequence[tuple[int, str]], at: Schema) -> list[tuple[Schema, str]]:
