@@ -8,10 +8,9 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Final
 
-import phonenumbers
-
 from hookline.domain.events import CallPayload, CallType
 from hookline.domain.ids import CallId
+from hookline.domain.numbers import e164
 from hookline.domain.text import require_storable
 from hookline.errors import Invalid
 
@@ -30,29 +29,17 @@ class Call:
     created_at: datetime
 
 
-@lru_cache(maxsize=16_384)
-def _e164(spelling: str) -> str | None:
-    text = spelling.strip()
-    if text.startswith("00"):  # ITU-T E.123: the prefix to dial abroad from most countries
-        text = "+" + text[2:]
-    try:
-        number = phonenumbers.parse(text, None)
-    except phonenumbers.NumberParseException:
-        return None
-    possible = phonenumbers.is_possible_number_with_reason(number) == phonenumbers.ValidationResult.IS_POSSIBLE
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) if possible else None
+_e164: Final = lru_cache(maxsize=16_384)(e164)
 
 
 def parse_number(spelling: str, field: str) -> str:
     """E.164 of a number in any international spelling (`+44 1400 800008`, `0044...`, `tel:+44...`).
 
-    Possible numbers are enough: numbering plans change faster than their tables.
-
     Raises:
         Invalid: no number, or one whose country cannot be known.
     """
     number = _e164(spelling[:100])
-    if number is None:
+    if not number:
         raise Invalid.field(
             field, f"expected a phone number with its country code such as +441400800008, got {spelling[:40]!r}."
         )

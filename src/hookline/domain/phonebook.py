@@ -6,9 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-import phonenumbers
-
 from hookline.domain.ids import ConnectorId, PhoneLineId, UserId
+from hookline.domain.numbers import e164
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,20 +126,5 @@ class Phonebook:
 
         Possible numbers are enough: numbering plans change faster than their tables.
         """
-        return _e164(spelling, region or self._region)
-
-
-def _e164(spelling: str, region: str) -> str:
-    text = spelling.strip()[:100]
-    if text.startswith("00"):  # ITU-T E.123: the prefix to dial abroad from most countries
-        text = "+" + text[2:]
-    return _parsed(text, region) or (_parsed("+" + text, "") if text.isascii() and text.isdigit() else "")
-
-
-def _parsed(text: str, region: str) -> str:
-    try:
-        number = phonenumbers.parse(text, region or None)
-    except phonenumbers.NumberParseException:
-        return ""
-    possible = phonenumbers.is_possible_number_with_reason(number) == phonenumbers.ValidationResult.IS_POSSIBLE
-    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164) if possible else ""
+        text = spelling.strip()[:100]
+        return e164(text, region or self._region) or (e164("+" + text) if text.isascii() and text.isdigit() else "")
