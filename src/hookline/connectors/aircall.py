@@ -77,7 +77,7 @@ class Aircall:
 
     def check(self, settings: Mapping[str, Any]) -> Mapping[str, Any]:
         """The settings, complete."""
-        return msgspec.structs.asdict(reading.read_settings(settings, Settings))
+        return reading.complete(settings, Settings)
 
     def read(self, posted: Posted, settings: Mapping[str, Any]) -> Sequence[Report]:
         """What an event tells. Events about anything but the course of a call tell nothing."""

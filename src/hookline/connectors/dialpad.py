@@ -120,7 +120,7 @@ class Dialpad:
 
     def check(self, settings: Mapping[str, Any]) -> Mapping[str, Any]:
         """The settings, complete."""
-        return msgspec.structs.asdict(reading.read_settings(settings, Settings))
+        return reading.complete(settings, Settings)
 
     def read(self, posted: Posted, settings: Mapping[str, Any]) -> Sequence[Report]:
         """What an event tells. The body is a token, signed with the secret of the webhook."""

@@ -15,9 +15,8 @@ from hashlib import sha256
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
-import msgspec
-
 from hookline.connectors import reading
+from hookline.connectors.ends import leg_between
 from hookline.connectors.forms import read_form, seconds_in
 from hookline.domain.legs import (
     Answered,
@@ -62,8 +61,7 @@ class Plivo:
 
     def check(self, settings: Mapping[str, Any]) -> Mapping[str, Any]:
         """The settings, complete."""
-        complete: Mapping[str, Any] = msgspec.to_builtins(reading.read_settings(settings, Settings))
-        return complete
+        return reading.complete(settings, Settings)
 
     def read(self, posted: Posted, settings: Mapping[str, Any]) -> Sequence[Report]:
         """What a callback tells."""
@@ -121,15 +119,10 @@ def _first_leg(form: Mapping[str, str], at: datetime) -> LegStarted:
     places = form["Direction"] == "inbound"
     from_, to = form.get("From", ""), form.get("To", "")
     other = from_ if places else to
-    began_at = at - _BEFORE
-    if ":" in other or "@" in other:
-        return LegStarted(
-            leg=form["CallUUID"], at=began_at, side=Side.OURS, places=places, identity=other,
-            dialled=to if places else "", shows="" if places else from_,
-        )  # fmt: skip
-    number = "" if other.lower() in _WITHHELD else other
-    dialled, shows = (to, number) if places else (number, from_)
-    return LegStarted(leg=form["CallUUID"], at=began_at, side=Side.OUTSIDE, places=places, dialled=dialled, shows=shows)
+    return leg_between(
+        form["CallUUID"], at - _BEFORE, places=places, caller=from_, called=to,
+        is_ours=":" in other or "@" in other, withheld=_WITHHELD,
+    )  # fmt: skip
 
 
 def _hung_up(leg: str, form: Mapping[str, str], at: datetime) -> Iterator[Fact]:

@@ -64,6 +64,12 @@ def read_settings(raw: Mapping[str, Any], shape: type[S]) -> S:
     return settings
 
 
+def complete(raw: Mapping[str, Any], shape: type[S]) -> Mapping[str, Any]:
+    """The settings of a connector, complete and as the API spells them; see `read_settings`."""
+    settings: Mapping[str, Any] = msgspec.to_builtins(read_settings(raw, shape))
+    return settings
+
+
 def read_object(body: bytes) -> dict[str, Any]:
     """A JSON object.
 

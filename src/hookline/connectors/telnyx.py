@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from hookline.connectors import reading
+from hookline.connectors.ends import leg_between
 from hookline.domain.instants import parse_instant
 from hookline.domain.legs import (
     Answered,
@@ -23,10 +24,8 @@ from hookline.domain.legs import (
     GivenUp,
     HungUp,
     Joined,
-    LegStarted,
     MessageLeft,
     RecordingKept,
-    Side,
 )
 from hookline.errors import Invalid, Unauthorized
 from hookline.ports.connectors import Posted, Report
@@ -76,7 +75,7 @@ class Telnyx:
 
     def check(self, settings: Mapping[str, Any]) -> Mapping[str, Any]:
         """The settings, complete."""
-        complete: Mapping[str, Any] = msgspec.to_builtins(reading.read_settings(settings, Settings))
+        complete = reading.complete(settings, Settings)
         _public_key(complete["publicKey"])
         return complete
 
@@ -125,17 +124,11 @@ def _require_signature(posted: Posted, key: "Ed25519PublicKey") -> None:
 def _started(call: _Call, at: datetime) -> Iterator[Fact]:
     """A leg that comes in is the contact's, or that of a phone of ours which dials; an address is no number."""
     places = call.direction == "incoming"
-    other, own = (call.from_, call.to) if places else (call.to, call.from_)
-    is_ours = ":" in other or "@" in other
-    if is_ours:
-        yield LegStarted(
-            leg=call.call_leg_id, at=at, side=Side.OURS, places=places, identity=other,
-            dialled=own if places else "", shows="" if places else own,
-        )  # fmt: skip
-        return
-    number = "" if other.lower() in _WITHHELD else other
-    dialled, shows = (own, number) if places else (number, own)
-    yield LegStarted(leg=call.call_leg_id, at=at, side=Side.OUTSIDE, places=places, dialled=dialled, shows=shows)
+    other = call.from_ if places else call.to
+    yield leg_between(
+        call.call_leg_id, at, places=places, caller=call.from_, called=call.to,
+        is_ours=":" in other or "@" in other, withheld=_WITHHELD,
+    )  # fmt: skip
 
 
 def _answered(call: _Call, at: datetime) -> Iterator[Fact]:

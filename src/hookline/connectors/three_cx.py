@@ -89,7 +89,7 @@ class ThreeCx:
 
     def check(self, settings: Mapping[str, Any]) -> Mapping[str, Any]:
         """The settings, complete."""
-        return msgspec.structs.asdict(reading.read_settings(settings, Settings))
+        return reading.complete(settings, Settings)
 
     def read(self, posted: Posted, settings: Mapping[str, Any]) -> Sequence[Report]:  # noqa: ARG002  nothing to check
         """What the template posts at the end of a call."""

@@ -16,9 +16,8 @@ from hashlib import sha1, sha256
 from typing import Any, Final
 from urllib.parse import SplitResult, parse_qs, urlsplit
 
-import msgspec
-
 from hookline.connectors import reading
+from hookline.connectors.ends import leg_between
 from hookline.connectors.forms import mail_date, read_form, seconds_in
 from hookline.domain.legs import (
     Answered,
@@ -68,8 +67,7 @@ class Twilio:
 
     def check(self, settings: Mapping[str, Any]) -> Mapping[str, Any]:
         """The settings, complete."""
-        complete: Mapping[str, Any] = msgspec.to_builtins(reading.read_settings(settings, Settings))
-        return complete
+        return reading.complete(settings, Settings)
 
     def read(self, posted: Posted, settings: Mapping[str, Any]) -> Sequence[Report]:
         """What a callback tells."""
@@ -166,13 +164,9 @@ def _leg(form: Mapping[str, str], at: datetime, *, places: bool) -> LegStarted:
     """A leg by its two ends: one that is no number is ours."""
     from_, to = form.get("From", ""), form.get("To", "")
     other = from_ if places else to
-    if ":" in other:
-        dialled, shows = (to, "") if places else ("", from_)
-        return LegStarted(
-            leg=form["CallSid"], at=at, side=Side.OURS, places=places, dialled=dialled, shows=shows, identity=other
-        )
-    shows = "" if from_.lower() in _WITHHELD else from_
-    return LegStarted(leg=form["CallSid"], at=at, side=Side.OUTSIDE, places=places, dialled=to, shows=shows)
+    is_ours = ":" in other
+    caller = "" if not is_ours and from_.lower() in _WITHHELD else from_
+    return leg_between(form["CallSid"], at, places=places, caller=caller, called=to, is_ours=is_ours, withheld=())
 
 
 def _put_through(form: Mapping[str, str], at: datetime) -> Iterator[Fact]:

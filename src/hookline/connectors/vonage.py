@@ -16,6 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from hookline.connectors import reading
+from hookline.connectors.ends import leg_between
 from hookline.connectors.json_web_token import claims_of
 from hookline.domain.instants import parse_instant
 from hookline.domain.legs import (
@@ -28,7 +29,6 @@ from hookline.domain.legs import (
     MessageLeft,
     Rang,
     RecordingKept,
-    Side,
 )
 from hookline.errors import PermissionDenied, Unauthorized
 from hookline.ports.connectors import Posted, Report
@@ -74,8 +74,7 @@ class Vonage:
 
     def check(self, settings: Mapping[str, Any]) -> Mapping[str, Any]:
         """The settings, complete."""
-        complete: Mapping[str, Any] = msgspec.to_builtins(reading.read_settings(settings, Settings))
-        return complete
+        return reading.complete(settings, Settings)
 
     def read(self, posted: Posted, settings: Mapping[str, Any]) -> Sequence[Report]:
         """What an event tells."""
@@ -142,15 +141,12 @@ def _leg(event: _Event, at: datetime) -> LegStarted:
     places = event.direction == "inbound"
     from_, to = event.from_ or "", event.to or ""
     other = from_ if places else to
-    number = "" if other.lower() in _WITHHELD else other
+    # a user of an app, or a SIP address
+    is_ours = other.lower() not in _WITHHELD and not other.removeprefix("+").isdigit()
     began_at = at - timedelta(days=1) if places else at
-    if number and not number.removeprefix("+").isdigit():  # a user of an app, a SIP address
-        return LegStarted(
-            leg=event.uuid, at=began_at, side=Side.OURS, places=places, identity=other,
-            dialled=to if places else "", shows="" if places else from_,
-        )  # fmt: skip
-    dialled, shows = (to, number) if places else (number, from_)
-    return LegStarted(leg=event.uuid, at=began_at, side=Side.OUTSIDE, places=places, dialled=dialled, shows=shows)
+    return leg_between(
+        event.uuid, began_at, places=places, caller=from_, called=to, is_ours=is_ours, withheld=_WITHHELD
+    )
 
 
 def _picked_up(event: _Event, at: datetime) -> Iterator[Fact]:
