@@ -72,7 +72,7 @@ GOOD = [
     ("HOOKLINE_LISTEN", " 127.0.0.1:8001\n", "port", 8001),
     ("HOOKLINE_PUBLIC_URL", "https://hooks.example.com", "public_url", "https://hooks.example.com"),
     ("HOOKLINE_PUBLIC_URL", "https://example.com/hooks/", "public_url", "https://example.com/hooks"),
-    ("HOOKLINE_API_KEY", "short", "api_key", "short"),
+    ("HOOKLINE_API_KEY", "k" * 16, "api_key", "k" * 16),
     ("HOOKLINE_API_KEY", "", "api_key", None),
     ("HOOKLINE_MAX_WEBHOOKS", "1", "max_webhooks", 1),
     ("HOOKLINE_MAX_WEBHOOKS", "10000", "max_webhooks", 10_000),
@@ -119,6 +119,24 @@ BAD = [
     ("HOOKLINE_PUBLIC_URL", "https://hooks.example.com/#a"),
     ("HOOKLINE_SMTP_URL", "http://mail.example"),
     ("HOOKLINE_SMTP_URL", "smtp://"),
+    ("HOOKLINE_DATABASE", "sqlite:///:memory:"),
+    ("HOOKLINE_DATABASE", "sqlite://:memory:"),
+    ("HOOKLINE_DATABASE", "sqlite::memory:"),
+    ("HOOKLINE_DATABASE", "sqlite://"),
+    ("HOOKLINE_DATABASE", "sqlite:///%3Amemory%3A"),
+    ("HOOKLINE_DATABASE", "sqlite:///hookline.db?mode=memory"),
+    ("HOOKLINE_DATABASE", "sqlite:///hookline.db?mode=ro&timeout=5"),
+    ("HOOKLINE_DATABASE", "sqlite:///hookline.db#here"),
+    ("HOOKLINE_DATABASE", "sqlite:///file:hookline.db"),
+    ("HOOKLINE_DATABASE", "sqlite:///file:hookline.db?mode=memory&cache=shared"),
+    ("HOOKLINE_DATABASE", "sqlite:////var/lib/hookline/"),
+    ("HOOKLINE_DATABASE", "sqlite:////"),
+    ("HOOKLINE_DATABASE", "sqlite:///."),
+    ("HOOKLINE_DATABASE", "sqlite:///data/.."),
+    ("HOOKLINE_DATABASE", "sqlite:///hook%00line.db"),
+    ("HOOKLINE_DATABASE", "sqlite:///hookline.db%0A"),
+    ("HOOKLINE_DATABASE", "sqlite:///hookline%FF.db"),
+    ("HOOKLINE_API_KEY", "fifteen-letters"),
     ("HOOKLINE_API_KEY", "a key with spaces"),
     ("HOOKLINE_API_KEY", "schlüssel"),
     ("HOOKLINE_API_KEY", "a-tab\tinside"),
@@ -186,6 +204,12 @@ def test_every_setting_can_be_refused() -> None:
 
 def test_a_refused_key_is_not_repeated() -> None:
     assert "spaces" not in refusal({"HOOKLINE_API_KEY": "a key with spaces"})
+    assert "fifteen" not in refusal({"HOOKLINE_API_KEY": "fifteen-letters"})
+
+
+@pytest.mark.parametrize("url", [text for name, text in BAD if name == "HOOKLINE_DATABASE" and "memory" in text])
+def test_a_database_in_memory_is_refused_because_it_would_be_lost(url: str) -> None:
+    assert "what is kept in memory is lost" in refusal({"HOOKLINE_DATABASE": url})
 
 
 @pytest.mark.parametrize("text", [text for name, text in BAD if name == "HOOKLINE_DATABASE" and "secret" in text])

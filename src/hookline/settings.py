@@ -18,10 +18,13 @@ from hookline.errors import HooklineError
 
 CONFIG: Final = "HOOKLINE_CONFIG"
 ROLES: Final = "HOOKLINE_ROLES"
-#: A key that is shorter could be guessed; the server says so when it starts.
-SAFE_KEY: Final = 16
+#: Characters of the shortest admin key that is taken: a shorter one could be guessed.
+SHORTEST_KEY: Final = 16
 _MOST_DIGITS: Final = 9
 _SQLITE: Final = "sqlite:///"
+#: What SQLAlchemy takes for a database in memory.
+_SQLITE_MEMORY: Final = frozenset({"sqlite:", "sqlite://"})
+_MEMORY: Final = re.compile(r":memory:|[?&]mode=memory")
 _POSTGRES: Final = ("postgresql://", "postgres://")
 
 
@@ -183,10 +186,29 @@ def database_at(text: str) -> Path | PostgresUrl:
     """
     if text.startswith(_POSTGRES):
         return _postgres(text)
-    if not text.startswith(_SQLITE) or text == _SQLITE:
+    if text in _SQLITE_MEMORY or (text.startswith("sqlite:") and _MEMORY.search(unquote(text))):
+        raise ValueError("expected a file, sqlite:///PATH: what is kept in memory is lost when the process ends.")
+    if not text.startswith(_SQLITE):
         got = "something else" if set("@=?") & set(text) else repr(text)
         raise ValueError(f"expected sqlite:///PATH or postgresql://USER:PASSWORD@HOST/NAME, got {got}.")
-    return Path(unquote(text.removeprefix(_SQLITE)))
+    return _sqlite(text.removeprefix(_SQLITE))
+
+
+def _sqlite(text: str) -> Path:
+    """The path of a file. SQLite would read some paths as options of its own; none of them reaches it."""
+    if set("?#") & set(text):
+        raise ValueError("expected sqlite:///PATH without parameters; in a path, write ? as %3F and # as %23.")
+    try:
+        path = unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        raise ValueError("expected a path in UTF-8, got a %XX that is none.") from None
+    if path.startswith("file:"):
+        raise ValueError("expected sqlite:///PATH, got a file: URI; write the path alone.")
+    if any(ord(character) < 32 or ord(character) == 127 for character in path):
+        raise ValueError(f"expected a path without control characters, got {path[:80]!r}.")
+    if path.endswith("/") or path.rpartition("/")[2] in {"", ".", ".."}:
+        raise ValueError(f"expected the path of a file, got {text[:80]!r}, which is a directory or nothing.")
+    return Path(path)
 
 
 def _postgres(text: str) -> PostgresUrl:
@@ -227,6 +249,11 @@ def _url(text: str) -> str:
 def _key(text: str) -> str | None:
     if not text.isascii() or not text.isprintable() or " " in text:
         raise ValueError("expected visible ASCII characters.")
+    if 0 < len(text) < SHORTEST_KEY:
+        raise ValueError(
+            f"expected at least {SHORTEST_KEY} characters, got {len(text)}: a shorter key can be guessed. Make one with"
+            " `openssl rand -hex 24`."
+        )
     return text or None
 
 

@@ -19,7 +19,7 @@ from tests.fakes import Subscriber
 
 T = TypeVar("T")
 
-API_KEY: Final = "acceptance-key"
+API_KEY: Final = "the-acceptance-key"
 #: Ports below those that Linux gives to outgoing connections: nobody takes ours while the server is down.
 _PORTS: Final = range(20_000, 32_000)
 _PATIENCE_SECONDS: Final = 60

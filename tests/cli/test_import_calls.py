@@ -160,26 +160,28 @@ def test_a_key_that_may_not_report_is_refused_and_nothing_is_unsure(tmp_path: Pa
 def test_bad_rows_are_named_before_anything_is_sent(hookline: Hookline) -> None:
     file = write_calls(hookline.folder, 2)
     file.write_text(file.read_text("utf-8") + '{"type": "missed"}\n', "utf-8")
-    told = hookline("import", "calls", "calls.jsonl", HOOKLINE_API_KEY="k").refusal()
+    told = hookline("import", "calls", "calls.jsonl", HOOKLINE_API_KEY="k" * 16).refusal()
     assert "calls.jsonl: 1 row is no call, so nothing was sent.\nline 3: phone_line: is needed." in told
     assert hookline.files() == {"calls.jsonl"}
 
 
 def test_a_file_that_changed_after_an_interruption_is_refused(hookline: Hookline) -> None:
     write_calls(hookline.folder, 3)
-    assert "No server" in hookline("import", "calls", "calls.jsonl", HOOKLINE_API_KEY="k").refusal()
+    assert "No server" in hookline("import", "calls", "calls.jsonl", HOOKLINE_API_KEY="k" * 16).refusal()
     write_calls(hookline.folder, 4)
-    told = hookline("import", "calls", "calls.jsonl", HOOKLINE_API_KEY="k").refusal()
+    told = hookline("import", "calls", "calls.jsonl", HOOKLINE_API_KEY="k" * 16).refusal()
     assert "interrupted after 0 of 3 calls, and the file has changed since" in told
     write_calls(hookline.folder, 3)
-    told = hookline("import", "calls", "calls.jsonl", HOOKLINE_API_KEY="k", HOOKLINE_LISTEN="127.0.0.1:2").refusal()
+    told = hookline(
+        "import", "calls", "calls.jsonl", HOOKLINE_API_KEY="k" * 16, HOOKLINE_LISTEN="127.0.0.1:2"
+    ).refusal()
     assert f"and that was into http://{NOBODY}" in told
 
 
 def test_a_position_that_is_none_is_refused(hookline: Hookline) -> None:
     file = write_calls(hookline.folder, 3)
     file.with_name("calls.jsonl.import").write_bytes(b"\xff")
-    told = hookline("import", "calls", "calls.jsonl", HOOKLINE_API_KEY="k").refusal()
+    told = hookline("import", "calls", "calls.jsonl", HOOKLINE_API_KEY="k" * 16).refusal()
     assert "does not say how far an import has come" in told
 
 
@@ -195,4 +197,4 @@ def test_a_position_that_is_none_is_refused(hookline: Hookline) -> None:
 def test_called_wrongly_it_says_so(hookline: Hookline, words: list[str], told: str) -> None:
     write_calls(hookline.folder, 1, "calls.xls")
     write_calls(hookline.folder, 1)
-    assert told in hookline("import", "calls", *words, HOOKLINE_API_KEY="k").refusal(2)
+    assert told in hookline("import", "calls", *words, HOOKLINE_API_KEY="k" * 16).refusal(2)

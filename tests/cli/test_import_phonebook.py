@@ -157,7 +157,7 @@ def test_a_file_that_is_no_list_of_lines_is_refused(hookline: Hookline, text: st
 
 def test_a_file_in_another_encoding_is_refused_in_a_sentence(hookline: Hookline) -> None:
     (hookline.folder / "file.csv").write_bytes("email,givenName\na@example.com,Jürgen\n".encode("latin-1"))
-    assert "it is not UTF-8" in hookline("import", "users", "file.csv", HOOKLINE_API_KEY="a-key-of-tests").refusal()
+    assert "it is not UTF-8" in hookline("import", "users", "file.csv", HOOKLINE_API_KEY="a-key-of-the-tests").refusal()
 
 
 def test_a_file_of_no_rows_is_no_failure_and_a_byte_order_mark_no_column(office: Office) -> None:

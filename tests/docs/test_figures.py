@@ -19,7 +19,7 @@ from hookline.ports.sender import MAX_ANSWER_BYTES
 from hookline.receiver import Receiver
 from hookline.services.idempotency import REMEMBERED_FOR
 from hookline.services.webhooks import MAX_SECRETS
-from hookline.settings import SAFE_KEY
+from hookline.settings import SHORTEST_KEY
 from tests.docs import pages
 
 
@@ -56,7 +56,7 @@ FIGURES: Final = {
         f"Bodies may have up to {app.MAX_BODY // KIB**2} MiB",
     ),
     "reference/errors.md": (f"({app.MAX_BODY:,} bytes)",),
-    "reference/settings.md": (f"fewer than {SAFE_KEY} is a warning",),
+    "reference/settings.md": (f"at least {SHORTEST_KEY} visible",),
     "reference/receiver.md": (f"tolerance_seconds={default(Receiver, 'tolerance_seconds')}",),
     "explanation/architecture.md": (
         f"up to {GROUP}, inside one commit",

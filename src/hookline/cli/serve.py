@@ -11,7 +11,7 @@ import uvloop
 
 from hookline import __version__, bootstrap
 from hookline.services.keys import ensure_first_key
-from hookline.settings import ALL, CONFIG, ROLES, SAFE_KEY, Role, Setting, Settings, load_settings, strangers
+from hookline.settings import ALL, CONFIG, ROLES, Role, Setting, Settings, load_settings, strangers
 
 
 def _described(setting: Setting) -> str:
@@ -46,8 +46,6 @@ def serve(
     settings = load_settings(os.environ if roles is None else {**os.environ, ROLES: roles})
     for name in strangers(os.environ):
         logging.getLogger("hookline").warning("settings.unknown name=%s", name)
-    if settings.api_key is not None and len(settings.api_key) < SAFE_KEY:
-        logging.getLogger("hookline").warning("settings.short_key name=HOOKLINE_API_KEY safe_from=%d", SAFE_KEY)
 
     def ready(url: str) -> None:
         _show_first_key(settings)
