@@ -10,6 +10,9 @@ from hypothesis import settings
 from hookline.adapters.sql.sqlite import SqliteStore
 from tests.contract.stores import STORES, Place, Store
 from tests.fakes import ManualClock
+from tests.patience import hear_stopping_signals
+
+hear_stopping_signals()
 
 settings.register_profile("no time is asserted", deadline=None)
 settings.load_profile("no time is asserted")

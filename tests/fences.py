@@ -1,8 +1,9 @@
-"""Fences that no linter has: no clock is read outside its adapter, no SQL is written outside `adapters/sql`, and no
-migration of PostgreSQL takes anything away from the version before it.
+"""Fences that no linter has: no clock is read outside its adapter, no SQL is written outside `adapters/sql`, no
+migration of PostgreSQL takes anything away from the version before it, and no test has a short bound on real time
+(`time_bounds.py`).
 
-`python -m tests.fences` looks at all of src and ends with 1 if something climbs over; `tests/test_fences.py` proves
-that the fences would notice.
+`python -m tests.fences` looks at all of src and tests and ends with 1 if something climbs over; `tests/test_fences.py`
+proves that the fences would notice.
 """
 
 import ast
@@ -13,7 +14,9 @@ from pathlib import Path
 from typing import Final
 
 from hookline.adapters.sql.postgres_migrate import BREAKS
+from tests.time_bounds import short_bounds
 
+TESTS: Final = Path(__file__).parent
 SRC: Final = Path(__file__).parent.parent / "src" / "hookline"
 CLOCK_HOME: Final = "adapters/system_clock.py"
 SQL_HOME: Final = "adapters/sql/"
@@ -112,8 +115,14 @@ def main() -> int:
         for file in sorted(MIGRATIONS.glob("*.sql"))
         for what in takes_away(file.read_text("utf-8"))
     ]
+    found += [
+        bound
+        for file in sorted(TESTS.rglob("*.py"))
+        for bound in short_bounds(file.relative_to(TESTS).as_posix(), file.read_text("utf-8"))
+    ]
     print(
-        "\n".join(found) or "No clock is read outside its adapter, no SQL is outside adapters/sql, and migrations add."
+        "\n".join(found)
+        or "No clock is read outside its adapter, no SQL is outside adapters/sql, migrations add, and tests can wait."
     )
     return 1 if found else 0
 

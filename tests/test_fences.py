@@ -4,6 +4,8 @@ import pytest
 
 from hookline.adapters.sql.postgres_migrate import BREAKS
 from tests.fences import CLOCK_HOME, climbers, main, takes_away
+from tests.patience import PATIENCE_SECONDS
+from tests.time_bounds import EXCUSE, short_bounds
 
 
 def test_nothing_in_src_climbs_over_a_fence(capsys: pytest.CaptureFixture[str]) -> None:
@@ -92,3 +94,52 @@ def test_a_migration_that_the_version_before_does_not_survive_is_noticed_unless_
 )
 def test_a_migration_that_adds_is_none_of_those(sql: str) -> None:
     assert not takes_away(sql)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "process.wait(timeout=30)",
+        "subprocess.run(command, timeout=60)",
+        "_LONG: Final = 60\nsubprocess.run(command, timeout=_LONG)",
+        "await asyncio.wait_for(answer, 5)",
+        "async with asyncio.timeout(1.5): ...",
+        "await in_patience(answer, 'an answer', seconds=10)",
+        "connection.settimeout(3)",
+        "thread.join(2)",
+        "socket.create_connection(address, timeout=0.5)",
+        "assert time.monotonic() - began < 0.3",
+        "assert clock.monotonic() - began <= 2",
+    ],
+)
+def test_a_wait_of_a_test_that_a_busy_machine_would_miss_is_noticed(source: str) -> None:
+    assert list(short_bounds("api/test_listening.py", source))
+    first, _, rest = source.rpartition("\n")
+    excused = f"{first}\n{EXCUSE} the test says why\n{rest}"
+    assert not list(short_bounds("api/test_listening.py", excused))
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["api.subscribe(subscriber, timeoutSeconds=1)", "_SHORT = 5\nWANTED = {'url': url, 'timeoutSeconds': _SHORT}"],
+)
+def test_a_time_limit_that_a_busy_machine_would_miss_is_noticed_where_attempts_are_real(source: str) -> None:
+    assert list(short_bounds("acceptance/order.py", source))
+    assert not list(short_bounds("api/test_webhooks.py", source))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "process.wait(timeout=PATIENCE_SECONDS)",
+        f"process.wait(timeout={PATIENCE_SECONDS})",
+        "await in_patience(answer, 'an answer')",
+        "await wait_for(answer, seconds)",
+        "', '.join(names)",
+        "assert clock.monotonic() - began >= 0.009",
+        "assert clock.now() < later",
+        "house.pass_by(seconds=1)",
+    ],
+)
+def test_a_wait_that_any_machine_can_keep_is_let_pass(source: str) -> None:
+    assert not list(short_bounds("acceptance/test_main_job.py", source))

@@ -88,7 +88,7 @@ def _full_backlog() -> Iterator[int]:
         is_full = False
         while not is_full:
             waiting = stack.enter_context(socket.socket())
-            waiting.settimeout(0.2)
+            waiting.settimeout(0.2)  # a short bound: the kernel completes a handshake on loopback by itself
             try:
                 waiting.connect(listening.getsockname())
             except TimeoutError:

@@ -27,7 +27,7 @@ class Haste:
     #: How long a request may be on its way: longer, and any receiver would refuse it. A busy machine takes its time.
     arrived_in: timedelta = timedelta(minutes=5)
     #: What was answered that long ago is settled.
-    settled_in: timedelta = timedelta(seconds=1)
+    settled_in: timedelta = timedelta(seconds=10)
     #: How long after a rotation is answered somebody may sign as before.
     rotated_in: timedelta = timedelta(0)
 

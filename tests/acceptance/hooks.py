@@ -105,6 +105,8 @@ class Hook:
         return {
             "events": self.events,
             "retryPolicy": {"scheduleSeconds": self.schedule},
+            # a short bound: some subscribers hang or are late on purpose. The promises allow for an attempt whose
+            # answer came too late, and the schedules for many of them.
             "timeoutSeconds": 1,
             **({"batched": True} if self.batched else {}),
             **({"ordered": True} if self.ordered else {}),

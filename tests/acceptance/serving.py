@@ -16,13 +16,13 @@ import aiohttp
 import msgspec
 
 from tests.fakes import Subscriber
+from tests.patience import PATIENCE_SECONDS
 
 T = TypeVar("T")
 
 API_KEY: Final = "the-acceptance-key"
 #: Ports below those that Linux gives to outgoing connections: nobody takes ours while the server is down.
 _PORTS: Final = range(20_000, 32_000)
-_PATIENCE_SECONDS: Final = 60
 #: How long to leave a server alone that is there and could not answer.
 _BREATHER_SECONDS: Final = 0.05
 
@@ -31,7 +31,7 @@ class Broken(AssertionError):
     """The server did what it must never do."""
 
 
-async def in_patience(awaited: Awaitable[T], what: str, *, seconds: float = _PATIENCE_SECONDS) -> T:
+async def in_patience(awaited: Awaitable[T], what: str, *, seconds: float = PATIENCE_SECONDS) -> T:
     """What `awaited` comes to. A hanging test is a failed test."""
     try:
         return await asyncio.wait_for(awaited, seconds)  # noqa: TID251  real time, for what hangs
@@ -217,7 +217,7 @@ class Api:
     @asynccontextmanager
     async def to(cls, server: Server) -> AsyncIterator["Api"]:
         """With connections of its own until the block ends."""
-        timeout = aiohttp.ClientTimeout(total=_PATIENCE_SECONDS)
+        timeout = aiohttp.ClientTimeout(total=PATIENCE_SECONDS)
         async with aiohttp.ClientSession(timeout=timeout, headers={"api-key": API_KEY}) as session:
             yield cls(server, session)
 

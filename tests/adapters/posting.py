@@ -15,11 +15,10 @@ from hookline.adapters.http_sender import HttpSender
 from hookline.domain.networks import Address, AllowedNetworks
 from hookline.ports.sender import Post
 from tests.fakes import ManualClock
+from tests.patience import PATIENCE_SECONDS
 
 Run = Callable[[Coroutine[Any, Any, None]], None]
 
-#: A hanging test is a failed test. Real seconds.
-_PATIENCE_SECONDS: Final = 20
 #: Making one costs 35 ms.
 _TLS: Final = ssl.create_default_context()
 
@@ -30,7 +29,7 @@ async def _unharmed(scenario: Coroutine[Any, Any, None]) -> None:
     """Run a scenario, and fail also for what went wrong behind its back."""
     troubles: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: troubles.append(context))
-    await asyncio.wait_for(scenario, _PATIENCE_SECONDS)  # noqa: TID251 - real time, for what hangs
+    await asyncio.wait_for(scenario, PATIENCE_SECONDS)  # noqa: TID251 - real time, for what hangs
     assert troubles == []
 
 

@@ -28,6 +28,7 @@ from hookline.services.timers import fire_due
 from hookline.services.webhooks import create_webhook
 from tests.contract.owing import LEASE, all_deliveries, delivery, plenty
 from tests.fakes import MONDAY, ManualClock
+from tests.patience import PATIENCE_SECONDS
 from tests.postgres_server import postgres_server
 from tests.values import DAY, HOUR, LIMITS, accepted, call_payload, details, refused, wanted
 
@@ -150,7 +151,7 @@ def test_a_node_goes_on_while_a_later_version_migrates_and_after_that(
 
     with ThreadPoolExecutor(1) as pool:
         node = pool.submit(go_on)
-        began.wait(timeout=60)
+        assert began.wait(timeout=PATIENCE_SECONDS), "The node did not begin to work."
         assert migrate_postgres(connection, NEXT_ONE) == [LATEST + 1]
         migrated.set()
         assert node.result() >= 1

@@ -23,6 +23,7 @@ from hookline.services.keys import create_key
 from hookline.settings import Settings, load_settings
 from tests.api.description import check_answer
 from tests.fakes import Subscriber, replying
+from tests.patience import PATIENCE_SECONDS
 
 T = TypeVar("T")
 
@@ -52,7 +53,6 @@ CALL: Final[dict[str, Any]] = {
     "recording": False,
     "type": "answered",
 }
-PATIENCE_SECONDS: Final = 30
 #: Nobody listens there.
 NOWHERE: Final = "http://127.0.0.1:9/hook"
 WEBHOOK: Final[dict[str, Any]] = {"url": NOWHERE, "events": ["meetingBooked", "callFinished"]}
@@ -192,4 +192,4 @@ def serving(folder: Path, **environment: str) -> Iterator[str]:
             yield told[0]
         finally:
             process.terminate()
-            process.wait(timeout=30)
+            process.wait(timeout=PATIENCE_SECONDS)

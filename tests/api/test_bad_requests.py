@@ -12,6 +12,7 @@ import pytest
 
 from hookline.api.app import BASE, MAX_BODY, ROUTES
 from tests.api.door import ADMIN, CALL, MEETING, WEBHOOK, Door, serving
+from tests.patience import PATIENCE_SECONDS
 
 BODIES: Final = [(route.method, route.path) for route in ROUTES if route.takes is not None]
 GOOD: Final = json.dumps(CALL).encode()
@@ -261,6 +262,6 @@ def test_over_a_real_socket_sizes_and_lengths_are_judged_too(tmp_path: Path) -> 
 def _raw(url: str, rest: str) -> bytes:
     """The beginning of the answer to a request that no client library would send."""
     parts = urlsplit(url)
-    with socket.create_connection((parts.hostname, parts.port), timeout=30) as connection:
+    with socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE_SECONDS) as connection:
         connection.sendall(f"POST /v3/calls HTTP/1.1\r\nHost: x\r\napi-key: {ADMIN}\r\n{rest}".encode())
         return connection.recv(100)

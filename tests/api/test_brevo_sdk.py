@@ -23,6 +23,7 @@ from brevo.webhooks.types import (
 )
 
 from tests.api.door import ADMIN, NOWHERE, serving
+from tests.patience import PATIENCE_SECONDS
 
 WIRE_INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 EVENTS: Final = ["callFinished", "meetingBooked", "meetingStarted", "meetingCancelled"]
@@ -266,7 +267,12 @@ def test_programs_for_the_old_sdk_go_on_working(url: str) -> None:
     script = Path(__file__).with_name("brevo_sdk_1.py")
     environment = {**os.environ, "PYTHONPATH": str(SDK_1)}
     run = subprocess.run(
-        [sys.executable, script, url, ADMIN], env=environment, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, script, url, ADMIN],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
     )
     assert run.returncode == 0, run.stderr
     came = json.loads(run.stdout)

@@ -15,10 +15,10 @@ from typing import Any, Final
 import msgspec
 
 from tests.acceptance.serving import API_KEY, Server
+from tests.patience import PATIENCE_SECONDS
 
 #: Nobody listens there, and nobody who is not root could.
 NOBODY: Final = "127.0.0.1:1"
-_PATIENCE_SECONDS: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ class Hookline:
             env={**self.environment, **settings},
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=_PATIENCE_SECONDS,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
         return Said(ended.returncode, ended.stdout.decode(), ended.stderr.decode())
@@ -122,7 +122,7 @@ class Running:
             before, found, after = self._out.partition(words.encode())
             if found and b"\n" in after:
                 return (before + found + after.partition(b"\n")[0]).decode()
-            ready, _, _ = select.select([self._process.stdout], [], [], _PATIENCE_SECONDS)
+            ready, _, _ = select.select([self._process.stdout], [], [], PATIENCE_SECONDS)
             piece = os.read(self._process.stdout.fileno(), 65536) if ready else b""
             assert piece, f"It did not say {words!r}, but: {self._out.decode()}"
             self._out += piece
@@ -138,7 +138,7 @@ class Running:
 
     def end(self) -> Said:
         """Wait until it has ended by itself."""
-        out, err = self._process.communicate(timeout=_PATIENCE_SECONDS)
+        out, err = self._process.communicate(timeout=PATIENCE_SECONDS)
         return Said(self._process.returncode, (self._out + out).decode(), err.decode())
 
 

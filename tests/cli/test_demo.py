@@ -49,7 +49,8 @@ def test_every_kind_of_event_arrives_and_is_verified_and_nothing_is_left(hooklin
 def test_it_shows_what_is_sent_and_what_arrives_in_80_columns_and_without_colours(hookline: Hookline) -> None:
     out = hookline("demo").out
     assert "\x1b" not in out
-    assert [line for line in out.splitlines() if len(line) > WIDTH] == []
+    # The path of the program is as long as it is.
+    assert [line for line in out.replace(called_as("__main__.py"), "hookline").splitlines() if len(line) > WIDTH] == []
     assert out.count("signature verified") == len(ARRIVALS)
     assert "after the scheduled start" in out
     assert '"type":"missed"' in out
@@ -184,6 +185,13 @@ def test_a_body_that_is_no_json_is_shown_as_it_is(body: str) -> None:
     assert "".join(filled(body, 8)) == body
 
 
+@pytest.mark.parametrize("program", ["/a folder/with ümlauts/.venv/bin/hookline", "/it's/hookline", "./$HOME/hookline"])
+def test_a_shell_understands_how_to_call_it_again(program: str) -> None:
+    assert shlex.split(called_as(program)) == [program]
+    printed = subprocess.run(["sh", "-c", f"printf %s {called_as(program)}"], capture_output=True, check=True)
+    assert printed.stdout.decode() == program
+
+
 def test_it_says_how_to_call_it_again() -> None:
     assert called_as("/somewhere/.venv/bin/hookline") == "/somewhere/.venv/bin/hookline"
-    assert called_as("/lib/hookline/__main__.py").endswith("-m hookline")
+    assert shlex.split(called_as("/lib/hookline/__main__.py")) == [sys.executable, "-m", "hookline"]

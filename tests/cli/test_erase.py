@@ -14,6 +14,7 @@ import pytest
 from tests.acceptance.serving import Api, Server
 from tests.api.door import CALL, MEETING
 from tests.cli.commands import Hookline, Said
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.slow
 T = TypeVar("T")
@@ -42,7 +43,7 @@ def at_a_terminal(hookline: Hookline, answer: str, *words: str) -> Said:
             env=hookline.environment,
             stdin=terminal,
             capture_output=True,
-            timeout=60,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
     finally:

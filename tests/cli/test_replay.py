@@ -14,6 +14,7 @@ import pytest
 from tests.acceptance.serving import Api, Server
 from tests.cli.commands import NOBODY, Hookline
 from tests.fakes import Subscriber, replying
+from tests.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +58,7 @@ def at_a_terminal(hookline: Hookline, answer: str, *words: str) -> tuple[int, st
     except OSError:  # Linux says so of a terminal whose other side is closed
         pass
     os.close(ours)
-    return process.wait(timeout=60), shown.decode()
+    return process.wait(timeout=PATIENCE_SECONDS), shown.decode()
 
 
 def test_what_failed_is_counted_and_sent_again_and_the_outcome_is_told(tmp_path: Path) -> None:

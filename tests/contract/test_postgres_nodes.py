@@ -7,7 +7,7 @@ import resource
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
-from typing import Any, Final
+from typing import Any
 
 import psycopg
 
@@ -19,11 +19,10 @@ from hookline.ports.storage import News, Transaction
 from hookline.services.booking import book_meeting
 from hookline.services.calls import report_call
 from hookline.services.intake import take_in
+from tests.patience import PATIENCE_SECONDS
 from tests.postgres_server import postgres_server
 from tests.telling import TELLER, a_whole_call, report
 from tests.values import HOUR, call_payload, details, webhook
-
-PATIENCE_SECONDS: Final = 30
 
 
 class Node:

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Final
 
 from tests.docs import pages
+from tests.patience import PATIENCE_SECONDS
 
-_PATIENCE_SECONDS: Final = 90
 #: How long to look before a question is asked again, as one does.
 _GLANCE_SECONDS: Final = 1
 #: Makes the terminal on its standard input that of a new shell.
@@ -102,8 +102,9 @@ class Terminal:
     def shows(self, pattern: str, *, again: str) -> str:
         """Wait until something appears after all that was waited for before; meanwhile type `again` now and then."""
         wanted = re.compile(pattern)
-        for _ in range(_PATIENCE_SECONDS // _GLANCE_SECONDS):
+        for _ in range(PATIENCE_SECONDS // _GLANCE_SECONDS):
             with self._news:
+                # a short bound: it looks again
                 there = self._news.wait_for(lambda: wanted.search(self._said, self._seen), _GLANCE_SECONDS)
                 if there:
                     self._seen = there.end()
@@ -166,10 +167,16 @@ def _prepared(folder: Path) -> dict[str, str]:
     (folder / ".venv").symlink_to(sys.prefix)
     environment = {name: value for name, value in os.environ.items() if not name.startswith("HOOKLINE")}
     if shutil.which("curl") is None:
-        (folder / "curl").write_text(f"#!{sys.executable}{_CURL}", "utf-8")
+        (folder / "curl.py").write_text(_CURL, "utf-8")
+        (folder / "curl").write_text(_script(f'"{sys.executable}" "{folder}/curl.py" "$@"'), "utf-8")
         (folder / "curl").chmod(0o755)
         environment["PATH"] = f"{folder}:{environment['PATH']}"
     return environment
+
+
+def _script(command: str) -> str:
+    """A shell script that is this command. Its first line names no path of ours: that could not hold a space."""
+    return f"#!/bin/sh\nexec {command}\n"
 
 
 def _with(here: dict[str, str], text: str) -> str:

@@ -7,6 +7,7 @@ subscriber a real HTTP server that checks every signature as any receiver would 
 
 import asyncio
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -32,8 +33,8 @@ T = TypeVar("T")
 
 #: What a newcomer's first meeting needs to be seen starting.
 STARTS_IN: Final = timedelta(seconds=5)
-#: How long anything may take to arrive before it counts as lost.
-PATIENCE: Final = timedelta(seconds=10)
+#: How long anything may take to arrive before it counts as lost. A busy machine takes its time.
+PATIENCE: Final = timedelta(seconds=60)
 #: Between two steps, for those who watch. All of it fits into the wait for the start.
 _PACE: Final = timedelta(milliseconds=700)
 _TICK: Final = timedelta(milliseconds=100)
@@ -188,7 +189,9 @@ class Story:
         assert start_at is not None  # it is what is waited for
         countdown = self._screen.countdown()
         try:
-            while (left := (start_at - self._clock.now()) / timedelta(seconds=1)) > 0:
+            left = 1.0
+            while left > 0:
+                left = max(0.0, (start_at - self._clock.now()) / timedelta(seconds=1))
                 countdown.show(left)
                 await self._clock.sleep_until(min(start_at, self._clock.now() + _TICK))
         finally:
@@ -281,12 +284,12 @@ async def _stop(process: asyncio.subprocess.Process, clock: Clock) -> None:
 
 
 def called_as(program: str) -> str:
-    """How to call this program again: as it was called, or shorter where the shell finds it by its name."""
+    """The shell command that calls this program again: as it was called, or shorter where the shell finds its name."""
     called = Path(program)
     if called.name == "__main__.py":
-        return f"{sys.executable} -m hookline"
+        return shlex.join([sys.executable, "-m", "hookline"])
     found = shutil.which("hookline")
-    return "hookline" if found and Path(found).resolve() == called.resolve() else program
+    return "hookline" if found and Path(found).resolve() == called.resolve() else shlex.quote(program)
 
 
 def _whole_milliseconds(instant: datetime) -> datetime:
