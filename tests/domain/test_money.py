@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hookline.domain.events import canonical_bytes
-from hookline.domain.money import DECIMALS, HIGHEST_PRICE, parse_currency, parse_price
+from hookline.domain.money import DECIMALS, HIGHEST_PRICE, WITHDRAWN, parse_currency, parse_price
 from hookline.errors import Invalid, MissingField
 
 currencies = st.sampled_from(sorted(DECIMALS))
@@ -95,6 +95,21 @@ def test_what_is_no_currency_is_refused_by_name(code: str) -> None:
     with pytest.raises(Invalid, match="currency: expected an ISO 4217 code") as refusal:
         parse_currency(code)
     assert [field.field for field in refusal.value.fields] == ["currency"]
+
+
+@pytest.mark.parametrize(
+    ("code", "successor"),
+    [("ANG", "XCG"), ("BGN", "EUR"), ("HRK", "EUR"), ("SLL", "SLE"), ("ZWL", "ZWG"), ("CUC", "CUP"), ("MRO", "MRU")],
+)
+def test_a_withdrawn_currency_is_refused_and_its_successor_is_named(code: str, successor: str) -> None:
+    for spelling in (code, code.lower()):
+        with pytest.raises(Invalid, match=f"currency: {code} was withdrawn; .* {successor}"):
+            parse_currency(spelling)
+
+
+def test_no_code_is_withdrawn_and_in_use_and_every_successor_is_in_use() -> None:
+    assert not WITHDRAWN.keys() & DECIMALS.keys()
+    assert set(WITHDRAWN.values()) <= DECIMALS.keys()
 
 
 @given(st.text())
