@@ -65,9 +65,9 @@ class Invalid(HooklineError):
         super().__init__(message, code=code, hint=hint, fields=fields)
 
     @classmethod
-    def field(cls, field: str, message: str, *, code: str = "invalid_parameter") -> "Invalid":
+    def field(cls, field: str, message: str, *, code: str = "invalid_parameter", hint: str = "") -> "Invalid":
         """Refuse one field by name."""
-        return cls(f"{field}: {message}", code=code, fields=[FieldError(field, message)])
+        return cls(f"{field}: {message}", code=code, hint=hint, fields=[FieldError(field, message)])
 
     def under(self, path: str) -> "Invalid":
         """The same refusal of something that stands at `path` in a larger whole."""

@@ -169,6 +169,32 @@ def test_an_unknown_key_is_refused_by_name(shared_door: Door, path: str, body: A
     refused(shared_door, path, body, "invalid_parameter", field)
 
 
+@pytest.mark.parametrize(
+    ("encoding", "named"), [("utf-8-sig", "BOM, EF BB BF"), ("utf-16", "UTF-16"), ("utf-32", "UTF-32")]
+)
+@pytest.mark.parametrize("path", ["/v3/meetings", "/v3/calls/batch", "/v3/webhooks"])
+def test_a_byte_order_mark_is_named(shared_door: Door, path: str, encoding: str, named: str) -> None:
+    answer = shared_door.ask("POST", path, json.dumps(MEETING).encode(encoding))
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+    assert answer.json()["message"].startswith("The body begins with ")
+    assert named in answer.json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/v3/meetings", {}, "questions_and_answers[0].answer"),
+        ("/v3/meetings/batch", {"meetings": []}, "meetings[0].questions_and_answers[0].answer"),
+    ],
+)
+def test_an_answer_that_is_a_list_is_told_how_to_join_it(
+    shared_door: Door, path: str, body: dict[str, Any], field: str
+) -> None:
+    meeting = changed(MEETING, ("questions_and_answers", 0, "answer"), ["Coffee", "tea"])
+    said = refused(shared_door, path, {"meetings": [meeting]} if body else meeting, "invalid_parameter", field)
+    assert said["hint"] == 'Join several choices into one text with ", ".'
+
+
 def test_many_unknown_keys_are_named_together_but_not_without_end(shared_door: Door) -> None:
     two = refused(shared_door, "/v3/calls", {**CALL, "x": 1, "y": 2}, "invalid_parameter", "x", "y")
     assert two["message"] == "x: there is no such key here."

@@ -29,6 +29,14 @@ _MOST_SHOWN: Final = 60
 _WRONG: Final = re.compile(r"(?P<what>.*?)(?: - at `(?P<path>\$[^`]*)`)?", re.DOTALL)
 _EXPECTED: Final = re.compile(r"Expected `([^`]*)`, got `([^`]*)`")
 _MISSING: Final = re.compile(r"Object missing required field `([^`]*)`")
+#: The start of a body that is not plain UTF-8 -> what it is. UTF-32 (little-endian) begins as UTF-16 does.
+_BYTE_ORDER_MARKS: Final = {
+    b"\xef\xbb\xbf": "a byte order mark (BOM, EF BB BF), which JSON does not allow",
+    b"\xff\xfe": "the byte order mark of UTF-16 or UTF-32 (FF FE)",
+    b"\xfe\xff": "the byte order mark of UTF-16 (FE FF)",
+}
+#: The last part of a field's path, and what came -> what to do instead.
+_HINTS: Final = {("answer", "a list"): 'Join several choices into one text with ", ".'}
 _WORDS: Final = {
     "str": "text",
     "int": "a whole number",
@@ -70,6 +78,9 @@ def is_lenient(shape: Any) -> bool:
 
 
 def _decoded(body: bytes, shape: Any) -> Any:
+    for mark, meaning in _BYTE_ORDER_MARKS.items():
+        if body.startswith(mark):  # RFC 8259, 8.1
+            raise Invalid(f"The body begins with {meaning}: send UTF-8 without it.", code="bad_request")
     try:
         return msgspec.json.decode(body or b"{}")
     except UnicodeDecodeError:
@@ -155,7 +166,8 @@ def _refusal(problem: msgspec.ValidationError, shape: Any, value: Any) -> Invali
         return MissingField(*absent)
     if expected := _EXPECTED.search(what):
         wanted, got = (_in_words(words) for words in expected.groups())
-        return Invalid.field(field, f"expected {wanted}, got {got}.")
+        hint = _HINTS.get((field.rpartition(".")[2], got), "")
+        return Invalid.field(field, f"expected {wanted}, got {got}.", hint=hint)
     if what.startswith("Invalid enum value"):
         choices = ", ".join(_choices(shape, field))
         got = what.removeprefix("Invalid enum value ").strip("'")
