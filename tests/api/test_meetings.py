@@ -202,6 +202,10 @@ def test_a_moved_meeting_stays_as_long_as_it_was_unless_an_end_is_given(door: Do
 def test_to_move_a_meeting_to_where_it_is_tells_nobody_anything(door: Door) -> None:
     id_ = door.post("/v3/meetings", MEETING)["id"]
     door.post(f"/v3/meetings/{id_}/reschedule", {"meeting_start_timestamp": "2031-05-06T12:00:00+02:00"})
+    same = {name: MEETING[name] for name in ("meeting_start_timestamp", "meeting_end_timestamp")}
+    for headers in (None, {"Idempotency-Key": "one"}, {"Idempotency-Key": "one"}, {"Idempotency-Key": "two"}):
+        answer = door.ask("POST", f"/v3/meetings/{id_}/reschedule", same, headers=headers)
+        assert (answer.status_code, answer.json()) == (200, {"id": id_, "status": "booked"})
     assert [name for name, _, _ in told_of(door, id_)] == ["meetingBooked"]
 
 
@@ -235,7 +239,7 @@ def test_an_edit_tells_nobody_and_is_seen_by_the_next_event(door: Door) -> None:
     edit = {
         "meeting_name": "Other name", "meeting_notes": "Note", "meeting_location": "Room 2",
         "meeting_address": "Street 1", "questions_and_answers": [{"question": "Q", "answer": "A"}], "price": 10,
-        "currency": "usd",
+        "currency": "usd", "event_participants": [{"EMAIL": "cy@example.com", "FIRSTNAME": "Cy", "LASTNAME": ""}],
     }  # fmt: skip
     assert door.ask("PUT", f"/v3/meetings/{id_}", edit).status_code == 204
     assert len(told_of(door, id_)) == 1
@@ -260,6 +264,11 @@ def test_an_edit_changes_only_what_it_names(door: Door) -> None:
         ({"currency": "XYZ"}, "currency"),
         ({"currency": ""}, "currency"),  # there is a price, which needs one
         ({"price": -1}, "price"),
+        ({"event_participants": []}, "event_participants"),
+        ({"event_participants": [{"EMAIL": "anna@example.com"}]}, "event_participants"),
+        ({"event_participants": [{"EMAIL": "cy@example.com", "PHONE": ""}]}, "event_participants[0].PHONE"),
+        ({"event_participants": [{"EMAIL": "cy"}]}, "event_participants[0].EMAIL"),
+        ({"currency": "ANG"}, "currency"),
         ({"meeting_notes": None}, "meeting_notes"),
         ({"meeting_start_timestamp": "2031-05-06T10:00:00Z"}, "meeting_start_timestamp"),
         ({"account_email": "x@example.com"}, "account_email"),

@@ -50,6 +50,24 @@ def meeting(made_of: MeetingDetails | None = None) -> Meeting:
 # What makes one true
 
 
+@pytest.mark.parametrize("host", ["anna@example.com", "Anna@Example.COM"])
+def test_the_host_among_the_participants_is_left_out(host: str) -> None:
+    bo, host_herself, cy = (Participant(EMAIL=email) for email in ("bo@example.com", host, "cy@example.com"))
+    assert checked(event_participants=(bo, host_herself, cy)).payload.event_participants == (bo, cy)
+    assert checked(event_participants=(host_herself, bo)).payload.event_participants == (bo,)
+
+
+def test_the_host_alone_is_no_meeting() -> None:
+    alone = refusal(event_participants=(Participant(EMAIL="ANNA@example.com"),))
+    assert [each.field for each in alone.fields] == ["event_participants"]
+    assert "besides the host, got only the host (anna@example.com)" in alone.message
+
+
+def test_a_participant_is_named_by_the_place_it_was_sent_at_whoever_was_left_out() -> None:
+    given = (Participant(EMAIL="anna@example.com"), Participant(EMAIL="nobody"))
+    assert [each.field for each in refusal(event_participants=given).fields] == ["event_participants[1].EMAIL"]
+
+
 def test_times_are_told_in_utc_with_three_decimals() -> None:
     made = checked()
     assert made.payload.meeting_start_timestamp == "2026-01-05T10:00:00.000Z"

@@ -4,8 +4,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from hookline.domain.events import EventKind, QuestionAndAnswer, canonical_bytes
+from hookline.domain.events import EventKind, Participant, QuestionAndAnswer, canonical_bytes
 from hookline.domain.ids import MeetingId
+from hookline.domain.instants import parse_instant
 from hookline.domain.meetings import MeetingStatus
 from hookline.errors import Conflict, Invalid, NotFound
 from hookline.ports.storage import MeetingFilter
@@ -24,6 +25,8 @@ from tests.fakes import MONDAY, ManualClock
 from tests.services.reading import claim_all, events, new_webhook, owed, payload, told
 from tests.values import DAY, HOUR, MICROSECOND, details
 
+BO = Participant(EMAIL="bo@example.com", FIRSTNAME="Bo")
+CY, DI = Participant(EMAIL="Cy@Example.com", LASTNAME="C"), Participant(EMAIL="di@example.com")
 BOOKED, STARTED, CANCELLED = EventKind.MEETING_BOOKED, EventKind.MEETING_STARTED, EventKind.MEETING_CANCELLED
 TEN = MONDAY + HOUR  # where the meeting of most tests starts, an hour from now; it lasts an hour
 
@@ -214,6 +217,55 @@ def test_an_edit_is_told_to_nobody_and_shown_by_later_events(store: Store, clock
     assert said["questions_and_answers"] == [{"answer": "x, y", "question": "q"}]
 
 
+def test_participants_that_are_changed_are_in_later_events_and_not_in_a_cancellation_of_what_was_booked(
+    store: Store, clock: ManualClock
+) -> None:
+    def emails(number: int) -> list[str]:
+        return [each["EMAIL"] for each in payload(events(store, meeting_id)[number])["event_participants"]]
+
+    meeting_id = booked(store)
+    store.write(edit_meeting, meeting_id, {"event_participants": (CY, DI)})
+    assert told(store, meeting_id) == [(BOOKED, 1)]
+    store.write(reschedule_meeting, meeting_id, TEN + DAY, None)
+    assert [emails(number) for number in range(3)] == [["bo@example.com"]] * 2 + [[CY.EMAIL, DI.EMAIL]]
+    store.write(edit_meeting, meeting_id, {"event_participants": (DI,)})
+    clock.set_wall(TEN + DAY)
+    fire(store)
+    assert (told(store, meeting_id)[-1], emails(3)) == ((STARTED, 4), [DI.EMAIL])
+
+
+def test_a_meeting_is_listed_by_those_who_come_now(store: Store) -> None:
+    def found(email: str) -> int:
+        return len(store.read(list_meetings, MeetingFilter(participant=email), limit=9, cursor=None).items)
+
+    meeting_id = booked(store)
+    store.write(edit_meeting, meeting_id, {"event_participants": (CY, CY, DI)})
+    assert [found(email) for email in ("bo@example.com", CY.EMAIL.lower(), DI.EMAIL)] == [0, 1, 1]
+    store.write(edit_meeting, meeting_id, {"event_participants": (BO,)})
+    assert [found(email) for email in ("BO@example.com", CY.EMAIL, DI.EMAIL)] == [1, 0, 0]
+
+
+@pytest.mark.parametrize("host", ["anna@example.com", "Anna@EXAMPLE.com"])
+def test_the_host_is_left_out_of_changed_participants(store: Store, host: str) -> None:
+    meeting_id = booked(store)
+    store.write(edit_meeting, meeting_id, {"event_participants": (Participant(EMAIL=host), CY)})
+    assert store.read(read_meeting, meeting_id).details.payload.event_participants == (CY,)
+    with pytest.raises(Invalid, match="at least one participant besides the host"):
+        store.write(edit_meeting, meeting_id, {"event_participants": (Participant(EMAIL=host),)})
+
+
+def test_a_meeting_that_was_kept_under_older_rules_can_be_edited_and_corrected(store: Store) -> None:
+    host = Participant(EMAIL="anna@example.com")
+    old = details(currency="ANG", price=5, event_participants=(host,))
+    meeting_id = store.write(book_meeting, old)
+    store.write(edit_meeting, meeting_id, {"meeting_name": "Other"})
+    with pytest.raises(Invalid, match="ANG was withdrawn"):
+        store.write(edit_meeting, meeting_id, {"price": 6})
+    store.write(edit_meeting, meeting_id, {"currency": "XCG"})
+    edited = store.read(read_meeting, meeting_id).details.payload
+    assert (edited.meeting_name, edited.currency, edited.price) == ("Other", "XCG", 5)
+
+
 def test_an_edit_that_changes_nothing_modifies_nothing(store: Store, clock: ManualClock) -> None:
     meeting_id = booked(store)
     clock.advance(seconds=60)
@@ -361,6 +413,53 @@ def test_a_move_to_where_it_is_changes_nothing(store: Store, clock: ManualClock)
     assert store.write(reschedule_meeting, meeting_id, TEN, None) == before
     assert store.write(reschedule_meeting, meeting_id, TEN, TEN + HOUR) == before
     assert told(store, meeting_id) == [(BOOKED, 1)]
+
+
+def test_a_move_to_the_times_that_events_tell_changes_nothing_though_they_are_cut_to_milliseconds(store: Store) -> None:
+    start_at, length = TEN + timedelta(microseconds=696_900), timedelta(microseconds=99_200)
+    meeting_id = booked(store, start_at, length)
+    said = payload(events(store, meeting_id)[0])
+    told_start, told_end = (parse_instant(said[f"meeting_{end}_timestamp"], end) for end in ("start", "end"))
+    assert told_start < start_at
+    store.write(reschedule_meeting, meeting_id, told_start, told_end)
+    store.write(reschedule_meeting, meeting_id, told_start, None)
+    assert told(store, meeting_id) == [(BOOKED, 1)]
+
+
+def test_a_move_that_is_repeated_after_the_start_that_it_asked_for_changes_nothing(
+    store: Store, clock: ManualClock
+) -> None:
+    meeting_id = booked(store)
+    store.write(reschedule_meeting, meeting_id, MONDAY - HOUR, None)
+    fire(store)
+    before = told(store, meeting_id)
+    moved = store.read(read_meeting, meeting_id)
+    assert moved.status(clock.now()) is not MeetingStatus.BOOKED
+    assert store.write(reschedule_meeting, meeting_id, MONDAY - HOUR, None) == moved
+    assert told(store, meeting_id) == before
+
+
+def test_three_that_start_together_are_told_apart_when_one_is_cancelled_and_one_is_moved(
+    store: Store, clock: ManualClock
+) -> None:
+    stays, cancelled, moved = booked(store), booked(store), booked(store)
+    store.write(cancel_meeting, cancelled, "")
+    store.write(reschedule_meeting, moved, TEN + HOUR, None)
+    clock.set_wall(TEN)
+    fire(store)
+    assert told(store, stays) == [(BOOKED, 1), (STARTED, 2)]
+    assert told(store, cancelled) == [(BOOKED, 1), (CANCELLED, 2)]
+    assert told(store, moved) == [(BOOKED, 1), (CANCELLED, 2), (BOOKED, 3)]
+
+
+def test_each_cancellation_of_a_meeting_that_is_moved_twice_has_the_times_of_the_booking_before(store: Store) -> None:
+    meeting_id = booked(store)
+    store.write(reschedule_meeting, meeting_id, TEN + DAY, None)
+    store.write(reschedule_meeting, meeting_id, TEN + 2 * DAY, None)
+    store.write(cancel_meeting, meeting_id, "")
+    assert told(store, meeting_id) == [(kind, n) for n, kind in enumerate((BOOKED, CANCELLED) * 3, 1)]
+    starts = [payload(event)["meeting_start_timestamp"][:10] for event in events(store, meeting_id)]
+    assert starts == ["2026-01-05"] * 2 + ["2026-01-06"] * 2 + ["2026-01-07"] * 2
 
 
 def test_a_move_of_the_end_alone_is_a_move(store: Store) -> None:

@@ -116,6 +116,14 @@ def test_nothing_of_a_participant_is_left_and_the_record_is(store: Store, clock:
     assert store.read(read_meeting, other) == untouched
 
 
+def test_a_participant_who_was_taken_out_of_a_meeting_is_erased_from_the_events_of_before(store: Store) -> None:
+    meeting = store.write(book_meeting, with_ada())
+    store.write(edit_meeting, meeting, {"event_participants": (BO,), "meeting_name": "Bo and Anna"})
+    assert b"ada" in everything(store)
+    assert [each.meetings for each in erase(store)] == [1]
+    assert b"ada" not in everything(store)
+
+
 def test_nobody_finds_them_any_more_and_others_are_found(store: Store) -> None:
     meeting = store.write(book_meeting, with_ada())
     erase(store, "ADA@example.COM")

@@ -19,7 +19,7 @@ from hookline.api.routes import (
     doc_instant,
     listed,
 )
-from hookline.domain.events import MeetingPayload, QuestionAndAnswer
+from hookline.domain.events import MeetingPayload, Participant, QuestionAndAnswer
 from hookline.domain.instants import parse_instant, wire_form
 from hookline.domain.meetings import MAX_NAME, Meeting, MeetingStatus, check_meeting
 from hookline.domain.text import require_storable_text
@@ -34,6 +34,10 @@ MEETING_ID = doc("Id of the meeting.", examples=["mtg_01k2j3q4r5s6t7v8w9x0y1z2a3
 class MeetingEdit(msgspec.Struct, omit_defaults=True):
     """What may be changed without moving a meeting; what is absent stays."""
 
+    event_participants: Annotated[
+        tuple[Participant, ...] | UnsetType,
+        doc("Booker first, then guests, whole; the host is left out.", minItems=1),
+    ] = UNSET
     meeting_name: Annotated[str | UnsetType, doc("Name of the meeting.", minLength=1, maxLength=MAX_NAME)] = UNSET
     meeting_notes: Annotated[str | UnsetType, doc("Notes in the meeting.")] = UNSET
     meeting_location: Annotated[str | UnsetType, doc("Label of the place, or the link.")] = UNSET

@@ -49,6 +49,11 @@ def later(instant: datetime, by: timedelta, field: str) -> datetime:
     return instant + by
 
 
+def to_wire_precision(instant: datetime) -> datetime:
+    """The instant as payloads carry it: cut to whole milliseconds, as `wire_form` does."""
+    return instant.replace(microsecond=instant.microsecond // 1000 * 1000)
+
+
 def spoken(instant: datetime, *, timespec: str = "minutes") -> str:
     """`2025-06-10 07:09 UTC`: for sentences that people read; finer by `timespec`, as `isoformat` has it."""
     return instant.astimezone(UTC).replace(tzinfo=None).isoformat(" ", timespec) + " UTC"

@@ -4,17 +4,17 @@ A meeting has started when its start is reached, whether or not anything was run
 the clock, not a flag that somebody sets. Publishing what happens to it: `services/booking.py`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from hookline.domain.events import MeetingPayload, canonical_bytes
 from hookline.domain.ids import MeetingId
-from hookline.domain.instants import parse_instant, wire_form
+from hookline.domain.instants import later, parse_instant, to_wire_precision, wire_form
 from hookline.domain.money import parse_currency, parse_price
-from hookline.domain.text import require_email, require_storable
+from hookline.domain.text import require_email, require_storable, same_address
 from hookline.errors import Conflict, Invalid
 
 MAX_NAME: Final = 255
@@ -50,6 +50,21 @@ class MeetingDetails:
         require_order(start_at, end_at)
         timed = replace(payload, meeting_start_timestamp=wire_form(start_at), meeting_end_timestamp=wire_form(end_at))
         return cls(payload=timed, body=canonical_bytes(timed), start_at=start_at, end_at=end_at)
+
+    def moved(self, start_at: datetime, end_at: datetime | None) -> "MeetingDetails":
+        """The same details at another time; without `end_at` the meeting keeps its length.
+
+        To where it is, as payloads say it (to the millisecond), it does not move: the answer is `self`.
+
+        Raises:
+            Invalid: it would end before it starts, or beyond the years there are.
+        """
+        if end_at is None:
+            if to_wire_precision(start_at) == to_wire_precision(self.start_at):
+                return self
+            end_at = later(start_at, self.end_at - self.start_at, "meeting_end_timestamp")
+        moved = MeetingDetails.of(self.payload, start_at, end_at)
+        return self if moved.payload == self.payload else moved
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,29 +142,72 @@ def require_order(start_at: datetime, end_at: datetime) -> None:
 
 
 def check_meeting(raw: MeetingPayload) -> MeetingDetails:
-    """Make details out of a payload as somebody sent it.
+    """Make details out of a payload as somebody sent it. The host is left out of the participants.
 
     Raises:
         Invalid: names the first attribute that breaks a rule.
     """
     require_storable(raw)
-    require_email(raw.account_email, "account_email")
-    require_participants(participant.EMAIL for participant in raw.event_participants)
-    if not 1 <= len(raw.meeting_name) <= MAX_NAME:
-        raise Invalid.field(
-            "meeting_name", f"expected 1 to {MAX_NAME} characters, got {len(raw.meeting_name)}.", code="out_of_range"
-        )
-    currency = parse_currency(raw.currency)
-    priced = replace(raw, currency=currency, price=parse_price(raw.price, currency))
+    for _, checked in _RULES:
+        raw = checked(raw)
     start_at = parse_instant(raw.meeting_start_timestamp, "meeting_start_timestamp")
     end_at = parse_instant(raw.meeting_end_timestamp, "meeting_end_timestamp")
-    return MeetingDetails.of(priced, start_at, end_at)
+    return MeetingDetails.of(raw, start_at, end_at)
 
 
-def require_participants(emails: Iterable[str]) -> None:
-    """Refuse a meeting to which nobody comes, and anybody without a mail address."""
-    count = 0
-    for count, email in enumerate(emails, 1):
-        require_email(email, f"event_participants[{count - 1}].EMAIL")
-    if not count:
+def check_edit(details: MeetingDetails, changes: Mapping[str, Any]) -> MeetingDetails:
+    """The details with other values at the same time; `changes` are attributes of the payload, but no times.
+
+    Only the rules of what changes are looked at, so that a meeting kept under older rules can be corrected.
+
+    Raises:
+        Invalid: names the first attribute that breaks a rule.
+    """
+    payload = replace(details.payload, **changes)
+    require_storable(payload)
+    for attributes, checked in _RULES:
+        if not attributes.isdisjoint(changes):
+            payload = checked(payload)
+    return replace(details, payload=payload, body=canonical_bytes(payload))
+
+
+def _with_a_host(payload: MeetingPayload) -> MeetingPayload:
+    require_email(payload.account_email, "account_email")
+    return payload
+
+
+def _with_participants(payload: MeetingPayload) -> MeetingPayload:
+    """Refuse a meeting to which nobody comes, and anybody without a mail address; leave out the host."""
+    given = payload.event_participants
+    for index, participant in enumerate(given):
+        require_email(participant.EMAIL, f"event_participants[{index}].EMAIL")
+    if not given:
         raise Invalid.field("event_participants", "expected at least one participant, got none.")
+    guests = tuple(each for each in given if not same_address(each.EMAIL, payload.account_email))
+    if not guests:
+        raise Invalid.field(
+            "event_participants",
+            f"expected at least one participant besides the host, got only the host ({payload.account_email}).",
+        )
+    return payload if len(guests) == len(given) else replace(payload, event_participants=guests)
+
+
+def _with_a_name(payload: MeetingPayload) -> MeetingPayload:
+    length = len(payload.meeting_name)
+    if not 1 <= length <= MAX_NAME:
+        raise Invalid.field("meeting_name", f"expected 1 to {MAX_NAME} characters, got {length}.", code="out_of_range")
+    return payload
+
+
+def _with_a_price(payload: MeetingPayload) -> MeetingPayload:
+    currency = parse_currency(payload.currency)
+    return replace(payload, currency=currency, price=parse_price(payload.price, currency))
+
+
+#: The attributes that a rule is about, and the rule: it gives the payload in its checked form, or raises `Invalid`.
+_RULES: Final[tuple[tuple[frozenset[str], Callable[[MeetingPayload], MeetingPayload]], ...]] = (
+    (frozenset({"account_email"}), _with_a_host),
+    (frozenset({"event_participants"}), _with_participants),
+    (frozenset({"meeting_name"}), _with_a_name),
+    (frozenset({"currency", "price"}), _with_a_price),
+)

@@ -38,6 +38,11 @@ def require_storable_text(text: str, field: str) -> None:
         raise Invalid.field(field, "holds half of a surrogate pair, which is no character.")
 
 
+def same_address(one: str, other: str) -> bool:
+    """Whether two mail addresses name the same person here: users and participants are found in any case."""
+    return one.lower() == other.lower()
+
+
 @lru_cache(maxsize=4096)
 def _email_problem(address: str) -> str | None:
     try:

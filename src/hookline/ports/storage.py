@@ -13,7 +13,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
 
 from hookline.domain.calls import Call
 from hookline.domain.deliveries import Claim, Delivery, Outcome, State, Verdict
-from hookline.domain.events import CallType, Event, EventKind
+from hookline.domain.events import CallType, Event, EventKind, Participant
 from hookline.domain.failing import Streak
 from hookline.domain.ids import DeliveryId, EventId, KeyId, MeetingId, WebhookId
 from hookline.domain.keys import ApiKey
@@ -46,6 +46,7 @@ class MeetingFilter:
     status: MeetingStatus | None = None
     account_email: str | None = None
     participant: str | None = None
+    includes_former: bool = False  # whether a `participant` who was taken out since counts as well
     from_at: datetime | None = None
     to_at: datetime | None = None
 
@@ -103,6 +104,13 @@ class Calendar(Protocol):
 
     def save(self, meeting: Meeting) -> None:
         """Keep a meeting that was changed."""
+
+    def change_participants(
+        self, meeting_id: MeetingId, before: Sequence[Participant], after: Sequence[Participant]
+    ) -> None:
+        """Have the meeting found by those of `after`. Those of `before` alone are former participants: events that
+        were published name them, so erasure still finds the meeting.
+        """
 
     def meetings_of(self, meeting_ids: Sequence[MeetingId]) -> Mapping[MeetingId, Meeting]:
         """Those of these meetings that there are, by id."""

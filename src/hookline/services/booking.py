@@ -5,14 +5,14 @@ What makes a meeting true: `domain/meetings.py`. Starts that are reached while n
 `services/timers.py`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from hookline.domain.events import EventKind
 from hookline.domain.ids import MeetingId
-from hookline.domain.instants import later
-from hookline.domain.meetings import Meeting, MeetingDetails, check_meeting, start_useful_until
+from hookline.domain.meetings import Meeting, MeetingDetails, check_edit, start_useful_until
 from hookline.errors import NotFound
 from hookline.ports.storage import MeetingFilter, Page, Timer, Transaction
 from hookline.services.phonebook import meet
@@ -42,7 +42,7 @@ def book_meetings(tx: Transaction, many: Sequence[MeetingDetails]) -> list[Meeti
     return [book_meeting(tx, details) for details in many]
 
 
-def edit_meeting(tx: Transaction, meeting_id: str, changes: dict[str, object]) -> None:
+def edit_meeting(tx: Transaction, meeting_id: str, changes: Mapping[str, Any]) -> None:
     """Change what a meeting says, not when it is: nothing is announced, later events show it.
 
     `changes` are attributes of the payload.
@@ -54,10 +54,13 @@ def edit_meeting(tx: Transaction, meeting_id: str, changes: dict[str, object]) -
     """
     meeting = _meeting_of_this_instant(tx, meeting_id)
     meeting.require_not_cancelled()
-    checked = check_meeting(replace(meeting.details.payload, **changes))  # type: ignore[arg-type]  # names are checked
-    details = replace(meeting.details, payload=checked.payload, body=checked.body)
-    if details != meeting.details:
-        tx.calendar.save(meeting.edited(details, tx.now))
+    details = check_edit(meeting.details, changes)
+    if details == meeting.details:
+        return
+    tx.calendar.save(meeting.edited(details, tx.now))
+    before, after = meeting.details.payload.event_participants, details.payload.event_participants
+    if before != after:
+        tx.calendar.change_participants(meeting.id, before, after)
 
 
 def cancel_meeting(tx: Transaction, meeting_id: str, reason: str) -> Meeting:
@@ -80,7 +83,8 @@ def cancel_meeting(tx: Transaction, meeting_id: str, reason: str) -> Meeting:
 def reschedule_meeting(tx: Transaction, meeting_id: str, start_at: datetime, end_at: datetime | None) -> Meeting:
     """Move a booked meeting: cancelled at its old time, then booked at the new one, in one commit.
 
-    Without `end_at` it stays as long as it was. To move it to where it is changes nothing.
+    Without `end_at` it stays as long as it was. To move it to where it is changes nothing, also once it has started: a
+    request that is repeated because its answer was lost gets that answer.
 
     Raises:
         NotFound: no such meeting.
@@ -89,13 +93,10 @@ def reschedule_meeting(tx: Transaction, meeting_id: str, start_at: datetime, end
     """
     meeting = _meeting_of_this_instant(tx, meeting_id)
     meeting.require_not_cancelled()
-    meeting.require_not_started(tx.now)
-    length = meeting.details.end_at - meeting.details.start_at
-    details = MeetingDetails.of(
-        meeting.details.payload, start_at, end_at or later(start_at, length, "meeting_end_timestamp")
-    )
-    if details == meeting.details:
+    details = meeting.details.moved(start_at, end_at)
+    if details is meeting.details:
         return meeting
+    meeting.require_not_started(tx.now)
     moved = _announce_cancellation(tx, meeting).moved(details, tx.now)
     moved = replace(moved, sequence=moved.sequence + 1)
     publish(tx, EventKind.MEETING_BOOKED, moved.id, sequence=moved.sequence, body=moved.booked_body)

@@ -39,6 +39,11 @@ SAVE_MEETING: Final = """
     WHERE id = :id
 """
 ADD_PARTICIPANT: Final = Insert("meeting_participant", ("email", "meeting_id"), "DO NOTHING")
+CHANGE_PARTICIPANT: Final = Insert(
+    "meeting_participant",
+    ("email", "meeting_id", "is_former"),
+    "(email, meeting_id) DO UPDATE SET is_former = excluded.is_former",
+)
 MEETING: Final = f"SELECT {_COLUMNS} FROM meeting WHERE id = :id"
 MEETINGS: Final = f"SELECT {_COLUMNS} FROM meeting WHERE {{where}} ORDER BY id DESC LIMIT :limit"
 SET_TIMER: Final = Insert(
@@ -73,6 +78,13 @@ class SqlCalendar:
     def save(self, meeting: Meeting) -> None:
         self._session.run(SAVE_MEETING, _parameters(meeting))
 
+    def change_participants(
+        self, meeting_id: MeetingId, before: Sequence[Participant], after: Sequence[Participant]
+    ) -> None:
+        current = {participant.EMAIL.lower() for participant in after}
+        for email in sorted(current | {participant.EMAIL.lower() for participant in before}):
+            self._session.insert(CHANGE_PARTICIPANT, (email, meeting_id, int(email not in current)))
+
     def meeting(self, meeting_id: str) -> Meeting | None:
         row = first(self._session.rows(MEETING, {"id": meeting_id}))
         return None if row is None else _meeting(row)
@@ -92,8 +104,10 @@ class SqlCalendar:
             where.add("account_email = :account_email", account_email=wanted.account_email.lower())
         if wanted.participant is not None:
             where.add(
-                "id IN (SELECT meeting_id FROM meeting_participant WHERE email = :participant)",
+                "id IN (SELECT meeting_id FROM meeting_participant"
+                " WHERE email = :participant AND COALESCE(is_former, 0) <= :former)",
                 participant=wanted.participant.lower(),
+                former=int(wanted.includes_former),
             )
         where.between("start_at", wanted.from_at, wanted.to_at)
         if wanted.status is not None:

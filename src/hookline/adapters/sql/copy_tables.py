@@ -93,7 +93,7 @@ TABLES: Final = (
             *("created_at", "modified_at", "cancelled_at", "cancel_reason"),
         ),
     ),
-    Copied("meeting_participant", ("email", "meeting_id"), key_length=2),
+    Copied("meeting_participant", ("email", "meeting_id", "is_former"), key_length=2),
     Copied("timer", ("meeting_id", "version", "due_at")),
     Copied(
         "user_account",

@@ -67,7 +67,9 @@ class SqlErasure:
         self._intake = intake
 
     def meetings_with(self, participant: str, limit: int) -> Sequence[Meeting]:
-        return self._calendar.meetings(MeetingFilter(participant=participant), limit=limit, cursor=None).items
+        return self._calendar.meetings(
+            MeetingFilter(participant=participant, includes_former=True), limit=limit, cursor=None
+        ).items
 
     def calls_with(self, phone_number: str, limit: int) -> Sequence[Call]:
         return self._phone.calls(CallFilter(phone_number=phone_number), limit=limit, cursor=None).items
