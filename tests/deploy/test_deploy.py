@@ -27,8 +27,12 @@ from tests.deploy.image import ROOT, environment, health_check, steps
 
 DEPLOY: Final = ROOT / "deploy"
 COMPOSE: Final[Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text("utf-8"))
+KUBERNETES: Final = DEPLOY / "kubernetes"
+KUSTOMIZATION: Final[Any] = yaml.safe_load((KUBERNETES / "kustomization.yaml").read_text("utf-8"))
 MANIFESTS: Final[dict[str, Any]] = {
-    each["kind"]: each for each in yaml.safe_load_all((DEPLOY / "kubernetes" / "hookline.yaml").read_text("utf-8"))
+    each["kind"]: each
+    for name in KUSTOMIZATION["resources"]
+    for each in yaml.safe_load_all((KUBERNETES / name).read_text("utf-8"))
 }
 POD: Final = MANIFESTS["Deployment"]["spec"]["template"]["spec"]
 [CONTAINER] = POD["containers"]
@@ -144,7 +148,11 @@ def test_nothing_runs_as_root_and_nothing_is_written_outside_of_what_is_given() 
     [user] = instructions("USER")
     assert re.fullmatch(r"[1-9]\d*:[1-9]\d*", user)
     assert f"--uid {user.partition(':')[0]} " in instructions("RUN")[0]
-    assert (POD["securityContext"]["runAsUser"], POD["securityContext"]["runAsNonRoot"]) == (10001, True)
+    pod = POD["securityContext"]
+    assert f"{pod['runAsUser']}:{pod['runAsGroup']}" == user
+    assert pod["runAsNonRoot"]
+    assert pod["seccompProfile"] == {"type": "RuntimeDefault"}
+    assert not {"hostNetwork", "hostPID", "hostIPC"} & set(POD)
     inside = CONTAINER["securityContext"]
     assert inside["readOnlyRootFilesystem"]
     assert not inside["allowPrivilegeEscalation"]
@@ -230,6 +238,5 @@ def test_the_unit_is_well_formed() -> None:
     assert parser["Service"]["WorkingDirectory"] == f"/var/lib/{parser['Service']['StateDirectory']}"
 
 
-def test_what_is_applied_together_is_there() -> None:
-    kustomization = yaml.safe_load((DEPLOY / "kubernetes" / "kustomization.yaml").read_text("utf-8"))
-    assert all((DEPLOY / "kubernetes" / name).exists() for name in kustomization["resources"])
+def test_all_manifests_are_applied_together() -> None:
+    assert {*KUSTOMIZATION["resources"], "kustomization.yaml"} == {file.name for file in KUBERNETES.iterdir()}
