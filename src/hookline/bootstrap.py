@@ -53,6 +53,7 @@ from hookline.engine.lanes import CONCURRENCY
 from hookline.engine.notifier import Notifier
 from hookline.engine.processes import Processes
 from hookline.engine.scheduler import Scheduler
+from hookline.engine.store_probe import StoreProbe
 from hookline.engine.supervisor import Loop, Supervisor
 from hookline.errors import Invalid, Unavailable
 from hookline.ports.clock import Clock
@@ -347,7 +348,8 @@ async def running(settings: Settings) -> AsyncIterator[tuple[Site, Engine]]:
             api = Api(database, access, limits, kinds) if Role.API in settings.roles else NoApi()
             called = {name: kind for name, kind in kinds.items() if isinstance(kind, Called)}
             intake = IntakeDoor(database, clock, called, settings.public_url)
-            site = Site(api, intake, database, clock, engine.failing, settings.public_url)
+            probe = StoreProbe(database, clock)
+            site = Site(api, intake, database, engine.failing, probe.problem, settings.public_url)
             yield site, engine
             await engine.stop()
         finally:

@@ -156,5 +156,9 @@ class Unavailable(HooklineError):
 
     kind = "unavailable"
 
-    def __init__(self, message: str, *, hint: str = "Nothing was kept; ask again in a moment.") -> None:
+    def __init__(
+        self, message: str, *, hint: str = "Nothing was kept; ask again in a moment.", for_operator: str = ""
+    ) -> None:
+        """`for_operator` is the message for logs and commands, where it says more than strangers may read."""
         super().__init__(message, code="unavailable", hint=hint)
+        self.for_operator = for_operator or message

@@ -1,25 +1,20 @@
 """What a server answers beside its API: whether it is well, and its pages."""
 
-import asyncio
 import re
 import sqlite3
 from contextlib import closing
 from html.parser import HTMLParser
-from typing import Any, Final, cast
+from typing import Any, Final
 
-import httpx
 import pytest
 
 from hookline import __version__
-from hookline.api.app import NoApi
 from hookline.api.markup import Html, coloured_json, join, prose, tag
 from hookline.api.openapi import openapi_document
 from hookline.api.reference import reference_page, welcome_page
-from hookline.api.site import PATIENCE_SECONDS, Site
 from hookline.domain.events import EventKind
 from tests.api.description import document
 from tests.api.door import Door
-from tests.fakes import ManualClock
 
 #: Elements that have no end.
 _EMPTY: Final = {"meta", "hr", "br"}
@@ -74,22 +69,15 @@ def test_a_server_that_cannot_read_its_store_is_up_but_not_ready(sqlite_door: Do
     )  # a loop that met it is begun anew a moment later
 
 
-def test_a_store_that_hangs_is_not_ready_and_is_not_waited_for() -> None:
-    clock = ManualClock()
-
-    class Hanging:
-        async def read(self, *_: Any) -> Any:
-            asyncio.get_running_loop().call_soon(lambda: clock.advance(seconds=PATIENCE_SECONDS))
-            await asyncio.Event().wait()
-
-    site = Site(NoApi(), NoApi(), cast("Any", Hanging()), clock, list, "http://127.0.0.1:8000")
-
-    async def ask() -> httpx.Response:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(site), base_url="http://here") as client:
-            return await client.get("/readyz")
-
-    answer = asyncio.run(ask())
-    assert (answer.status_code, answer.json()["problems"]) == (503, ["The store did not answer within 5 s."])
+def test_a_server_whose_store_takes_no_writes_is_not_ready_although_it_reads(sqlite_door: Door) -> None:
+    with closing(sqlite3.connect(sqlite_door.file, isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        answer = sqlite_door.ask("GET", "/readyz", scope="")
+        assert answer.status_code == 503
+        assert answer.json()["problems"] == ["The database hookline.db cannot be used now: database is locked."]
+        assert sqlite_door.get("/v3/calls")["calls"] == []
+        other.execute("ROLLBACK")
+    sqlite_door.once("/readyz", lambda found: found["status"] == "ready")
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/favicon.ico", "/docs/nothing", "/v3"])

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from hookline.engine.supervisor import PAUSE, Supervisor
+from hookline.engine.supervisor import PAUSE, STEADY_SECONDS, Supervisor
 from hookline.errors import Unavailable
 from tests.fakes import MONDAY, ManualClock, turn
 
@@ -77,7 +77,7 @@ def test_a_loop_that_fails_rests_is_reported_and_runs_again(
             assert worker.runs == runs
             clock.advance(seconds=0.001)
             await settle()
-            assert (worker.runs, supervisor.failing()) == (runs + 1, [])
+            assert worker.runs == runs + 1
         assert other.runs == 1
         await supervisor.stop()
 
@@ -88,6 +88,43 @@ def test_a_loop_that_fails_rests_is_reported_and_runs_again(
         assert "worker" in record.getMessage()
         # What the disk says is no mistake of ours: one line is enough.
         assert (record.exc_info is None) == isinstance(problem, Unavailable)
+
+
+def test_a_loop_that_failed_once_is_well_again_as_soon_as_it_runs(clock: ManualClock) -> None:
+    async def scenario() -> None:
+        worker = Worker()
+        supervisor = Supervisor(clock, {"worker": worker.run})
+        supervisor.start()
+        await settle()
+        for _ in range(3):  # far apart: each is the first
+            await worker.fail(Unavailable("The disk is full."))
+            assert supervisor.failing() == ["worker"]
+            clock.advance(seconds=PAUSE.total_seconds())
+            await settle()
+            assert supervisor.failing() == []
+            clock.advance(seconds=STEADY_SECONDS)
+        await supervisor.stop()
+
+    asyncio.run(scenario())
+
+
+def test_a_loop_that_fails_again_and_again_is_failing_until_it_has_run_for_a_while(clock: ManualClock) -> None:
+    async def scenario() -> None:
+        worker = Worker()
+        supervisor = Supervisor(clock, {"worker": worker.run})
+        supervisor.start()
+        await settle()
+        for _ in range(3):
+            await worker.fail(Unavailable("The disk is full."))
+            clock.advance(seconds=PAUSE.total_seconds())
+            await settle()
+        for _ in range(2):
+            assert supervisor.failing() == ["worker"]
+            clock.advance(seconds=STEADY_SECONDS / 2)
+        assert supervisor.failing() == []
+        await supervisor.stop()
+
+    asyncio.run(scenario())
 
 
 def test_a_loop_that_came_to_its_end_is_run_again(clock: ManualClock) -> None:

@@ -168,7 +168,7 @@ _SERVER: Final = (
     (
         "/readyz",
         "is_ready",
-        "Whether the store answers and every loop runs.",
+        "Whether the store takes writes and every loop runs.",
         _JSON,
         {200: "All is well.", 503: "`problems` says what is not."},
     ),

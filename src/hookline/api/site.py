@@ -1,8 +1,6 @@
 """Everything that one server answers: the API below /v3, its description, and whether the server is well."""
 
-import asyncio
-from collections.abc import AsyncIterator, Callable
-from datetime import datetime
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
 from starlette.applications import Starlette
@@ -17,13 +15,9 @@ from hookline.api.openapi import openapi_document
 from hookline.api.reference import reference_page, welcome_page
 from hookline.domain.processes import Process
 from hookline.errors import HooklineError, NotFound
-from hookline.ports.clock import Clock
 from hookline.ports.storage import Database
 from hookline.services import exports
-from hookline.services.timers import next_timer_at
 
-#: How long whoever asks whether we are ready waits for the store.
-PATIENCE_SECONDS: Final = 5
 _PAGE_HEADERS: Final = {
     "content-security-policy": CONTENT_SECURITY_POLICY,
     "referrer-policy": "no-referrer",
@@ -46,16 +40,16 @@ class Site:
         api: Door,
         intake: Door,
         database: Database,
-        clock: Clock,
         failing: Callable[[], list[str]],
+        store_problem: Callable[[], Awaitable[str]],
         public_url: str,
     ) -> None:
-        """`failing` names the loops of the engine that do not run."""
+        """`failing` names the loops of the engine that do not run; `store_problem` says what is wrong with it."""
         self.api = api
         self._intake = intake
         self._database = database
-        self._clock = clock
         self._failing = failing
+        self._store_problem = store_problem
         self._openapi = openapi_document(public_url)
         self._welcoming = welcome_page(self._openapi)
         self._explaining = reference_page(self._openapi)
@@ -82,24 +76,10 @@ class Site:
 
     async def _is_ready(self, _: Request) -> Response:
         problems = [f"The loop {name} does not run." for name in self._failing()]
-        problems += await self._of_store()
+        problem = await self._store_problem()
+        problems += [problem] if problem else []
         status = "not ready" if problems else "ready"
         return JSONResponse({"status": status, "problems": problems}, 503 if problems else 200)
-
-    async def _of_store(self) -> list[str]:
-        """What is wrong with the store. One that hangs is not waited for: who asks wants to know now."""
-        asking = asyncio.ensure_future(self._database.read(next_timer_at))
-        alarm = self._clock.alarm(PATIENCE_SECONDS, lambda: _cancel(asking))
-        try:
-            await asyncio.wait({asking})
-        finally:
-            alarm.cancel()
-        if asking.cancelled():
-            return [f"The store did not answer within {PATIENCE_SECONDS} s."]
-        problem = asking.exception()
-        if problem is not None and not isinstance(problem, HooklineError):
-            raise problem
-        return [problem.message] if problem is not None else []
 
     async def _describe(self, _: Request) -> Response:
         return JSONResponse(self._openapi)
@@ -125,10 +105,6 @@ class Site:
         while (piece := await self._database.read(exports.read_part, process, number)) is not None:
             yield piece
             number += 1
-
-
-def _cancel(asking: "asyncio.Future[datetime | None]") -> None:
-    asking.cancel()
 
 
 async def _refuse_file(_: Request, problem: Exception) -> Response:

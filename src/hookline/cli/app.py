@@ -56,7 +56,7 @@ def main() -> None:
     try:
         app()
     except (Failed, HooklineError, WrongSetting) as refusal:
-        _fail(str(refusal), getattr(refusal, "hint", ""))
+        _fail(getattr(refusal, "for_operator", str(refusal)), getattr(refusal, "hint", ""))
     except OSError as problem:
         where = "" if problem.filename is None else f"{problem.filename}: "
         _fail(f"{where}{problem.strerror or problem}.")

@@ -17,7 +17,7 @@ from hookline.adapters.sql.health import Backlog, Health
 from hookline.adapters.sql.places import Place
 from hookline.cli.asking import NoServer, ask
 from hookline.domain.instants import spoken, wire_form
-from hookline.errors import HooklineError
+from hookline.errors import HooklineError, Unavailable
 from hookline.settings import Settings, WrongSetting, load_settings, strangers
 
 _MIB: Final = 1024 * 1024
@@ -79,7 +79,8 @@ def _look(environment: Mapping[str, str]) -> Iterator[Finding]:
             health = place.look_into()
     except HooklineError as refusal:
         hint = "If it is damaged, restore a backup." if place.file else "Look at HOOKLINE_DATABASE, and at the server."
-        yield Finding("problem", "database", f"{refusal.message} {hint}")
+        message = refusal.for_operator if isinstance(refusal, Unavailable) else refusal.message
+        yield Finding("problem", "database", f"{message} {hint}")
     else:
         yield _at_database(place, health)
         yield from _at_copies(place)

@@ -451,6 +451,10 @@ Write = Callable[Concatenate[Transaction, P], T]
 class Database(Protocol):
     """A store for those who run on an event loop."""
 
+    @property
+    def refusals(self) -> int:
+        """How many commits the store could not make since it was opened."""
+
     async def write(self, function: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run `function(tx, ...)` in a transaction that is on disk when this returns.
 

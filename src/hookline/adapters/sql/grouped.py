@@ -54,6 +54,7 @@ class GroupedDatabase(ABC):
         self._opened: list[Store] = []
         self._writer = threading.Thread(target=self._write_for_all, name="hookline-write", daemon=True)
         self._closing = False
+        self.refusals = 0  # see `ports.storage.Database.refusals`; only the thread that writes counts
 
     def listen(self, listener: Listener) -> None:
         """Tell `listener` what every commit changed. To be called before `start`."""
@@ -112,6 +113,7 @@ class GroupedDatabase(ABC):
             except Exception as problem:  # noqa: BLE001  whoever waits must be told, whatever it was
                 _log.exception("store.failed")
                 answers, doings = [Answered(error=problem) for _ in group], Doings()
+            self.refusals += all(isinstance(answer.error, Unavailable) for answer in answers)
             self._loop.call_soon_threadsafe(self._tell, group, answers, doings)
 
     @abstractmethod

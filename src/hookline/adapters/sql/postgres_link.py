@@ -161,4 +161,8 @@ def as_unavailable() -> Iterator[None]:
         if not is_below_sql(problem):
             raise
         said = (problem.diag.message_primary or str(problem) or type(problem).__name__).strip().splitlines()[0]
-        raise Unavailable(f"The database cannot be used now: {said.rstrip('.')}.") from problem
+        sentence = f"The database cannot be used now: {said.rstrip('.')}."
+        if problem.sqlstate is not None:
+            raise Unavailable(sentence) from problem
+        # The driver's own words, of a connection that failed, name the server's address.
+        raise Unavailable("The database cannot be reached now.", for_operator=sentence) from problem
