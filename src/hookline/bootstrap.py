@@ -21,7 +21,7 @@ import uvicorn
 from hookline.adapters.address_guard import AddressGuard
 from hookline.adapters.http_sender import HttpSender
 from hookline.adapters.sql import copying
-from hookline.adapters.sql.group import nobody_has_room
+from hookline.adapters.sql.group import every_body_fits, nobody_has_room
 from hookline.adapters.sql.grouped import GroupedDatabase
 from hookline.adapters.sql.health import Health
 from hookline.adapters.sql.places import Place, SqlitePlace
@@ -146,6 +146,7 @@ class Engine:
             self._hearing.append(self._connections.committed)
         self._supervisor = Supervisor(clock, loops)
         self.room = self._dispatcher.room if self._dispatcher is not None else nobody_has_room
+        self.has_room_for = self._dispatcher.has_room_for if self._dispatcher is not None else every_body_fits
         self.failing = self._supervisor.failing
         self.start = self._supervisor.start
 

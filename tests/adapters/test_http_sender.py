@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from hookline.adapters.http_answer import CLOSED_BEFORE, CLOSED_IN_BODY, CLOSED_IN_HEAD
-from hookline.adapters.http_sender import STOPPED, request_bytes
+from hookline.adapters.http_sender import STOPPED, request_pieces
 from hookline.ports.sender import MAX_ANSWER_BYTES, Sender
 from tests.adapters.posting import OK, Run, both_loops, has_read, post, sending
 from tests.fakes import MONDAY, ManualClock, RawReceiver, Visit, answering, turn, until
@@ -52,7 +52,7 @@ def test_a_post_arrives_byte_for_byte(run: Run) -> None:
 def test_the_host_header_names_the_port_only_where_it_is_not_the_usual_one(
     run: Run, scheme: str, host: str, port: int, header: str
 ) -> None:
-    request = request_bytes(post(port, scheme=scheme, host=host))  # type: ignore[arg-type]  # parametrize knows no Literal
+    [request] = request_pieces(post(port, scheme=scheme, host=host))  # type: ignore[arg-type]  # parametrize knows no Literal
     assert f"\r\nHost: {header}\r\n".encode() in request
 
 

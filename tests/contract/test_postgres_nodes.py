@@ -39,6 +39,9 @@ class Node:
     def room(self, _: WebhookId) -> int:
         return self._room
 
+    def has_room_for(self, *_: int) -> bool:
+        return True
+
     def committed(self, news: News) -> None:
         self.heard.append(news)
         self._hears.set()

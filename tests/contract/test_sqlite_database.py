@@ -41,6 +41,9 @@ class Ear:
     def room(self, _: WebhookId) -> int:
         return 1000
 
+    def has_room_for(self, *_: int) -> bool:
+        return True
+
     def committed(self, news: News) -> None:
         self.heard.append(news)
 

@@ -146,6 +146,9 @@ class World:
     def room(self, _: Any) -> int:
         return 0
 
+    def has_room_for(self, *_: int) -> bool:
+        return True
+
     async def idle(self) -> None:
         still = 0
         while still < 60:

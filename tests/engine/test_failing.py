@@ -27,6 +27,7 @@ class Eavesdropper:
 
     def __init__(self, engine: Engine, news: list[News]) -> None:
         self.room = engine.room
+        self.has_room_for = engine.has_room_for
         self._engine = engine
         self._news = news
 

@@ -56,8 +56,10 @@ class Connection(asyncio.Protocol):
         self._answered: asyncio.Future[None] | None = None
         self._on_lost: Callable[[Connection], None] | None = None
 
-    def exchange(self, request: bytes) -> asyncio.Future[None]:
-        """Write one request; the future is done when `answer` is over. Cancelling it leaves only `close` to do."""
+    def exchange(self, *request: bytes) -> asyncio.Future[None]:
+        """Write one request in its pieces; the future is done when `answer` is over. Cancelling it leaves only `close`
+        to do.
+        """
         if self.reused:
             self.answer.begin()
         answered = self._answered = asyncio.get_running_loop().create_future()
@@ -66,7 +68,7 @@ class Connection(asyncio.Protocol):
         elif self.answer.over:
             self._settle()
         else:
-            self._transport.write(request)
+            self._transport.writelines(request)
         return answered
 
     @property

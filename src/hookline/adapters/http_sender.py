@@ -33,6 +33,9 @@ _OURS: Final = frozenset(
     ("connection", "content-length", "expect", "host", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade")
 )
 
+#: Bytes of a body up to which it is written in one piece with its head: one copy costs less than a second buffer.
+_COPIED_BODY: Final = 4096
+
 T = TypeVar("T")
 
 STOPPED: Final = "Hookline stopped before the answer came."
@@ -80,17 +83,17 @@ class HttpSender:
         await self._pool.close()
 
     async def _post(self, post: Post, started_at: datetime, started: float) -> Answer:
-        request = request_bytes(post)
+        request = request_pieces(post)
         deadline = started + post.timeout_seconds
         idle = self._pool.take_idle(post.scheme, post.host, post.port)
         room, connection = idle or await self._seated(post, deadline)
         try:
-            answered = connection.exchange(request)
+            answered = connection.exchange(*request)
             over = self._same(post.timeout_seconds).in_time(started, answered) if idle else self._by(deadline, answered)
             error = await self._error(connection, over, post)
             if connection.was_stale:
                 connection = await self._fresh(room, deadline)
-                error = await self._error(connection, self._by(deadline, connection.exchange(request)), post)
+                error = await self._error(connection, self._by(deadline, connection.exchange(*request)), post)
             return self._answer(connection.answer, error, started_at, started)
         finally:
             self._pool.release(room, connection)
@@ -158,8 +161,8 @@ class HttpSender:
         )
 
 
-def request_bytes(post: Post) -> bytes:
-    """The whole request as it goes over the wire.
+def request_pieces(post: Post) -> tuple[bytes, ...]:
+    """The request as it goes over the wire: in one piece, or its head, then its large body, of which no copy is made.
 
     Raises:
         Unsendable: some part of it would not stay within its line.
@@ -179,7 +182,7 @@ def request_bytes(post: Post) -> bytes:
         raise Unsendable("The request's head holds a line end or another control character, which HTTP cannot carry.")
     if " " in post.target or not post.target.startswith("/"):
         raise Unsendable(f"The request's target must begin with a slash and hold no space, got {post.target[:80]!r}.")
-    return head + post.body
+    return (head + post.body,) if len(post.body) <= _COPIED_BODY else (head, post.body)
 
 
 def _host_header(post: Post) -> str:

@@ -13,6 +13,8 @@ from hookline.domain.webhooks import Webhook
 
 #: A claim lasts this long: time to wait for a free connection, and the longest time limit of a webhook.
 LEASE: Final = timedelta(seconds=120)
+#: Bytes of a body up to which the number of claims alone bounds their memory. Larger bodies are bounded in bytes.
+SMALL_BODY: Final = 4096
 _GONE: Final = 410
 #: Why a delivery is given up that nobody could use any more when its turn came.
 USELESS: Final = "the meeting had been over for 24 h"
@@ -75,6 +77,12 @@ class Claim:
     event: Event
     webhook: Webhook
     batch_size: int | None = None  # events in the batch; None: one event by itself
+
+    @property
+    def large_bytes(self) -> int:
+        """Length of a body larger than `SMALL_BODY` in bytes; 0 for a small one."""
+        size = len(self.event.body)
+        return size if size > SMALL_BODY else 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

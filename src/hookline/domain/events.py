@@ -172,9 +172,9 @@ def canonical_bytes(value: Any) -> bytes:
     return _CANONICAL(plain(value)).encode()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
 class Event:
-    """A fact that happened, immutable, with its final bytes."""
+    """A fact that happened, immutable, with its final bytes. All claims on its deliveries share one such value."""
 
     id: EventId
     kind: EventKind

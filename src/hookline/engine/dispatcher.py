@@ -56,6 +56,10 @@ class Dispatcher:
         """See `ports.storage.Listener.room`."""
         return self._lanes.room(webhook_id)
 
+    def has_room_for(self, webhook_id: WebhookId, size: int, for_it: int, in_all: int) -> bool:
+        """See `ports.storage.Listener.has_room_for`."""
+        return self._lanes.has_room_for(webhook_id, size, for_it, in_all)
+
     def committed(self, news: News) -> None:
         """Send what was born claimed; look for the rest; give back what waits for a webhook that is another now."""
         self._changed.update(news.webhooks)
@@ -109,11 +113,21 @@ class Dispatcher:
 
     def _accept(self, claims: Sequence[Claim], *, changed: Collection[WebhookId]) -> None:
         """Hold claims and begin what can be begun; give back what is for a webhook as it was, and all once we stop."""
-        for webhook_id, lane in {claim.webhook.id: self._lanes.take(claim) for claim in claims}.items():
+        for webhook_id, lane in {claim.webhook.id: self._take(claim) for claim in claims}.items():
             if webhook_id in changed or not self._lanes.is_open:
                 self._give_back(webhook_id)
             else:
                 self._begin_attempts(lane)
+
+    def _take(self, claim: Claim) -> Lane:
+        """Hold a claim; give it back if its large body does not fit beside what was claimed since the store asked."""
+        size = claim.large_bytes
+        fits = not size or self._lanes.has_room_for(claim.webhook.id, size)
+        lane = self._lanes.take(claim)
+        if not fits:
+            self._unsent.append(lane.waiting.pop())
+            self._settling.ring()
+        return lane
 
     def _give_back(self, webhook_id: WebhookId) -> None:
         self._unsent += self._lanes.empty(webhook_id)

@@ -1,7 +1,17 @@
 """Lanes: the claims that this process holds, one lane a webhook, so that a slow receiver stands in its own way only.
 
-Counting is done on the event loop; `room` is asked by the thread that writes too, which needs no more than a number
-that was true a moment ago. How fast attempts may be begun where there is a limit: `pace.py`.
+Counting is done on the event loop; `room` and `has_room_for` are asked by the thread that writes too, which needs no
+more than numbers that were true a moment ago. How fast attempts may be begun where there is a limit: `pace.py`.
+
+Memory is bounded twice. Claims with small bodies are bounded by their number. Claims with large bodies are bounded by
+the sum of their bodies' bytes, each claim counted by itself although claims on one event share one copy: an attempt
+over TLS holds an encrypted copy of its own. So a process holds at most `LARGE_BYTES` of large bodies, and besides, for
+each webhook, `LARGE_SHARE` or a single body. This share is what keeps one receiver that hangs with a backlog of large
+bodies from shutting out the others.
+
+    8,192 claims of up to 4 KiB                       32 MiB
+    LARGE_BYTES                                       32 MiB
+    40 webhooks with LARGE_SHARE each                 40 MiB
 """
 
 from collections import deque
@@ -21,6 +31,12 @@ CAPACITY: Final = 512
 #: Claims in memory in all. When there are so many, each lane still takes what it can send at the same time: those that
 #: hang with a backlog must not shut out the others.
 TOTAL_CAPACITY: Final = 8192
+#: Bytes of large bodies in memory in all.
+LARGE_BYTES: Final = 32 * 1024 * 1024
+#: Bytes of large bodies of one webhook in memory.
+LARGE_LANE: Final = 8 * 1024 * 1024
+#: Bytes of large bodies that one webhook may have in memory whatever the others have. A larger body goes by itself.
+LARGE_SHARE: Final = 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -30,6 +46,7 @@ class Lane:
     waiting: deque[Claim] = field(default_factory=deque)
     under_way: int = 0
     held: int = 0  # waiting, under way, or not settled yet
+    large_bytes: int = 0  # of the large bodies that are held
     capacity: int = CAPACITY  # a batch is large, so a lane with batches in it holds fewer
     maker: RequestMaker | None = None
     pace: Pace | None = None  # of a webhook with a limit
@@ -42,6 +59,8 @@ class Lanes:
         self._lanes: dict[WebhookId, Lane] = {}
         self._held = 0
         self._full: set[WebhookId] = set()
+        self._large_bytes = 0
+        self._refused: dict[WebhookId, int] = {}  # webhooks for which a body of so many bytes did not fit
         self._paces: dict[WebhookId, Pace] = {}  # they remember when the latest attempt was, lane or no lane
         self.is_open = True
 
@@ -58,6 +77,14 @@ class Lanes:
             room = self._room(webhook_id)  # asked again: of room that was made before the mark nobody would be told
         return max(room, 0)
 
+    def has_room_for(self, webhook_id: WebhookId, size: int, for_it: int = 0, in_all: int = 0) -> bool:
+        """See `ports.storage.Listener.has_room_for`."""
+        if self._fits(webhook_id, size, for_it, in_all):
+            return True
+        self._refused[webhook_id] = size
+        self._full.add(webhook_id)
+        return self._fits(webhook_id, size, for_it, in_all)  # asked again, as in `room`
+
     def take(self, claim: Claim) -> Lane:
         """Hold one more claim, waiting in its lane."""
         lane = self[claim.webhook.id]
@@ -68,6 +95,8 @@ class Lanes:
         if claim.batch_size is not None:
             lane.capacity = MAX_HELD
         self._held += 1
+        lane.large_bytes += claim.large_bytes
+        self._large_bytes += claim.large_bytes
         return lane
 
     def drop(self, claim: Claim) -> None:
@@ -75,6 +104,8 @@ class Lanes:
         lane = self._lanes[claim.webhook.id]
         lane.held -= 1
         self._held -= 1
+        lane.large_bytes -= claim.large_bytes
+        self._large_bytes -= claim.large_bytes
         if not lane.held:
             del self._lanes[claim.webhook.id]
 
@@ -103,16 +134,44 @@ class Lanes:
         # As a tuple: the thread that writes may add to it meanwhile.
         freed = {webhook_id for webhook_id in tuple(self._full) if self._is_half_free(webhook_id)}
         self._full -= freed
+        for webhook_id in freed:
+            self._refused.pop(webhook_id, None)
         return bool(freed)
 
     def _is_half_free(self, webhook_id: WebhookId) -> bool:
+        if self._waits_for_bytes(webhook_id):
+            return False
         held, capacity = self._held_of(webhook_id)
         pace = self._paces.get(webhook_id)
         if pace is not None and self._waiting_of(webhook_id) > pace.soon // 2:
             return False
         return held <= CONCURRENCY // 2 or (held <= capacity // 2 and self._held <= TOTAL_CAPACITY // 2)
 
+    def _fits(self, webhook_id: WebhookId, size: int, for_it: int, in_all: int) -> bool:
+        mine = self._large_bytes_of(webhook_id) + for_it
+        if not mine or mine + size <= LARGE_SHARE:
+            return True
+        return mine + size <= LARGE_LANE and self._large_bytes + in_all + size <= LARGE_BYTES
+
+    def _waits_for_bytes(self, webhook_id: WebhookId) -> bool:
+        """Whether a body that did not fit would not fit yet, or only just: claims are worth a query when half is free.
+
+        Whoever is told that there is room must have it, or would ask for ever. So this is never False when `_fits` is.
+        """
+        size = self._refused.get(webhook_id)
+        if size is None:
+            return False
+        mine = self._large_bytes_of(webhook_id)
+        is_half_free = mine <= LARGE_LANE // 2 and self._large_bytes <= LARGE_BYTES // 2
+        return not is_half_free and mine > 0 and mine + size > LARGE_SHARE
+
+    def _large_bytes_of(self, webhook_id: WebhookId) -> int:
+        lane = self._lanes.get(webhook_id)
+        return lane.large_bytes if lane else 0
+
     def _room(self, webhook_id: WebhookId) -> int:
+        if self._waits_for_bytes(webhook_id):
+            return 0
         held, capacity = self._held_of(webhook_id)
         pace = self._paces.get(webhook_id)
         room = min(capacity - held, max(TOTAL_CAPACITY - self._held, CONCURRENCY - held))

@@ -30,6 +30,9 @@ from hookline.ports.processes import History, Processes
 T = TypeVar("T")
 P = ParamSpec("P")
 
+#: `Listener.has_room_for`.
+Fits = Callable[[WebhookId, int, int, int], bool]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page(Generic[T]):
@@ -200,8 +203,9 @@ class Outbox(Protocol):
         """Owe this event to this webhook from `due_at` on.
 
         One that is due at once may be born claimed, for the listener of the store, who then gets the claim as soon as
-        it is committed. Of an ordered webhook, one whose subject has an earlier one that is still owed to it waits
-        instead, and becomes due when nothing before it is owed any more: when all that was is settled or forgotten.
+        it is committed, if the listener has room for the claim and its body. Of an ordered webhook, one whose subject
+        has an earlier one that is still owed to it waits instead, and becomes due when nothing before it is owed any
+        more: when all that was is settled or forgotten.
         Later ones that are pending already wait for it.
 
         To a batched webhook it is owed in a batch: the open one of its kind, or one that opens with it and is due when
@@ -214,7 +218,9 @@ class Outbox(Protocol):
         """Let nothing more into the open batches of this webhook, which are then due from `due_at` on."""
 
     def claim_due(self, limit: int, lease: timedelta, room: Callable[[WebhookId], int]) -> Sequence[Claim]:
-        """Take up to `limit` due deliveries of active webhooks: of each the oldest first, and at most its `room`.
+        """Take up to `limit` due deliveries of active webhooks: of each the oldest first, and at most its `room`. The
+        first body of a webhook for which the listener of the store has no room (`Listener.has_room_for`) ends the
+        claims on that webhook. All claims on one event with a large body share one `Event` for as long as one is held.
 
         Taken ones are ours until tx.now + lease; then anyone may take them again, and the attempt that nobody told the
         outcome of stands in the record. No delivery is in two live claims. Each claim carries a fresh token. What is of
@@ -440,6 +446,14 @@ class Listener(Protocol):
 
     def room(self, webhook_id: WebhookId) -> int:
         """How many more claims on this webhook it can hold. Called by the thread that writes."""
+
+    def has_room_for(self, webhook_id: WebhookId, size: int, for_it: int, in_all: int) -> bool:
+        """Whether it can hold one more claim on this webhook with a large body of `size` bytes.
+
+        `for_it` and `in_all` are the bytes of large bodies that the same commit has claimed already: for this webhook,
+        and for all. Once this is False, `room` is 0 until there is room for such a body again. Called by the thread
+        that writes.
+        """
 
     def committed(self, news: News) -> None:
         """Something was committed. Called on the event loop."""

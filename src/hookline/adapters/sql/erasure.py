@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
+from hookline.adapters.sql.bodies import EventBodies
 from hookline.adapters.sql.calendar import SqlCalendar
 from hookline.adapters.sql.intake import SqlIntake
 from hookline.adapters.sql.outbox import SqlOutbox
@@ -58,13 +59,20 @@ class SqlErasure:
     """`ports.storage.Erasure`."""
 
     def __init__(
-        self, session: Session, calendar: SqlCalendar, phone: SqlPhone, outbox: SqlOutbox, intake: SqlIntake
+        self,
+        session: Session,
+        calendar: SqlCalendar,
+        phone: SqlPhone,
+        outbox: SqlOutbox,
+        intake: SqlIntake,
+        bodies: EventBodies,
     ) -> None:
         self._session = session
         self._calendar = calendar
         self._phone = phone
         self._outbox = outbox
         self._intake = intake
+        self._bodies = bodies
 
     def meetings_with(self, participant: str, limit: int) -> Sequence[Meeting]:
         return self._calendar.meetings(
@@ -96,6 +104,7 @@ class SqlErasure:
 
     def rewrite_event(self, event_id: EventId, body: bytes) -> None:
         self._session.run(REWRITE_EVENT, {"id": event_id, "body": body})
+        self._bodies.forget()
 
     def withdraw(self, event_id: EventId, *, because: str) -> int:
         owed = self._session.rows(OWED_OF, _deliveries_of(event_id))

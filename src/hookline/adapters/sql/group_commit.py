@@ -44,7 +44,9 @@ class SqliteDatabase(GroupedDatabase):
         self._path = path
         self._clock = clock
         self._dice = dice
-        self._store = SqliteStore(path, clock, dice, room=self._room, busy_timeout_seconds=busy_timeout_seconds)
+        self._store = SqliteStore(
+            path, clock, dice, room=self._room, fits=self._fits, busy_timeout_seconds=busy_timeout_seconds
+        )
         self._opened.append(self._store)
         self._commits = self._rows = 0  # commits since the last checkpoint, and rows written until then
         self._checkpoint_due = threading.Event()

@@ -98,6 +98,9 @@ class GroupedDatabase(ABC):
     def _room(self, webhook_id: WebhookId) -> int:
         return self._listener.room(webhook_id) if self._listener else 0
 
+    def _fits(self, webhook_id: WebhookId, size: int, for_it: int, in_all: int) -> bool:
+        return self._listener is not None and self._listener.has_room_for(webhook_id, size, for_it, in_all)
+
     def _reading(self, function: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
         store: Store | None = getattr(self._reader, "store", None)
         if store is None:

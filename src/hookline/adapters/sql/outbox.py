@@ -5,15 +5,17 @@ being sent, and its `due_at` is the end of the lease: a worker that dies leaves 
 without a `due_at` waits for another: `lines.py`.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from hookline.adapters.sql.abandoned import EXPIRED, GIVE_BACK_EXPIRED, owed_to_gone
 from hookline.adapters.sql.batches import FORGET_OLD_ATTEMPTS, SqlBatches
+from hookline.adapters.sql.bodies import CLAIMED_EVENT_COLUMNS, EventBodies
+from hookline.adapters.sql.delivery_record import SqlDeliveryRecord
 from hookline.adapters.sql.lines import SqlLines, behind, in_turn
 from hookline.adapters.sql.paging import Where, page_of
-from hookline.adapters.sql.records import ATTEMPT_COLUMNS, CUT_SHORT, attempt_of, attempt_row, delivery_of, event_of
+from hookline.adapters.sql.records import CUT_SHORT, attempt_row, event_of
 from hookline.adapters.sql.session import (
     Insert,
     Row,
@@ -26,11 +28,11 @@ from hookline.adapters.sql.session import (
 )
 from hookline.adapters.sql.webhooks import SqlWebhooks
 from hookline.domain.batches import MAX_HELD
-from hookline.domain.deliveries import MOVES, USELESS, Claim, Delivery, Outcome, State, Verdict
+from hookline.domain.deliveries import MOVES, SMALL_BODY, USELESS, Claim, Delivery, Outcome, State, Verdict
 from hookline.domain.events import Event, EventKind
 from hookline.domain.ids import DeliveryId, EventId, WebhookId, delivery_id, ulid
 from hookline.domain.webhooks import Webhook, gone_because
-from hookline.ports.storage import DeliveryFilter, Page
+from hookline.ports.storage import DeliveryFilter, Fits, Page
 
 _EVENT_COLUMNS: Final = "e.id, e.kind, e.subject, e.sequence, e.occurred_at, e.created_at, e.body, e.is_test"
 ADD_EVENT: Final = Insert(
@@ -50,7 +52,8 @@ OWE: Final = Insert(
     ),
 )
 DUE: Final = f"""
-    SELECT d.id, d.attempt, d.failures, d.give_up_at, d.token, d.token IS NOT NULL AND {behind("d")}, {_EVENT_COLUMNS}
+    SELECT d.id, d.attempt, d.failures, d.give_up_at, d.token, d.token IS NOT NULL AND {behind("d")},
+        {CLAIMED_EVENT_COLUMNS}
     FROM delivery d LEFT JOIN event e ON e.id = d.event_id
     WHERE d.webhook_id = :webhook_id AND d.due_at <= :now
     ORDER BY d.due_at, d.id LIMIT :limit
@@ -154,41 +157,32 @@ FORGET_OLD: Final = (
         ORDER BY id LIMIT :limit)
     """,
 )
-_OWED_RECORD: Final = """
-    SELECT d.id, d.event_id, d.webhook_id,
-        CASE WHEN COALESCE(b.token, d.token) IS NULL THEN 'pending' ELSE 'sending' END, COALESCE(b.due_at, d.due_at),
-        d.created_at, e.kind, e.subject, d.batch_id
-    FROM delivery d JOIN event e ON e.id = d.event_id LEFT JOIN delivery b ON b.id = d.batch_id WHERE {where}
-"""
-_SETTLED_RECORD: Final = """
-    SELECT d.id, d.event_id, d.webhook_id, d.status, CAST(NULL AS BIGINT), d.created_at, e.kind, e.subject, d.batch_id
-    FROM settled_delivery d JOIN event e ON e.id = d.event_id WHERE {where}
-"""
 #: What a row of the record says of a delivery whose attempt came to this.
 _STATES: Final = {signal: state.value for (before, signal), state in MOVES.items() if before is State.SENDING}
-DELIVERIES: Final = "{records} ORDER BY 1 DESC LIMIT :limit"
-#: No kind needs to give more than all of them together: each ends early, also where PostgreSQL would not see that.
-_LATEST: Final = "SELECT * FROM ({record} ORDER BY 1 DESC LIMIT :limit) AS latest"
-ATTEMPTS: Final = f"SELECT {ATTEMPT_COLUMNS} FROM attempt WHERE delivery_id IN (:id, :batch_id) ORDER BY number"
 
 
 class SqlOutbox:
-    """`ports.storage.Outbox`. `room` and `lease` are those of the store's listener, for deliveries born claimed."""
+    """`ports.storage.Outbox`. `room`, `fits` and `lease` are those of the store's listener."""
 
     def __init__(
         self,
         session: Session,
         webhooks: SqlWebhooks,
         batches: SqlBatches,
+        bodies: EventBodies,
         *,
         room: Callable[[WebhookId], int],
+        fits: Fits,
         lease: timedelta,
     ) -> None:
         self._session = session
         self._webhooks = webhooks
         self._batches = batches
         self._lines = SqlLines(session, webhooks)
+        self._bodies = bodies
+        self._record = SqlDeliveryRecord(session)
         self._room = room
+        self._fits = fits
         self._lease = lease
 
     # Events
@@ -236,7 +230,8 @@ class SqlOutbox:
         waits = webhook.ordered and self._lines.has_to_wait(event, webhook)
         is_due, room = not waits and due_at <= session.now, self._room(webhook.id)
         may_hold = webhook.rate_limit_per_second is None  # of the others, another node may send
-        if is_due and may_hold and doings.claimed_of[webhook.id] < room:
+        has_room = doings.claimed_of[webhook.id] < room
+        if is_due and may_hold and has_room and self._has_room_for(webhook.id, len(event.body)):
             claim = Claim(
                 delivery_id=owed_id,
                 attempt=1,
@@ -248,6 +243,7 @@ class SqlOutbox:
                 webhook=webhook,
             )
             doings.born_claimed(claim)
+            self._bodies.share(event)
         else:  # a listener without room for what is due looks by itself once it has some
             doings.owed |= room > 0 if is_due else not waits
             doings.left |= is_due
@@ -364,35 +360,10 @@ class SqlOutbox:
     # The record
 
     def delivery(self, delivery_id: str) -> Delivery | None:
-        where = Where()
-        where.equals("d.id", "id", delivery_id)
-        records = self._records([_OWED_RECORD, _SETTLED_RECORD], where, limit=1)
-        return self._with_attempts(records[0]) if records else None
+        return self._record.delivery(delivery_id)
 
     def deliveries(self, wanted: DeliveryFilter, *, limit: int, cursor: str | None) -> Page[Delivery]:
-        where = Where()
-        where.before("d.id", cursor)
-        where.equals("d.webhook_id", "webhook_id", wanted.webhook_id)
-        where.equals("e.kind", "kind", wanted.event and wanted.event.value)
-        where.equals("e.subject", "subject", wanted.subject)
-        where.between("d.created_at", wanted.since, wanted.until)
-        kinds = [_OWED_RECORD, _SETTLED_RECORD]
-        if wanted.status in (State.PENDING, State.SENDING):
-            kinds = [_OWED_RECORD]
-            where.add(f"COALESCE(b.token, d.token) IS {'' if wanted.status is State.PENDING else 'NOT '}NULL")
-        elif wanted.status is not None:
-            kinds = [_SETTLED_RECORD]
-            where.add(f"d.status = '{wanted.status.value}'")  # a literal, so that the partial index of the dead serves
-        return page_of(self._records(kinds, where, limit=limit + 1), limit, self._with_attempts)
-
-    def _records(self, kinds: Iterable[str], where: Where, *, limit: int) -> Sequence[Row]:
-        records = " UNION ALL ".join(_LATEST.format(record=kind.format(where=where.sql)) for kind in kinds)
-        return self._session.rows(DELIVERIES.format(records=records), {**where.parameters, "limit": limit})
-
-    def _with_attempts(self, record: Row) -> Delivery:
-        id_, *_, batch_id = record
-        attempts = self._session.rows(ATTEMPTS, {"id": id_, "batch_id": batch_id})
-        return delivery_of(record, tuple(attempt_of(row) for row in attempts))
+        return self._record.deliveries(wanted, limit=limit, cursor=cursor)
 
     def _next_due(self) -> dict[WebhookId, int]:
         """When the next delivery of each active webhook is due that has any."""
@@ -409,6 +380,8 @@ class SqlOutbox:
         rows = self._session.rows(DUE, {"webhook_id": webhook.id, "now": now, "limit": share})
         claims, useless, waiting = [], [], []
         for owed_id, attempt, failures, useful_until, old_token, has_to_wait, *told in rows:
+            if not has_to_wait and told[0] is not None and not self._has_room_for(webhook.id, told[-1]):
+                break
             if old_token is not None:
                 self._keep_cut_short("id = :id", {"id": owed_id}, lease)
             if has_to_wait:
@@ -416,28 +389,35 @@ class SqlOutbox:
                 continue
             if told[0] is None:
                 event, size, give_up_at = self._batches.take(owed_id)
+                if not self._has_room_for(webhook.id, len(event.body)):
+                    break
             else:
-                event, size, give_up_at = event_of(told), None, useful_until
+                event, size, give_up_at = self._bodies.event_of(told), None, useful_until
             if give_up_at is not None and give_up_at <= now:
                 useless.append(owed_id)
                 continue
-            claims.append(
-                Claim(
-                    delivery_id=DeliveryId(owed_id),
-                    attempt=attempt + 1,
-                    failures=failures,
-                    lease_until=self._session.now + lease,
-                    token=token,
-                    give_up_at=instant_or_none(give_up_at),
-                    event=event,
-                    webhook=webhook,
-                    batch_size=size,
-                )
+            claim = Claim(
+                delivery_id=DeliveryId(owed_id),
+                attempt=attempt + 1,
+                failures=failures,
+                lease_until=self._session.now + lease,
+                token=token,
+                give_up_at=instant_or_none(give_up_at),
+                event=event,
+                webhook=webhook,
+                batch_size=size,
             )
+            claims.append(claim)
+            self._session.doings.count_bytes(webhook.id, claim.large_bytes)
         self._lines.wait(waiting)
         if useless:
             self._give_up(State.DEAD, USELESS, _THESE, {"ids": to_json(useless)})
         return claims
+
+    def _has_room_for(self, webhook_id: WebhookId, size: int) -> bool:
+        """Whether the listener has room for a body of this many bytes beside those that this commit has claimed."""
+        doings = self._session.doings
+        return size <= SMALL_BODY or self._fits(webhook_id, size, doings.large_bytes_of[webhook_id], doings.large_bytes)
 
     def _keep_cut_short(self, where: str, parameters: dict[str, Any], lease: timedelta) -> None:
         """Record the attempts under leases of this length that nobody told the outcome of."""

@@ -16,7 +16,7 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 import psycopg
 
-from hookline.adapters.sql.group import Answered, Call, nobody_has_room, run_part
+from hookline.adapters.sql.group import Answered, Call, every_body_fits, nobody_has_room, run_part
 from hookline.adapters.sql.postgres_bell import told_with
 from hookline.adapters.sql.postgres_link import (
     CLOCK,
@@ -35,6 +35,7 @@ from hookline.domain.deliveries import LEASE
 from hookline.domain.ids import WebhookId
 from hookline.errors import Unavailable
 from hookline.ports.clock import Clock
+from hookline.ports.storage import Fits
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -94,6 +95,7 @@ class PostgresStore:
         dice: random.Random,
         *,
         room: Callable[[WebhookId], int] = nobody_has_room,
+        fits: Fits = every_body_fits,
         agree: Callable[[datetime], None] = nobody_asks,
         limits: TimeLimits = TIME_LIMITS,
         read_only: bool = False,
@@ -117,7 +119,7 @@ class PostgresStore:
         self._session = PostgresSession(clock, dice)
         if not read_only:
             self._connect_and_migrate()
-        self._tx = SqlTransaction(self._session, dice, room=room, lease=LEASE)
+        self._tx = SqlTransaction(self._session, dice, room=room, fits=fits, lease=LEASE)
 
     @property
     def connection(self) -> psycopg.Connection:
@@ -204,6 +206,7 @@ class PostgresStore:
             self._tx.forget_held()
         if latest != self.id:  # another connection wrote since
             self._tx.forget_all_but_webhooks()
+            self._tx.forget_bodies()
             self.connection.execute(TAKE_OVER, (self.id,))
 
     def _begin(self, statements: str) -> Row:

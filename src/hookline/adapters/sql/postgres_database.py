@@ -40,7 +40,7 @@ class PostgresDatabase(GroupedDatabase):
             Unavailable: the server cannot be reached, or the database is no database of ours.
         """
         super().__init__(lambda: PostgresStore(url, clock, dice, agree=agree, read_only=True))
-        self._store = PostgresStore(url, clock, dice, room=self._room, agree=agree, limits=limits)
+        self._store = PostgresStore(url, clock, dice, room=self._room, fits=self._fits, agree=agree, limits=limits)
         self._opened.append(self._store)
         self._url = url
         self._clock = clock

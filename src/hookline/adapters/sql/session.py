@@ -58,6 +58,8 @@ class Doings:
 
     claims: list[Claim] = field(default_factory=list)
     claimed_of: Counter[WebhookId] = field(default_factory=Counter)
+    large_bytes_of: Counter[WebhookId] = field(default_factory=Counter)  # of the large bodies among them
+    large_bytes: int = 0  # the same, of all webhooks
     webhooks: set[WebhookId] = field(default_factory=set)  # changed, removed or put to rest
     owed: bool = False
     left: bool = False  # something is due for which our listener has no room; it stays when that is undone
@@ -72,6 +74,13 @@ class Doings:
         """A delivery was born with this claim on it."""
         self.claims.append(claim)
         self.claimed_of[claim.webhook.id] += 1
+        self.count_bytes(claim.webhook.id, claim.large_bytes)
+
+    def count_bytes(self, webhook_id: WebhookId, large_bytes: int) -> None:
+        """A claim with so many bytes of a large body was made (below 0: undone) by this commit."""
+        if large_bytes:
+            self.large_bytes_of[webhook_id] += large_bytes
+            self.large_bytes += large_bytes
 
     def add(self, more: "Doings") -> None:
         """What another commit did, told together with this one."""
@@ -97,6 +106,7 @@ class Doings:
         del self.notices[notices:]
         for claim in self.claims[count:]:
             self.claimed_of[claim.webhook.id] -= 1
+            self.count_bytes(claim.webhook.id, -claim.large_bytes)
         del self.claims[count:]
 
 

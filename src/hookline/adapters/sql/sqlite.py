@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
-from hookline.adapters.sql.group import Answered, Call, nobody_has_room, run_part
+from hookline.adapters.sql.group import Answered, Call, every_body_fits, nobody_has_room, run_part
 from hookline.adapters.sql.migrate import migrate_sqlite
 from hookline.adapters.sql.session import Doings
 from hookline.adapters.sql.sqlite_session import GroupBroken, SqliteSession
@@ -22,6 +22,7 @@ from hookline.domain.deliveries import LEASE
 from hookline.domain.ids import WebhookId
 from hookline.errors import Unavailable
 from hookline.ports.clock import Clock
+from hookline.ports.storage import Fits
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -40,6 +41,7 @@ class SqliteStore:
         dice: random.Random,
         *,
         room: Callable[[WebhookId], int] = nobody_has_room,
+        fits: Fits = every_body_fits,
         busy_timeout_seconds: float = BUSY_TIMEOUT_SECONDS,
         read_only: bool = False,
     ) -> None:
@@ -62,7 +64,7 @@ class SqliteStore:
                 raise
         self._read_only = read_only
         self._session = SqliteSession(self._connection, clock, dice)
-        self._tx = SqlTransaction(self._session, dice, room=room, lease=LEASE)
+        self._tx = SqlTransaction(self._session, dice, room=room, fits=fits, lease=LEASE)
         self._seen_version = -1
 
     @property
@@ -128,6 +130,7 @@ class SqliteStore:
         if version != self._seen_version:  # another connection wrote since
             self._seen_version = version
             self._tx.forget_held()
+            self._tx.forget_bodies()
         self._session.begin()
 
     def _roll_back(self) -> None:

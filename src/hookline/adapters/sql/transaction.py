@@ -5,6 +5,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from hookline.adapters.sql.batches import SqlBatches
+from hookline.adapters.sql.bodies import EventBodies
 from hookline.adapters.sql.calendar import SqlCalendar
 from hookline.adapters.sql.erasure import SqlErasure
 from hookline.adapters.sql.history import SqlHistory
@@ -20,13 +21,20 @@ from hookline.adapters.sql.processes import SqlProcesses
 from hookline.adapters.sql.session import Session
 from hookline.adapters.sql.webhooks import SqlWebhooks
 from hookline.domain.ids import RANDOM_BITS, WebhookId, spell, ulid_number
+from hookline.ports.storage import Fits
 
 
 class SqlTransaction:
     """`ports.storage.Transaction`."""
 
     def __init__(
-        self, session: Session, dice: random.Random, *, room: Callable[[WebhookId], int], lease: timedelta
+        self,
+        session: Session,
+        dice: random.Random,
+        *,
+        room: Callable[[WebhookId], int],
+        fits: Fits,
+        lease: timedelta,
     ) -> None:
         self._session = session
         self._dice = dice
@@ -36,14 +44,15 @@ class SqlTransaction:
         self.phonebook = SqlPhonebook(session)
         self.webhooks = SqlWebhooks(session)
         self._batches = SqlBatches(session, self.ulid)
-        self.outbox = SqlOutbox(session, self.webhooks, self._batches, room=room, lease=lease)
+        self._bodies = EventBodies(session)
+        self.outbox = SqlOutbox(session, self.webhooks, self._batches, self._bodies, room=room, fits=fits, lease=lease)
         self.keys = SqlKeys(session)
         self.answers = SqlAnswers(session)
         self.processes = SqlProcesses(session)
         self.history = SqlHistory(session)
         self.past = SqlPast(session)
         self.intake = SqlIntake(session)
-        self.erasure = SqlErasure(session, self.calendar, self.phone, self.outbox, self.intake)
+        self.erasure = SqlErasure(session, self.calendar, self.phone, self.outbox, self.intake, self._bodies)
         self.notices = SqlNotices(session)
         self.leases = SqlLeases(session)
 
@@ -57,6 +66,10 @@ class SqlTransaction:
         """Of what is held, read all but webhooks from the database again: somebody else wrote, but no webhook."""
         self.phonebook.forget_held()
         self._batches.forget_held()
+
+    def forget_bodies(self) -> None:
+        """Read bodies from the database again: another connection wrote, and may have erased somebody from them."""
+        self._bodies.forget()
 
     @property
     def now(self) -> datetime:
