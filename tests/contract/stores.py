@@ -9,12 +9,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
-from hookline.adapters.sql.group import Answered, Call, nobody_has_room
+from hookline.adapters.sql.group import Answered, Call, every_body_fits, nobody_has_room
 from hookline.adapters.sql.postgres import PostgresStore
 from hookline.adapters.sql.session import Doings
 from hookline.adapters.sql.sqlite import SqliteStore
 from hookline.domain.ids import WebhookId
 from hookline.ports.clock import Clock
+from hookline.ports.storage import Fits
 from tests.postgres_server import postgres_server
 
 T = TypeVar("T")
@@ -52,11 +53,19 @@ def tables(store: Store) -> list[str]:
 
 
 #: Opens a store on the database that belongs to a folder. The room is that of its listener.
-Open = Callable[[Path, Clock, random.Random, Room], Store]
+class Open(Protocol):
+    """See `STORES`."""
+
+    def __call__(self, folder: Path, clock: Clock, dice: random.Random, room: Room, fits: Fits = ..., /) -> Store: ...
+
 
 STORES: Final[dict[str, Open]] = {
-    "sqlite": lambda folder, clock, dice, room: SqliteStore(folder / "hookline.db", clock, dice, room=room),
-    "postgres": lambda folder, clock, dice, room: PostgresStore(database_of(folder), clock, dice, room=room),
+    "sqlite": lambda folder, clock, dice, room, fits=every_body_fits: SqliteStore(
+        folder / "hookline.db", clock, dice, room=room, fits=fits
+    ),
+    "postgres": lambda folder, clock, dice, room, fits=every_body_fits: PostgresStore(
+        database_of(folder), clock, dice, room=room, fits=fits
+    ),
 }
 
 
@@ -90,9 +99,9 @@ class Place:
         self._dice = dice
         self._opened: list[Store] = []
 
-    def open(self, room: Room = nobody_has_room) -> Store:
+    def open(self, room: Room = nobody_has_room, fits: Fits = every_body_fits) -> Store:
         """One more store on the same database."""
-        store = self._open(self._folder, self._clock, self._dice, room)
+        store = self._open(self._folder, self._clock, self._dice, room, fits)
         self._opened.append(store)
         return store
 

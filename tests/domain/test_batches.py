@@ -23,13 +23,13 @@ def test_the_body_of_a_batch_is_as_canonical_as_what_is_in_it() -> None:
 def test_its_length_is_counted_as_it_grows(bodies: list[bytes]) -> None:
     gathering = NEW
     for body in bodies:
-        gathering = gathering.joined_by(body)
+        gathering = gathering.joined_by(len(body))
     assert (gathering.size, gathering.body_bytes) == (len(bodies), len(batch_body(bodies)))
 
 
 def test_it_gathers_for_five_minutes() -> None:
     assert NEW.closes_at == MONDAY + GATHERING
-    assert NEW.joined_by(b"1").closes_at == NEW.closes_at
+    assert NEW.joined_by(1).closes_at == NEW.closes_at
     assert GATHERING.total_seconds() == 300
 
 
@@ -37,10 +37,10 @@ def test_five_hundred_fill_it() -> None:
     gathering = NEW
     for _ in range(MAX_EVENTS):
         assert not gathering.is_full
-        assert gathering.has_place_for(b"1")
-        gathering = gathering.joined_by(b"1")
+        assert gathering.has_place_for(1)
+        gathering = gathering.joined_by(1)
     assert gathering.is_full
-    assert not gathering.has_place_for(b"1")
+    assert not gathering.has_place_for(1)
     assert len(json.loads(batch_body([b"1"] * MAX_EVENTS))) == MAX_EVENTS == 500
 
 
@@ -48,4 +48,4 @@ def test_five_hundred_fill_it() -> None:
 def test_it_has_place_for_what_fits_in_a_mebibyte_to_the_byte(spare: int, fits: bool) -> None:
     first = b"x" * 1000
     second = b"y" * (MAX_BYTES - len(batch_body([first, b""])) - spare)
-    assert NEW.joined_by(first).has_place_for(second) is fits
+    assert NEW.joined_by(len(first)).has_place_for(len(second)) is fits

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from hookline.adapters.sql import paging
 from hookline.domain.backoff import BREVO, own_policy
 from hookline.domain.deliveries import State
 from hookline.domain.events import CallType, EventKind
@@ -12,6 +13,7 @@ from hookline.domain.processes import Only, Process, ProcessStatus
 from hookline.domain.webhooks import Webhook
 from hookline.engine.processes import PACE
 from hookline.errors import Invalid, NotFound
+from hookline.services import replays
 from hookline.services.calls import report_calls
 from hookline.services.deliveries import read_delivery
 from hookline.services.processes import fail_process, list_processes, next_step, read_process, take_step
@@ -375,3 +377,20 @@ def test_processes_go_when_they_have_ended_and_are_old_enough(store: Store, cloc
     assert store.write(forget_old_processes, 30 * DAY, 9) == 1
     processes, count = store.read(list_processes, newest_first=True, limit=9, offset=0)
     assert ([each.id for each in processes], count) == ([1], 1)
+
+
+def test_a_replay_of_large_events_takes_few_at_a_time_and_ends_with_the_last(
+    store: Store, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (paging, replays):
+        monkeypatch.setattr(module, "READ_BYTES", 25_000)
+    webhook = new_webhook(store)
+    calls(store, 7, phone_line_name="x" * 10_000)
+    settle(store, *(accepted(claim) for claim in claim_all(store)))
+    clock.advance(seconds=60)
+    process, done = begun(store, webhook, Only.ALL), []
+    while process.due_at is not None:
+        process = step(store, clock, process, Pace(step=50, per_second=4, most_in_front=100, look_again=HOUR))
+        done.append(process.done)
+    assert done == [3, 6, 7]
+    assert states(store, webhook) == [State.PENDING] * 7

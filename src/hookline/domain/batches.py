@@ -33,16 +33,16 @@ class Gathering:
         """Whether it has as many events as a batch may have."""
         return self.size >= MAX_EVENTS
 
-    def has_place_for(self, body: bytes) -> bool:
-        """Whether an event with this body can go in it too."""
-        return not self.is_full and self._with(body) <= MAX_BYTES
+    def has_place_for(self, body_bytes: int) -> bool:
+        """Whether an event with a body of this many bytes can go in it too."""
+        return not self.is_full and self._with(body_bytes) <= MAX_BYTES
 
-    def joined_by(self, body: bytes) -> "Gathering":
-        """It with one more event."""
-        return replace(self, size=self.size + 1, body_bytes=self._with(body))
+    def joined_by(self, body_bytes: int) -> "Gathering":
+        """It with one more event, whose body has this many bytes."""
+        return replace(self, size=self.size + 1, body_bytes=self._with(body_bytes))
 
-    def _with(self, body: bytes) -> int:
-        return self.body_bytes + len(body) + (1 if self.size else 0)
+    def _with(self, body_bytes: int) -> int:
+        return self.body_bytes + body_bytes + (1 if self.size else 0)
 
 
 def new_gathering(batch_id: BatchId, now: datetime) -> Gathering:

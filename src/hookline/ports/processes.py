@@ -69,7 +69,7 @@ class History(Protocol):
     """
 
     def events(self, span: Span, *, after: str, limit: int) -> Sequence[Event]:
-        """The next events."""
+        """The next events: fewer than `limit` at the end, and when their bodies come to `storage.READ_BYTES`."""
 
     def count_events(self, span: Span, wanted: Filter = NO_FILTER) -> int:
         """How many events there are that pass a filter, as `domain.filters.stopped_by` says, without reading them."""

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar
+from typing import Any, Concatenate, Final, Generic, ParamSpec, Protocol, TypeVar
 
 from hookline.domain.calls import Call
 from hookline.domain.deliveries import Claim, Delivery, Outcome, State, Verdict
@@ -30,13 +30,17 @@ from hookline.ports.processes import History, Processes
 T = TypeVar("T")
 P = ParamSpec("P")
 
+#: Bytes of bodies and answers at which a list that is read ends early, with the row that reaches them.
+READ_BYTES: Final = 4 * 1024 * 1024
 #: `Listener.has_room_for`.
 Fits = Callable[[WebhookId, int, int, int], bool]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page(Generic[T]):
-    """Some of a list. `cursor` of the next page is None at the end."""
+    """Some of a list. There are fewer than asked for at its end, and where they come to `READ_BYTES`. `next_cursor` is
+    None at the end only.
+    """
 
     items: Sequence[T]
     next_cursor: str | None
@@ -134,7 +138,10 @@ class Calendar(Protocol):
         """Whether the meeting's start is still to be announced."""
 
     def due_timers(self, limit: int) -> Sequence[Timer]:
-        """Up to `limit` timers whose instant is not after tx.now, the earliest first. They stay set."""
+        """Up to `limit` timers whose instant is not after tx.now, the earliest first. They stay set.
+
+        There are fewer when their meetings come to `READ_BYTES`, and at least one if any is due.
+        """
 
     def next_timer_at(self) -> datetime | None:
         """The earliest instant for which a timer is set."""

@@ -18,7 +18,7 @@ from hookline.domain.instants import wire_form
 from hookline.domain.processes import Only, Process, Replay, Span, begun
 from hookline.domain.webhooks import Webhook
 from hookline.errors import Invalid
-from hookline.ports.storage import Transaction
+from hookline.ports.storage import READ_BYTES, Transaction
 from hookline.services.publishing import owe
 from hookline.services.webhooks import read_webhook, require_active
 
@@ -114,7 +114,8 @@ def _replay_all(
     is_cut = len(wanted) > limit
     done = _owe_again(tx, taken, webhook)
     last = taken[-1] if is_cut else found[-1] if found else None
-    return (last.id if last else process.cursor), done, not is_cut and len(found) < size
+    is_end = len(found) < size and sum(len(event.body) for event in found) < READ_BYTES
+    return (last.id if last else process.cursor), done, not is_cut and is_end
 
 
 def _owe_again(tx: Transaction, events: Sequence[Event], webhook: Webhook) -> int:

@@ -58,7 +58,7 @@ COPY_ATTEMPTS: Final = f"""
     ON CONFLICT (delivery_id, number) DO NOTHING
 """
 TO_BE_BATCHED: Final = """
-    SELECT d.id, d.webhook_id, e.kind, e.is_test, e.body FROM delivery d JOIN event e ON e.id = d.event_id
+    SELECT d.id, d.webhook_id, e.kind, e.is_test, LENGTH(e.body) FROM delivery d JOIN event e ON e.id = d.event_id
     WHERE d.id IN (SELECT value FROM json_each(:ids)) AND d.webhook_id IN (SELECT id FROM webhook WHERE batched = 1)
     ORDER BY e.position
 """
@@ -155,13 +155,13 @@ class SqlBatches:
         """Which of `TO_BE_BATCHED` go in which batch."""
         members: dict[BatchId, list[str]] = {}
         open_ones: dict[tuple[int, str], Gathering] = {}
-        for owed_id, webhook_id, kind, is_test, body in rows:
+        for owed_id, webhook_id, kind, is_test, body_bytes in rows:
             gathering = None if is_test else open_ones.get((webhook_id, kind))
-            if gathering is None or not gathering.has_place_for(body):
+            if gathering is None or not gathering.has_place_for(body_bytes):
                 gathering = new_gathering(self._new_id(), self._session.now)
             members.setdefault(gathering.id, []).append(owed_id)
             if not is_test:
-                open_ones[webhook_id, kind] = gathering.joined_by(body)
+                open_ones[webhook_id, kind] = gathering.joined_by(body_bytes)
         return members
 
     def _joined(self, event: Event, webhook_id: WebhookId, due_at: datetime) -> Gathering:
@@ -171,13 +171,13 @@ class SqlBatches:
         if gathering is not None and now >= gathering.closes_at:
             self._close(gathering.id)
             gathering = None
-        elif gathering is not None and not gathering.has_place_for(event.body):
+        elif gathering is not None and not gathering.has_place_for(len(event.body)):
             self._close_early(gathering.id, due_at)
             gathering = None
         if gathering is None:
             batch_id = self._begin(webhook_id, max(now + GATHERING, due_at), gathers=event.kind)
             gathering = new_gathering(batch_id, now)
-        self._held[key] = gathering = gathering.joined_by(event.body)
+        self._held[key] = gathering = gathering.joined_by(len(event.body))
         return gathering
 
     def _read(self, webhook_id: WebhookId, kind: EventKind) -> Gathering | None:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from hookline.adapters.sql.paging import Where, page_of
+from hookline.adapters.sql.bodies import WITH_THE_ROW
+from hookline.adapters.sql.paging import Where, page_of, until_full
 from hookline.adapters.sql.session import (
     Insert,
     Row,
@@ -24,6 +25,12 @@ from hookline.ports.storage import MeetingFilter, Page, Timer
 
 _COLUMNS: Final = """
     id, start_at, end_at, payload, booked_body, version, sequence, created_at, modified_at, cancelled_at, cancel_reason
+"""
+#: As `_COLUMNS`, but texts come only when they are short.
+_BOUNDED_COLUMNS: Final = f"""
+    id, start_at, end_at, CASE WHEN LENGTH(payload) + LENGTH(booked_body) <= {WITH_THE_ROW} THEN payload END,
+    CASE WHEN LENGTH(payload) + LENGTH(booked_body) <= {WITH_THE_ROW} THEN booked_body END, version, sequence,
+    created_at, modified_at, cancelled_at, cancel_reason
 """
 ADD_MEETING: Final = Insert(
     "meeting",
@@ -45,7 +52,7 @@ CHANGE_PARTICIPANT: Final = Insert(
     "(email, meeting_id) DO UPDATE SET is_former = excluded.is_former",
 )
 MEETING: Final = f"SELECT {_COLUMNS} FROM meeting WHERE id = :id"
-MEETINGS: Final = f"SELECT {_COLUMNS} FROM meeting WHERE {{where}} ORDER BY id DESC LIMIT :limit"
+MEETINGS: Final = f"SELECT {_BOUNDED_COLUMNS} FROM meeting WHERE {{where}} ORDER BY id DESC LIMIT :limit"
 SET_TIMER: Final = Insert(
     "timer",
     ("meeting_id", "version", "due_at"),
@@ -58,7 +65,9 @@ COUNT_EVENT: Final = """
 """
 HAS_TIMER: Final = "SELECT 1 FROM timer WHERE meeting_id = :meeting_id"
 DUE_TIMERS: Final = """
-    SELECT meeting_id, version, due_at FROM timer WHERE due_at <= :now ORDER BY due_at, meeting_id LIMIT :limit
+    SELECT t.meeting_id, t.version, t.due_at, COALESCE(LENGTH(m.payload) + LENGTH(m.booked_body), 0)
+    FROM timer t LEFT JOIN meeting m ON m.id = t.meeting_id
+    WHERE t.due_at <= :now ORDER BY t.due_at, t.meeting_id LIMIT :limit
 """
 NEXT_TIMER: Final = "SELECT min(due_at) FROM timer"
 
@@ -113,7 +122,7 @@ class SqlCalendar:
         if wanted.status is not None:
             where.add(_STATUS[wanted.status], now=micros(self._session.now))
         rows = self._session.rows(MEETINGS.format(where=where.sql), {**where.parameters, "limit": limit + 1})
-        return page_of(rows, limit, _meeting)
+        return page_of(rows, limit, self._whole, _text_bytes)
 
     def set_timer(self, timer: Timer) -> None:
         self._session.insert(SET_TIMER, (timer.meeting_id, timer.version, micros(timer.due_at)))
@@ -130,12 +139,17 @@ class SqlCalendar:
         rows = self._session.rows(DUE_TIMERS, {"now": micros(self._session.now), "limit": limit})
         return [
             Timer(meeting_id=MeetingId(meeting_id), version=version, due_at=instant(due_at))
-            for meeting_id, version, due_at in rows
+            for meeting_id, version, due_at, _ in until_full(rows, lambda row: int(row[-1]))
         ]
 
     def next_timer_at(self) -> datetime | None:
         [(earliest,)] = self._session.rows(NEXT_TIMER)
         return instant_or_none(earliest)
+
+    def _whole(self, row: Row) -> Meeting:
+        """The meeting in a row of `_BOUNDED_COLUMNS`, whose texts are read now if they are long."""
+        [whole] = [row] if row[3] is not None else self._session.rows(MEETING, {"id": row[0]})
+        return _meeting(whole)
 
 
 #: A status is a question to the clock (domain/meetings.py), here in SQL.
@@ -162,6 +176,11 @@ def _parameters(meeting: Meeting) -> dict[str, object]:
         "cancelled_at": micros_or_none(meeting.cancelled_at),
         "cancel_reason": meeting.cancel_reason,
     }
+
+
+def _text_bytes(meeting: Meeting) -> int:
+    """How much of a list a meeting takes up."""
+    return len(meeting.details.body) + len(meeting.booked_body)
 
 
 def _meeting(row: Row) -> Meeting:

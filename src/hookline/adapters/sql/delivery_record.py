@@ -51,7 +51,7 @@ class SqlDeliveryRecord:
         elif wanted.status is not None:
             kinds = [_SETTLED_RECORD]
             where.add(f"d.status = '{wanted.status.value}'")  # a literal, so that the partial index of the dead serves
-        return page_of(self._records(kinds, where, limit=limit + 1), limit, self._with_attempts)
+        return page_of(self._records(kinds, where, limit=limit + 1), limit, self._with_attempts, _answer_bytes)
 
     def _records(self, kinds: Iterable[str], where: Where, *, limit: int) -> Sequence[Row]:
         records = " UNION ALL ".join(_LATEST.format(record=kind.format(where=where.sql)) for kind in kinds)
@@ -61,3 +61,11 @@ class SqlDeliveryRecord:
         id_, *_, batch_id = record
         attempts = self._session.rows(ATTEMPTS, {"id": id_, "batch_id": batch_id})
         return delivery_of(record, tuple(attempt_of(row) for row in attempts))
+
+
+def _answer_bytes(delivery: Delivery) -> int:
+    """How much of a list a delivery takes up: what its receiver said."""
+    return sum(
+        len(attempt.response_body) + sum(len(name) + len(value) for name, value in attempt.response_headers)
+        for attempt in delivery.attempts
+    )

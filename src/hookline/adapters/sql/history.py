@@ -10,7 +10,8 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from hookline.adapters.sql.records import event_of
+from hookline.adapters.sql.bodies import BOUNDED_EVENT_COLUMNS, EventBodies, body_bytes
+from hookline.adapters.sql.paging import until_full
 from hookline.adapters.sql.session import Row, Session, instant, micros, to_json
 from hookline.domain.deliveries import Attempt, State
 from hookline.domain.events import Event, EventKind
@@ -37,8 +38,7 @@ _IN_SPAN: Final = """
 """
 _EVENTS: Final = f"FROM event e WHERE e.id > :low AND e.id < :high AND {_IN_SPAN}"
 EVENTS: Final = f"""
-    SELECT e.id, e.kind, e.subject, e.sequence, e.occurred_at, e.created_at, e.body, e.is_test {_EVENTS}
-    ORDER BY e.id LIMIT :limit
+    SELECT {BOUNDED_EVENT_COLUMNS} {_EVENTS} ORDER BY e.id LIMIT :limit
 """
 COUNT_EVENTS: Final = f"SELECT COUNT(*) {_EVENTS}"
 #: A filter is a list of [attribute, values]; what an event does not have does not measure it. A million bodies are read
@@ -100,12 +100,13 @@ ATTEMPTS_OF: Final = """
 class SqlHistory:
     """`ports.processes.History`."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, bodies: EventBodies) -> None:
         self._session = session
+        self._bodies = bodies
 
     def events(self, span: Span, *, after: str, limit: int) -> list[Event]:
         rows = self._session.rows(EVENTS, {**_bounds(span, "evt_", low=after), "limit": limit})
-        return [event_of(row) for row in rows]
+        return list(until_full(map(self._bodies.event_of, rows), body_bytes))
 
     def count_events(self, span: Span, wanted: Filter = NO_FILTER) -> int:
         if not wanted:

@@ -31,7 +31,7 @@ class SqlNotices:
         where = Where()
         where.before("id", cursor)
         rows = self._session.rows(NOTICES.format(where=where.sql), {**where.parameters, "limit": limit + 1})
-        return page_of(rows, limit, _notice)
+        return page_of(rows, limit, _notice, lambda notice: len(notice.message))
 
 
 def _notice(row: Row) -> Notice:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from hookline.adapters.sql.abandoned import EXPIRED, GIVE_BACK_EXPIRED, owed_to_gone
 from hookline.adapters.sql.batches import FORGET_OLD_ATTEMPTS, SqlBatches
-from hookline.adapters.sql.bodies import CLAIMED_EVENT_COLUMNS, EventBodies
+from hookline.adapters.sql.bodies import BOUNDED_EVENT_COLUMNS, EventBodies, body_bytes
 from hookline.adapters.sql.delivery_record import SqlDeliveryRecord
 from hookline.adapters.sql.lines import SqlLines, behind, in_turn
 from hookline.adapters.sql.paging import Where, page_of
@@ -39,7 +39,9 @@ ADD_EVENT: Final = Insert(
     "event", ("id", "kind", "subject", "sequence", "occurred_at", "created_at", "body", "is_test")
 )
 EVENT: Final = f"SELECT {_EVENT_COLUMNS} FROM event e WHERE e.id = :id"
-EVENTS: Final = f"SELECT e.position, {_EVENT_COLUMNS} FROM event e WHERE {{where}} ORDER BY e.position LIMIT :limit"
+EVENTS: Final = f"""
+    SELECT e.position, {BOUNDED_EVENT_COLUMNS} FROM event e WHERE {{where}} ORDER BY e.position LIMIT :limit
+"""
 AFTER_EVENT: Final = """
     e.position > COALESCE(
         (SELECT position FROM event WHERE id = :after), (SELECT MAX(position) FROM event WHERE id < :after), 0)
@@ -53,7 +55,7 @@ OWE: Final = Insert(
 )
 DUE: Final = f"""
     SELECT d.id, d.attempt, d.failures, d.give_up_at, d.token, d.token IS NOT NULL AND {behind("d")},
-        {CLAIMED_EVENT_COLUMNS}
+        {BOUNDED_EVENT_COLUMNS}
     FROM delivery d LEFT JOIN event e ON e.id = d.event_id
     WHERE d.webhook_id = :webhook_id AND d.due_at <= :now
     ORDER BY d.due_at, d.id LIMIT :limit
@@ -218,7 +220,7 @@ class SqlOutbox:
         if cursor is not None:
             where.add("e.position > :cursor", cursor=int(cursor))
         rows = self._session.rows(EVENTS.format(where=where.sql), {**where.parameters, "limit": limit + 1})
-        return page_of(rows, limit, lambda row: event_of(row[1:]))
+        return page_of(rows, limit, lambda row: self._bodies.event_of(row[1:]), body_bytes)
 
     # What is owed
 

@@ -1,11 +1,11 @@
 """Lists in pages: conditions that are put together, and the cursor to go on from."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
 from hookline.adapters.sql.session import Row, micros
-from hookline.ports.storage import Page
+from hookline.ports.storage import READ_BYTES, Page
 
 T = TypeVar("T")
 
@@ -45,9 +45,21 @@ class Where:
             self.add(f"{column} < :to_at", to_at=micros(to_at))
 
 
-def page_of(rows: Sequence[Row], limit: int, make: Callable[[Row], T]) -> Page[T]:
-    """A page of at most `limit` of `rows`, of which one more was asked for. The first column is the cursor."""
-    shown = rows[:limit]
-    return Page(
-        items=[make(row) for row in shown], next_cursor=str(shown[-1][0]) if len(rows) > limit and shown else None
-    )
+def page_of(rows: Sequence[Row], limit: int, make: Callable[[Row], T], size: Callable[[T], int]) -> Page[T]:
+    """A page of at most `limit` of `rows`, of which one more was asked for. The first column is the cursor.
+
+    `make` may read more of its row; it is not called for rows behind the one with which the page comes to `READ_BYTES`.
+    """
+    items = list(until_full(map(make, rows[:limit]), size))
+    is_end = not items or len(items) == len(rows)
+    return Page(items=items, next_cursor=None if is_end else str(rows[len(items) - 1][0]))
+
+
+def until_full(items: Iterable[T], size: Callable[[T], int]) -> Iterable[T]:
+    """These, up to the one with which their sizes in bytes come to `READ_BYTES`."""
+    total = 0
+    for item in items:
+        yield item
+        total += size(item)
+        if total >= READ_BYTES:
+            return

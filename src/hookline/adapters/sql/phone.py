@@ -3,6 +3,7 @@
 import json
 from typing import Final
 
+from hookline.adapters.sql.bodies import WITH_THE_ROW
 from hookline.adapters.sql.paging import Where, page_of
 from hookline.adapters.sql.session import Insert, Row, Session, first, instant, micros
 from hookline.domain.calls import Call
@@ -12,7 +13,11 @@ from hookline.ports.storage import CallFilter, Page
 
 ADD_CALL: Final = Insert("call", ("id", "payload", "type", "phone_line", "phone_number", "source", "created_at"))
 CALL: Final = "SELECT id, payload, source, created_at FROM call WHERE id = :id"
-CALLS: Final = "SELECT id, payload, source, created_at FROM call WHERE {where} ORDER BY id DESC LIMIT :limit"
+#: A payload comes only when it is short.
+CALLS: Final = f"""
+    SELECT id, CASE WHEN LENGTH(payload) <= {WITH_THE_ROW} THEN payload END, source, created_at
+    FROM call WHERE {{where}} ORDER BY id DESC LIMIT :limit
+"""
 
 
 class SqlPhone:
@@ -48,7 +53,12 @@ class SqlPhone:
         where.equals("phone_number", "phone_number", wanted.phone_number)
         where.between("created_at", wanted.from_at, wanted.to_at)
         rows = self._session.rows(CALLS.format(where=where.sql), {**where.parameters, "limit": limit + 1})
-        return page_of(rows, limit, _call)
+        return page_of(rows, limit, self._whole, lambda call: len(call.body))
+
+    def _whole(self, row: Row) -> Call:
+        """The call in a row of `CALLS`, whose payload is read now if it is long."""
+        [whole] = [row] if row[1] is not None else self._session.rows(CALL, {"id": row[0]})
+        return _call(whole)
 
 
 def _call(row: Row) -> Call:

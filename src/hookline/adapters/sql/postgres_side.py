@@ -41,8 +41,8 @@ OTHERS: Final = """
 #: Whoever has just left is seen for a moment longer.
 BREATHE: Final = "SELECT pg_sleep(0.1)"
 _BREATHS: Final = 20
-#: Rows on their way at a time.
-_FETCHED: Final = 200
+#: Rows on their way at a time; each may have a body of 1 MiB.
+_FETCHED: Final = 32
 TAKE_STOCK: Final = f"ANALYZE {', '.join(table.name for table in TABLES)}"
 LAST_NUMBER: Final = "SELECT COALESCE(pg_sequence_last_value(pg_get_serial_sequence(?, ?)::regclass), 0)"
 SET_NUMBER: Final = "SELECT setval(pg_get_serial_sequence(?, ?)::regclass, ?)"

@@ -49,7 +49,7 @@ class SqlTransaction:
         self.keys = SqlKeys(session)
         self.answers = SqlAnswers(session)
         self.processes = SqlProcesses(session)
-        self.history = SqlHistory(session)
+        self.history = SqlHistory(session, self._bodies)
         self.past = SqlPast(session)
         self.intake = SqlIntake(session)
         self.erasure = SqlErasure(session, self.calendar, self.phone, self.outbox, self.intake, self._bodies)
