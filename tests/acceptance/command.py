@@ -6,9 +6,9 @@ import shutil
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from tests.acceptance.serving import Broken
 
@@ -36,7 +36,7 @@ def counted(counts: Counter[str]) -> str:
 
 
 def long_run(
-    run: Callable[[Any, int, Path, Callable[[str], None]], Summary],
+    run: Callable[..., Summary],
     *,
     name: str,
     description: str,
@@ -44,20 +44,25 @@ def long_run(
     default: float,
     amount_help: str,
     seed_help: str,
+    more: Mapping[str, tuple[float | str, str]] | None = None,
 ) -> int:
     """Read the arguments, do the run in a folder of its own, and tell what came of it. Returns the exit code.
 
-    `amount` names the option that says how long the run is; its default also says whether it is whole.
+    `amount` names the option that says how long the run is; its default also says whether it is whole. `more` are
+    further options with their defaults and help; `run` is given them by name.
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument(f"--{amount}", type=type(default), default=default, help=amount_help)
     parser.add_argument("--seed", type=int, default=None, help=seed_help)
+    options = more or {}
+    for option, (usual, help_) in options.items():
+        parser.add_argument(f"--{option}", type=type(usual), default=usual, help=f"{help_} (default: {usual})")
     given = vars(parser.parse_args())
     seed = random.SystemRandom().getrandbits(32) if given["seed"] is None else given["seed"]
     say(f"seed {seed}")
     folder = Path(tempfile.mkdtemp(prefix=f"hookline-{name}-"))
     try:
-        summary = run(given[amount], seed, folder, say)
+        summary = run(given[amount], seed, folder, say, **{option: given[option] for option in options})
     except Broken as problem:
         say(f"broken: {problem}\nseed {seed}; database and log are in {folder}")
         return 1

@@ -163,12 +163,18 @@ async def until_nothing_is_owed(api: Api) -> None:
         await real_seconds(_LOOK_AGAIN_SECONDS)
 
 
-async def _settled(api: Api) -> Record:
+async def settled_deliveries(api: Api) -> list[DeliveryRow]:
+    """All deliveries, once nothing is owed any more."""
     while True:
         await until_nothing_is_owed(api)
         deliveries = await _deliveries(api)
         if all(each.status not in ("pending", "sending") for each in deliveries):
-            return Record(await read_events(api), deliveries, await read_processes(api))
+            return deliveries
+
+
+async def _settled(api: Api) -> Record:
+    deliveries = await settled_deliveries(api)
+    return Record(await read_events(api), deliveries, await read_processes(api))
 
 
 async def _deliveries(api: Api) -> list[DeliveryRow]:

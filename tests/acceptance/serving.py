@@ -75,9 +75,13 @@ class Answer:
 
     def of(self, status: int) -> Any:
         """The value of an answer that has to have this status."""
+        self.require(status)
+        return self.value
+
+    def require(self, status: int) -> None:
+        """Raise `Broken` if the answer has another status. The body is not read."""
         if self.status != status:
             raise Broken(f"Expected {status}, got {self.status}: {self.body[:300]!r}")
-        return self.value
 
 
 class Server:
@@ -162,6 +166,17 @@ class Server:
     def go_on(self) -> None:
         """SIGCONT."""
         self._signal(signal.SIGCONT)
+
+    async def make_key(self, scope: str) -> str:
+        """A new API key of this scope."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "hookline", "keys", "create", "--name", scope, "--scope", scope),
+            cwd=self.folder,
+            env=self._environment,
+            stdout=asyncio.subprocess.PIPE,
+        )
+        key, _ = await in_patience(process.communicate(), "a key")
+        return key.decode().strip()
 
     async def stopping(self) -> None:
         """Return when it says that it begins nothing new."""
