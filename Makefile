@@ -2,15 +2,17 @@
 PYTHON ?= python3
 VENV := .venv
 BENCH := .venv-bench
+AUDIT := .venv-audit
 BIN := $(VENV)/bin
 
-.PHONY: help demo serve test check format bench lock clean
+.PHONY: help demo serve test check audit format bench lock clean
 
 help:
 	@echo "make demo    watch meetings and calls become signed webhooks"
 	@echo "make serve   run the server on ./hookline.db"
 	@echo "make test    run the tests, with branch coverage"
 	@echo "make check   lint, types, import layers"
+	@echo "make audit   licences, hashes, images, known vulnerabilities of what is locked"
 	@echo "make bench   measure it, beside what one would build instead"
 
 demo: $(VENV)/run
@@ -34,6 +36,11 @@ format: $(VENV)/dev
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+# Reads what is installed from each lock file, so it needs all the environments. What its exit codes mean:
+# docs/explanation/dependencies.md
+audit: $(VENV)/dev $(BENCH)/ready $(AUDIT)/ready
+	$(AUDIT)/bin/python -m tests.audit $(ARGS)
+
 bench: $(BENCH)/ready
 	$(BENCH)/bin/python -m bench $(ARGS)
 
@@ -56,6 +63,12 @@ $(BENCH)/ready: locks/bench.txt pyproject.toml
 	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
+# The tools of the audit are in an environment of their own: nothing else depends on them.
+$(AUDIT)/ready: locks/audit.txt
+	$(PYTHON) -m venv $(AUDIT)
+	$(AUDIT)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r locks/audit.txt
+	@touch $@
+
 # Needs uv (pip install uv). Run it after a change of the dependencies in pyproject.toml.
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate
 lock:
@@ -63,7 +76,8 @@ lock:
 	$(LOCK) pyproject.toml --group build -c locks/dev.txt -o locks/run.txt
 	$(LOCK) pyproject.toml -c locks/run.txt -o locks/image.txt
 	$(LOCK) pyproject.toml --group bench --group build -c locks/dev.txt -o locks/bench.txt
+	$(LOCK) --group audit -o locks/audit.txt
 	$(LOCK) locks/brevo-sdk-1.in -o locks/brevo-sdk-1.txt
 
 clean:
-	rm -rf $(VENV) $(BENCH) build dist .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(BENCH) $(AUDIT) build dist .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
