@@ -39,7 +39,7 @@ def signed(body: bytes) -> Posted:
     return request(body, token_of(body))
 
 
-def event(status: str, seconds: float, leg: str = "c", **more: str) -> Posted:
+def event(status: str, seconds: float, leg: str = "c", **more: Any) -> Posted:
     when = f"2026-11-25T08:{int(seconds) // 60:02}:{seconds % 60:06.3f}Z"
     body = {"uuid": leg, "conversation_uuid": "CON-1", "timestamp": when, "status": status, **more}
     return signed(json.dumps(body).encode())
@@ -59,6 +59,11 @@ GOES_OUT = [event("started", 1, **OUT), event("ringing", 2, **OUT)]
 
 def ends(leg: dict[str, str], name: str = "c") -> Posted:
     return event("completed", 150, name, **leg, start_time="2026-11-25T08:00:27Z", end_time="2026-11-25T08:02:30Z")
+
+
+def never_began(leg: dict[str, str], name: str = "c", **more: Any) -> Posted:
+    """What comes after `busy` and the like: the leg is over, and nobody took it."""
+    return event("completed", 150, name, **leg, start_time=None, end_time="2026-11-25T08:02:30Z", **more)
 
 
 def over(leg: dict[str, str], name: str) -> Posted:
@@ -86,6 +91,29 @@ STORIES: dict[str, tuple[list[Posted], dict[str, Any]]] = {
     "not connected, rejected": ([*CALLS, event("rejected", 9, **OUT), over(APP, "u")], right("not connected")),
     "failed": ([*CALLS, *GOES_OUT, event("failed", 9, **OUT), over(APP, "u")], right("failed/cancelled")),
     "cancelled": ([*CALLS, *GOES_OUT, event("cancelled", 9, **OUT), over(APP, "u")], right("failed/cancelled")),
+    **{
+        f"{status}, then completed": (
+            [*CALLS, *GOES_OUT, event(status, 9, **OUT), never_began(OUT, **length), over(APP, "u")], right(kind)
+        )
+        for status, kind in (
+            ("busy", "not connected"), ("timeout", "not connected"), ("unanswered", "not connected"),
+            ("rejected", "not connected"), ("failed", "failed/cancelled"), ("cancelled", "failed/cancelled"),
+        )
+        for length in ({"duration": "0"},)
+    },
+    "busy, then completed with times": (
+        [*CALLS, *GOES_OUT, event("busy", 9, **OUT),
+         event("completed", 10, **OUT, start_time="2026-11-25T08:00:01Z", end_time="2026-11-25T08:00:09Z",
+               duration="0"),
+         over(APP, "u")],
+        right("not connected"),
+    ),
+    "missed, then completed": (
+        [*COMES_IN, *RINGS, event("timeout", 30, "u", **SIP), never_began(SIP, "u"), over(IN, "c")], right("missed")
+    ),
+    "a program calls, busy, then completed": (
+        [*GOES_OUT, event("busy", 9, **OUT), never_began(OUT)], right("not connected", account_name="")
+    ),
     "a program calls": ([*GOES_OUT, ends(OUT)], right("connected", account_name="")),
 }  # fmt: skip
 

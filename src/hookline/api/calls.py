@@ -18,7 +18,7 @@ from hookline.api.routes import (
     doc_instant,
     listed,
 )
-from hookline.domain.calls import Call, check_call, parse_number
+from hookline.domain.calls import Call, check_call, parse_contact, parse_number
 from hookline.domain.events import CallPayload, CallType
 from hookline.domain.instants import wire_form
 from hookline.ports.storage import CallFilter, Transaction
@@ -81,7 +81,7 @@ def list_(asked: Asked) -> Work:
     wanted = CallFilter(
         type=query.choice("type", CallType),
         phone_line=phone_line and parse_number(_plus(phone_line), "phoneLine"),
-        phone_number=phone_number and parse_number(_plus(phone_number), "phoneNumber"),
+        phone_number=phone_number and parse_contact(_plus(phone_number), "phoneNumber"),
         from_at=query.instant("from"),
         to_at=query.instant("to"),
     )

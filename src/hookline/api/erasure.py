@@ -6,7 +6,7 @@ from typing import Annotated, Final
 import msgspec
 
 from hookline.api.routes import ADMIN_ONLY, Asked, Reply, Route, Steps, doc
-from hookline.domain.calls import parse_number
+from hookline.domain.calls import parse_contact
 from hookline.domain.erasure import Erased
 from hookline.domain.text import require_email, require_storable_text
 from hookline.ports.storage import Transaction
@@ -34,7 +34,7 @@ def participant(asked: Asked) -> Steps[Erased]:
 
 
 def contact(asked: Asked) -> Steps[Erased]:
-    phone_number = parse_number(asked.path["phoneNumber"], "phoneNumber")
+    phone_number = parse_contact(asked.path["phoneNumber"], "phoneNumber")
     return _all_of(lambda tx: erase_contact(tx, phone_number, STEP))
 
 

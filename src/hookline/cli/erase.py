@@ -14,7 +14,7 @@ import typer
 
 from hookline.cli.asking import admin_key, ask
 from hookline.cli.failed import Failed
-from hookline.domain.calls import parse_number
+from hookline.domain.calls import parse_contact
 from hookline.domain.text import require_email
 from hookline.errors import Invalid
 from hookline.settings import load_settings
@@ -49,7 +49,7 @@ def _named(who: str) -> tuple[str, str]:
         if "@" in who:
             require_email(who, "WHO")
             return who, f"/v3/participants/{quote(who, safe='')}"
-        number = parse_number(who, "WHO")
+        number = parse_contact(who, "WHO")
     except Invalid as refusal:
         raise typer.BadParameter(refusal.message.removeprefix("WHO: "), param_hint="WHO") from None
     return number, f"/v3/contacts/{quote(number)}"

@@ -25,6 +25,7 @@ from hookline.domain.legs import (
     RecordingKept,
     Side,
 )
+from hookline.domain.users import split_name
 from hookline.errors import Unauthorized
 from hookline.ports.connectors import Posted, Report
 
@@ -34,7 +35,6 @@ _READ: Final = frozenset({_ANSWERED, "call.hungup", "call.voicemail_left", _COMP
 _CONTACT: Final = "contact"
 _USER: Final = "user"
 _TALK: Final = "talk"
-_WITHHELD: Final = frozenset({"", "anonymous"})
 #: Times are whole seconds. Legs that start in the same one are kept apart by this, in the order in which they start.
 _TICK: Final = timedelta(microseconds=1)
 
@@ -52,6 +52,7 @@ class _Number(msgspec.Struct):
 class _User(msgspec.Struct):
     id: int | str | None = None
     email: str | None = None
+    name: str | None = None  # given and family name in one
 
 
 class _Call(msgspec.Struct):
@@ -115,12 +116,15 @@ def _facts(call: _Call, *, is_who_answered: bool) -> Iterator[Fact]:
 
 def _legs(call: _Call, started_at: datetime, *, is_who_answered: bool) -> Iterator[Fact]:
     line = call.number.digits if call.number is not None else ""
-    digits = call.raw_digits or ""
-    contact = "" if digits.lower() in _WITHHELD else digits
+    contact = call.raw_digits or ""
     is_inbound = call.direction == "inbound"
     # Of two that are said to be the user the earlier one counts: see the top of this file.
     user_at = started_at + _TICK * (is_inbound + (not is_who_answered))
-    yield LegStarted(leg=_USER, at=user_at, side=Side.OURS, places=not is_inbound, identity=_identity(call.user))
+    given_name, family_name = split_name((call.user.name if call.user is not None else None) or "")
+    yield LegStarted(
+        leg=_USER, at=user_at, side=Side.OURS, places=not is_inbound, identity=_identity(call.user),
+        given_name=given_name, family_name=family_name,
+    )  # fmt: skip
     if is_inbound:
         yield LegStarted(leg=_CONTACT, at=started_at, side=Side.OUTSIDE, places=True, dialled=line, shows=contact)
         return

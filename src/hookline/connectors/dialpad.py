@@ -28,6 +28,7 @@ from hookline.domain.legs import (
     RecordingKept,
     Side,
 )
+from hookline.domain.users import split_name
 from hookline.errors import Unauthorized
 from hookline.ports.connectors import Posted, Report
 
@@ -53,6 +54,7 @@ class _Target(msgspec.Struct):
     id: _Id = None
     type: str | None = None
     email: str | None = None
+    name: str | None = None  # given and family name in one
     phone: str | None = None
 
     @property
@@ -153,7 +155,11 @@ def _facts(leg: _Leg) -> Iterator[Fact]:
     for place, user in enumerate(users):
         at = started_at + _TICK * place
         is_caller = leg.direction == "outbound" and place == 0
-        yield LegStarted(leg=_name(leg, user), at=at, side=Side.OURS, places=is_caller, identity=user.identity)
+        given_name, family_name = split_name(user.name or "")
+        yield LegStarted(
+            leg=_name(leg, user), at=at, side=Side.OURS, places=is_caller, identity=user.identity,
+            given_name=given_name, family_name=family_name,
+        )  # fmt: skip
     if leg.date_connected and not leg.is_message:
         yield from _talk(leg, users, _instant(leg.date_connected, "date_connected"))
     if leg.voicemail_link:
@@ -166,7 +172,7 @@ def _facts(leg: _Leg) -> Iterator[Fact]:
 
 def _contact(leg: _Leg, started_at: datetime) -> Iterator[Fact]:
     """The contact's leg. The leg through which the call came in knows best which number was asked for."""
-    number = _number(leg.external_number)
+    number = leg.external_number or ""
     if leg.direction == "inbound":
         at = started_at if leg.is_entry else started_at + _TICK
         line = _number(leg.internal_number, leg.target.phone)
@@ -205,7 +211,7 @@ def _end(leg: _Leg, users: Sequence[_Target], ended_at: datetime) -> Iterator[Fa
 
 
 def _number(*spellings: object) -> str:
-    """The first that is a number: `blocked` and the like are none."""
+    """The first that may be a number of ours: `blocked` and the like are none."""
     return next((each for each in spellings if isinstance(each, str) and any(map(str.isdigit, each))), "")
 
 

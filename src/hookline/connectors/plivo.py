@@ -3,6 +3,8 @@
 The hangup callback tells how the first leg ended, with its times; the `action` of a Dial how it went with those it was
 put through to; the callback of a Record that a message was left, that of a Dial or of a call its recording.
 
+Numbers are E.164 without the plus ("the phone number with country code", 14157654321, in all of its examples).
+
 Sources: https://www.plivo.com/docs/voice/concepts/callbacks, .../voice/xml/dial, .../voice/xml/record,
 .../concepts/signature-validation, and the official SDK.
 """
@@ -29,6 +31,7 @@ from hookline.domain.legs import (
     RecordingKept,
     Side,
 )
+from hookline.domain.numbers import international, is_international, is_withheld
 from hookline.errors import PermissionDenied, Unauthorized
 from hookline.ports.connectors import Acknowledgement, Posted, Report
 
@@ -37,7 +40,6 @@ _TALK: Final = "talk"
 _BEFORE: Final = timedelta(days=1)
 #: What is only guessed of a leg stands behind what is known of it.
 _AFTER: Final = timedelta(days=1)
-_WITHHELD: Final = frozenset({"", "anonymous", "restricted", "unavailable", "unknown"})
 _CAUSES: Final = {"busy": 486, "timeout": 480, "no-answer": 480, "failed": 503}
 _ENDED: Final = frozenset({*_CAUSES, "completed", "cancel"})
 
@@ -117,34 +119,45 @@ def _facts(form: Mapping[str, str], at: datetime) -> Iterator[Fact]:
 def _first_leg(form: Mapping[str, str], at: datetime) -> LegStarted:
     """The leg that called, or was called through the API, by its two ends: one that is no number is ours."""
     places = form["Direction"] == "inbound"
-    from_, to = form.get("From", ""), form.get("To", "")
-    other = from_ if places else to
     return leg_between(
-        form["CallUUID"], at - _BEFORE, places=places, caller=from_, called=to,
-        is_ours=":" in other or "@" in other, withheld=_WITHHELD,
-    )  # fmt: skip
+        form["CallUUID"], at - _BEFORE, places=places, caller=_end(form, "From"), called=_end(form, "To")
+    )
+
+
+def _end(form: Mapping[str, str], name: str) -> str:
+    return international(form.get(name, ""))
+
+
+def _is_address(end: str) -> bool:
+    """Whether it is that of a SIP phone, not of a number."""
+    return (":" in end or "@" in end) and not is_withheld(end) and not is_international(end)
 
 
 def _hung_up(leg: str, form: Mapping[str, str], at: datetime) -> Iterator[Fact]:
     status = form["CallStatus"]
     if form.get("Direction") == "outbound":
-        if status == "completed":
-            answered_at = _told(form.get("AnswerTime", "")) or at - timedelta(seconds=seconds_in(form, "Duration"))
+        if status == "completed" and (answered_at := _answered_at(form, at)) is not None:
             yield Answered(leg=leg, at=answered_at)
         yield from _how_it_went(leg, status, at)
     yield HungUp(leg=leg, at=at)
 
 
+def _answered_at(form: Mapping[str, str], ended_at: datetime) -> datetime | None:
+    """When the leg was picked up: `completed` says that it is over. None: it never was."""
+    told, seconds = _told(form.get("AnswerTime", "")), seconds_in(form, "Duration")
+    return told or (ended_at - timedelta(seconds=seconds) if seconds else None)
+
+
 def _dialled(form: Mapping[str, str], at: datetime) -> Iterator[Fact]:
     """How a Dial went, with the leg that answered. A number that is dialled for a caller is a forwarding."""
     first, status = form["CallUUID"], form["DialStatus"]
-    leg, to = form.get("DialBLegUUID") or f"{first}/dial", form.get("DialBLegTo", "")
-    calls_out = ":" in form.get("From", "") or "@" in form.get("From", "")
-    number = to or (form.get("To", "") if calls_out else "")
-    is_ours = not calls_out and (":" in number or "@" in number or not number)
+    leg, to = form.get("DialBLegUUID") or f"{first}/dial", _end(form, "DialBLegTo")
+    calls_out = _is_address(_end(form, "From"))
+    number = to or (_end(form, "To") if calls_out else "")
+    is_ours = not calls_out and (_is_address(number) or not number)
     yield LegStarted(
         leg=leg, at=at - _BEFORE / 2, side=Side.OURS if is_ours else Side.OUTSIDE, places=False,
-        dialled="" if is_ours else number, shows=form.get("DialBLegFrom", ""), identity=number if is_ours else "",
+        dialled="" if is_ours else number, shows=_end(form, "DialBLegFrom"), identity=number if is_ours else "",
     )  # fmt: skip
     if status == "completed":
         began_at = at - timedelta(seconds=seconds_in(form, "DialBLegDuration"))

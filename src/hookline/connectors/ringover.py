@@ -31,6 +31,7 @@ from hookline.domain.legs import (
     RecordingKept,
     Side,
 )
+from hookline.domain.numbers import international
 from hookline.errors import Invalid, Unauthorized
 from hookline.ports.connectors import Posted, Report
 
@@ -46,8 +47,6 @@ _ANSWERED: Final = "answered"
 _CONTACT: Final = "contact"
 _USER: Final = "user"
 _TALK: Final = "talk"
-#: Ringover writes E.164 without its plus. What is shorter is an extension.
-_FEWEST_DIGITS: Final = 8
 _TICK: Final = timedelta(microseconds=1)
 
 _Seconds = int | float | None
@@ -62,6 +61,8 @@ class Settings(reading.Settings, frozen=True, kw_only=True):
 class _User(msgspec.Struct):
     user_id: int | str | None = None
     email: str | None = None
+    firstname: str | None = None
+    lastname: str | None = None
 
 
 class _Menu(msgspec.Struct):
@@ -203,7 +204,11 @@ def _legs(call: _Call, started_at: datetime, *, is_who_answered: bool) -> Iterat
     asked_for, shown = _number(call.to_number), "" if call.is_anonymous else _number(call.from_number)
     # Of two that are said to be the user who answered counts, not whom the call was transferred to.
     user_at = started_at + _TICK * (is_inbound + (not is_who_answered))
-    yield LegStarted(leg=_USER, at=user_at, side=Side.OURS, places=not is_inbound, identity=call.identity)
+    user = call.user or _User()
+    yield LegStarted(
+        leg=_USER, at=user_at, side=Side.OURS, places=not is_inbound, identity=call.identity,
+        given_name=user.firstname or "", family_name=user.lastname or "",
+    )  # fmt: skip
     if is_inbound:
         line = _menu_number(call) or asked_for
         yield LegStarted(leg=_CONTACT, at=started_at, side=Side.OUTSIDE, places=True, dialled=line, shows=shown)
@@ -235,8 +240,5 @@ def _talk_seconds(call: _Call, ended_at: datetime) -> float:
 
 
 def _number(spelling: str | int | None) -> str:
-    """With its plus. `anonymous` and the like are no numbers."""
-    text = str(spelling or "").strip()
-    if not any(map(str.isdigit, text)):
-        return ""
-    return "+" + text if text.isdigit() and len(text) >= _FEWEST_DIGITS and not text.startswith("0") else text
+    """With its plus: Ringover's reference has numbers in E.164 as integers, which have none."""
+    return international(str(spelling or "").strip())

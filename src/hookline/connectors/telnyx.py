@@ -37,7 +37,6 @@ _KEY_BYTES: Final = 32
 #: As the SDK has it: how far the time of a request may be from ours.
 TOLERANCE: Final = timedelta(minutes=5)
 _TALK: Final = "talk"
-_WITHHELD: Final = frozenset({"", "anonymous", "restricted", "unavailable", "unknown"})
 #: Where no SIP status is told, the one that says the same.
 _CAUSES: Final = {
     "user_busy": 486,
@@ -124,11 +123,7 @@ def _require_signature(posted: Posted, key: "Ed25519PublicKey") -> None:
 def _started(call: _Call, at: datetime) -> Iterator[Fact]:
     """A leg that comes in is the contact's, or that of a phone of ours which dials; an address is no number."""
     places = call.direction == "incoming"
-    other = call.from_ if places else call.to
-    yield leg_between(
-        call.call_leg_id, at, places=places, caller=call.from_, called=call.to,
-        is_ours=":" in other or "@" in other, withheld=_WITHHELD,
-    )  # fmt: skip
+    yield leg_between(call.call_leg_id, at, places=places, caller=call.from_, called=call.to)
 
 
 def _answered(call: _Call, at: datetime) -> Iterator[Fact]:

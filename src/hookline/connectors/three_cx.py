@@ -116,7 +116,7 @@ def _legs(call: _Call, user: str, started_at: datetime) -> Iterator[Fact]:
     user_at = started_at + _TICK * is_inbound
     identity = call.agent_email.strip() or call.agent.strip()
     yield LegStarted(leg=user, at=user_at, side=Side.OURS, places=not is_inbound, identity=identity)
-    number, line = _number(call.number), call.line.strip()
+    number, line = call.number.strip(), call.line.strip()
     if is_inbound:
         if not line:
             raise MissingField("line")
@@ -139,9 +139,3 @@ def _talk_at(call: _Call, started_at: datetime, ended_at: datetime) -> datetime:
     days, hours, minutes, seconds = (int(each or 0) for each in match.groups())
     length = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
     return max(started_at, ended_at - length)
-
-
-def _number(spelling: str) -> str:
-    """`anonymous` and the like are no numbers."""
-    text = spelling.strip()
-    return text if any(map(str.isdigit, text)) else ""

@@ -31,6 +31,7 @@ from hookline.domain.legs import (
     RecordingKept,
     Side,
 )
+from hookline.domain.numbers import is_international, is_withheld
 from hookline.errors import Invalid, PermissionDenied, Unauthorized
 from hookline.ports.connectors import Acknowledgement, Posted, Report
 
@@ -39,7 +40,8 @@ _TALK: Final = "talk"
 _BEFORE: Final = timedelta(days=1)
 #: What is only guessed of a leg stands behind what is known of it: of several beginnings the first counts.
 _AFTER: Final = timedelta(days=1)
-_WITHHELD: Final = frozenset({"", "anonymous", "restricted", "unavailable", "unknown", "+266696687", "+7378742833"})
+#: Callers and the called of WhatsApp calls: https://www.twilio.com/docs/voice/whatsapp-business-calling.
+_WHATSAPP: Final = "whatsapp:"
 _ENDED: Final = frozenset({"completed", "busy", "no-answer", "failed", "canceled"})
 _TALKED: Final = frozenset({"completed", "answered"})
 _ALGORITHMS: Final = {"HMAC_SHA1": sha1, "HMAC_SHA256": sha256}
@@ -161,12 +163,18 @@ def _tells_the_end(form: Mapping[str, str]) -> bool:
 
 
 def _leg(form: Mapping[str, str], at: datetime, *, places: bool) -> LegStarted:
-    """A leg by its two ends: one that is no number is ours."""
-    from_, to = form.get("From", ""), form.get("To", "")
-    other = from_ if places else to
-    is_ours = ":" in other
-    caller = "" if not is_ours and from_.lower() in _WITHHELD else from_
-    return leg_between(form["CallSid"], at, places=places, caller=caller, called=to, is_ours=is_ours, withheld=())
+    """A leg by its two ends: numbers with their plus, `client:` and `sip:` addresses, or `whatsapp:` and a number."""
+    return leg_between(form["CallSid"], at, places=places, caller=_end(form, "From"), called=_end(form, "To"))
+
+
+def _end(form: Mapping[str, str], name: str) -> str:
+    return form.get(name, "").removeprefix(_WHATSAPP)
+
+
+def _is_from_ours(form: Mapping[str, str]) -> bool:
+    """Whether a client or a SIP phone has the program dial for it, and not a number that came in."""
+    caller = _end(form, "From")
+    return ":" in caller and not is_withheld(caller) and not is_international(caller)
 
 
 def _put_through(form: Mapping[str, str], at: datetime) -> Iterator[Fact]:
@@ -189,14 +197,14 @@ def _put_through(form: Mapping[str, str], at: datetime) -> Iterator[Fact]:
 def _dialled(form: Mapping[str, str], at: datetime) -> Iterator[Fact]:
     """How a Dial went. To whom it led is not told here: to somebody of ours when the contact calls."""
     leg, status = form.get("DialCallSid") or f"{form['CallSid']}/dial", form["DialCallStatus"]
-    calls_out = ":" in form.get("From", "")
+    calls_out = _is_from_ours(form)
     began_at = at - timedelta(seconds=seconds_in(form, "DialCallDuration"))
     yield LegStarted(
         leg=leg,
         at=at + _AFTER,
         side=Side.OUTSIDE if calls_out else Side.OURS,
         places=False,
-        dialled=form.get("To", "") if calls_out else "",
+        dialled=_end(form, "To") if calls_out else "",
     )
     if status in _TALKED:
         yield Joined(leg=form["CallSid"], at=began_at, bridge=_TALK)

@@ -1,7 +1,8 @@
 """Vonage Voice: its events become facts about legs. Legs of one conversation are one call.
 
-Every event tells the status of one leg, with both of its numbers. The first leg of a conversation is the one whose
-direction is inbound, or the first that was called; people talk when a second leg is answered.
+Every event tells the status of one leg, with both of its numbers, in E.164 without the plus (447700900000 in all
+examples of the webhook reference). The first leg of a conversation is the one whose direction is inbound, or the first
+that was called; people talk when a second leg is answered.
 
 Sources: https://developer.vonage.com/en/voice/voice-api/webhook-reference, .../getting-started/concepts/webhooks
 (signed webhooks), and the official SDK, which checks the signature only.
@@ -30,6 +31,7 @@ from hookline.domain.legs import (
     Rang,
     RecordingKept,
 )
+from hookline.domain.numbers import international
 from hookline.errors import PermissionDenied, Unauthorized
 from hookline.ports.connectors import Posted, Report
 
@@ -37,7 +39,6 @@ from hookline.ports.connectors import Posted, Report
 TOLERANCE: Final = timedelta(minutes=5)
 _TALK: Final = "talk"
 _BEARER: Final = "bearer "
-_WITHHELD: Final = frozenset({"", "anonymous", "restricted", "unavailable", "unknown", "private"})
 #: How a leg ended that was not answered, as a SIP status that says the same.
 _CAUSES: Final = {"busy": 486, "timeout": 480, "unanswered": 480, "rejected": 603, "failed": 503}
 _ENDED: Final = frozenset({*_CAUSES, "completed", "cancelled"})
@@ -61,6 +62,7 @@ class _Event(msgspec.Struct):
     timestamp: str = ""
     start_time: str | None = None
     end_time: str | None = None
+    duration: str | int | None = None
     recording_url: str = ""
 
 
@@ -114,7 +116,6 @@ def _facts(event: _Event, at: datetime) -> Iterator[Fact]:
         return
     if not event.uuid:
         return
-    began_at = parse_instant(event.start_time, "start_time") if event.start_time else at
     if event.from_ is not None and event.to is not None and event.direction in ("inbound", "outbound"):
         yield _leg(event, at)
     match event.status:
@@ -123,9 +124,7 @@ def _facts(event: _Event, at: datetime) -> Iterator[Fact]:
         case "answered" | "human" | "machine":
             yield from _picked_up(event, at)
         case "completed":
-            yield from _picked_up(event, began_at)
-            ended_at = parse_instant(event.end_time, "end_time") if event.end_time else at
-            yield HungUp(leg=event.uuid, at=ended_at)
+            yield from _completed(event, at)
         case "cancelled":
             yield GivenUp(leg=event.uuid, at=at)
             yield HungUp(leg=event.uuid, at=at)
@@ -139,14 +138,22 @@ def _leg(event: _Event, at: datetime) -> LegStarted:
     Every event of a leg tells its ends, and none when it began: who comes in was there before whom it reaches.
     """
     places = event.direction == "inbound"
-    from_, to = event.from_ or "", event.to or ""
-    other = from_ if places else to
-    # a user of an app, or a SIP address
-    is_ours = other.lower() not in _WITHHELD and not other.removeprefix("+").isdigit()
     began_at = at - timedelta(days=1) if places else at
-    return leg_between(
-        event.uuid, began_at, places=places, caller=from_, called=to, is_ours=is_ours, withheld=_WITHHELD
-    )
+    from_, to = international(event.from_ or ""), international(event.to or "")
+    return leg_between(event.uuid, began_at, places=places, caller=from_, called=to)
+
+
+def _completed(event: _Event, at: datetime) -> Iterator[Fact]:
+    """The leg is over. It comes after `busy`, `timeout`, `unanswered`, `failed` and `cancelled`, too.
+
+    Only a leg that lasted was picked up; of one that was not, `start_time` is null and `duration` is 0.
+    """
+    ended_at = parse_instant(event.end_time, "end_time") if event.end_time else at
+    began_at = parse_instant(event.start_time, "start_time") if event.start_time else ended_at
+    has_length = event.duration is None or str(event.duration).strip("0.") != ""
+    if began_at < ended_at and has_length:
+        yield from _picked_up(event, began_at)
+    yield HungUp(leg=event.uuid, at=ended_at)
 
 
 def _picked_up(event: _Event, at: datetime) -> Iterator[Fact]:

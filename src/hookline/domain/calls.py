@@ -5,12 +5,11 @@
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import lru_cache
 from typing import Final
 
 from hookline.domain.events import CallPayload, CallType
 from hookline.domain.ids import CallId
-from hookline.domain.numbers import e164
+from hookline.domain.numbers import NumberKind, home_of, is_service, read_number
 from hookline.domain.text import require_storable
 from hookline.errors import Invalid
 
@@ -29,16 +28,13 @@ class Call:
     created_at: datetime
 
 
-_e164: Final = lru_cache(maxsize=16_384)(e164)
-
-
 def parse_number(spelling: str, field: str) -> str:
     """E.164 of a number in any international spelling (`+44 1400 800008`, `0044...`, `tel:+44...`).
 
     Raises:
         Invalid: no number, or one whose country cannot be known.
     """
-    number = _e164(spelling[:100])
+    number = read_number(spelling).e164
     if not number:
         raise Invalid.field(
             field, f"expected a phone number with its country code such as +441400800008, got {spelling[:40]!r}."
@@ -46,8 +42,35 @@ def parse_number(spelling: str, field: str) -> str:
     return number
 
 
+def parse_contact(spelling: str, field: str) -> str:
+    """A contact's number to look for: E.164, or the digits of one that has no international form (112, 116117).
+
+    Raises:
+        Invalid: no number, or one whose country cannot be known.
+    """
+    number = read_number(spelling)
+    is_service = number.kind is NumberKind.SHORT and spelling.strip() == number.text
+    return number.text if is_service else parse_number(spelling, field)
+
+
 def check_call(raw: CallPayload) -> CallPayload:
     """The payload with its numbers in E.164.
+
+    Raises:
+        Invalid: names the first attribute that breaks a rule.
+    """
+    require_possible(raw)
+    line = parse_number(raw.phone_line, "phone_line")
+    contact = raw.phone_number
+    if contact and not is_service(contact, home_of(line)):
+        contact = parse_number(contact, "phone_number")
+    if (line, contact) == (raw.phone_line, raw.phone_number):
+        return raw
+    return replace(raw, phone_line=line, phone_number=contact)
+
+
+def require_possible(raw: CallPayload) -> None:
+    """Refuse a payload that no call can have, whatever its numbers are.
 
     Raises:
         Invalid: names the first attribute that breaks a rule.
@@ -59,8 +82,3 @@ def check_call(raw: CallPayload) -> CallPayload:
         raise Invalid.field(
             "duration_seconds", f"expected 0 for a call of type {raw.type!s}, got {raw.duration_seconds}."
         )
-    line = parse_number(raw.phone_line, "phone_line")
-    contact = parse_number(raw.phone_number, "phone_number") if raw.phone_number else ""
-    if (line, contact) == (raw.phone_line, raw.phone_number):
-        return raw
-    return replace(raw, phone_line=line, phone_number=contact)

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from hookline.domain.events import canonical_bytes
 from hookline.domain.legs import Fact
+from hookline.domain.numbers import read_caller
 from hookline.domain.phonebook import Phonebook
 
 ERASED_EMAIL: Final = "erased@erased.invalid"
@@ -67,13 +68,16 @@ def without_participant(body: bytes, email: str) -> bytes:
     )
 
 
-def facts_without_contact(facts: Iterable[Fact], phone_number: str, region: str) -> tuple[Fact, ...]:
+def facts_without_contact(facts: Iterable[Fact], phone_number: str, phonebook: Phonebook) -> tuple[Fact, ...]:
     """What was told of a call that is not over, as if its contact had withheld the number, however that is spelt."""
-    e164 = Phonebook((), (), region=region).e164
+    homes = phonebook.homes()
+
+    def is_it(text: str) -> bool:
+        return any(read_caller(text, home).text == phone_number for home in homes)
 
     def without(fact: Fact) -> Fact:
         said = {name: getattr(fact, name, "") for name in _NUMBERS}
-        gone: dict[str, Any] = {name: "" for name, text in said.items() if text and e164(text) == phone_number}
+        gone: dict[str, Any] = {name: "" for name, text in said.items() if text and is_it(text)}
         return replace(fact, **gone) if gone else fact
 
     return tuple(without(fact) for fact in facts)

@@ -7,7 +7,7 @@ whose payload does not have an attribute is not measured by it, so one webhook c
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, get_args, get_origin, get_type_hints
 
-from hookline.domain.calls import parse_number
+from hookline.domain.calls import parse_contact
 from hookline.domain.events import PAYLOADS, CallType, EventKind
 from hookline.domain.money import parse_currency
 from hookline.domain.text import require_storable_text
@@ -89,7 +89,7 @@ def _as_it_is(value: Value, _: str) -> Value:
 
 
 def _number_as_sent(value: str, field: str) -> str:
-    return parse_number(value, field) if value else ""
+    return parse_contact(value, field) if value else ""
 
 
 def _type_as_sent(value: str, field: str) -> str:

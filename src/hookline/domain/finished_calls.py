@@ -22,7 +22,7 @@
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from operator import attrgetter
@@ -50,6 +50,7 @@ from hookline.domain.legs import (
     Side,
     Wired,
 )
+from hookline.domain.numbers import NumberKind, ReadNumber, read_caller, read_number
 from hookline.domain.phonebook import Phonebook, PhoneLine, User
 
 #: The far side was reached, or is known to be there: busy, not there now, does not take it. RFC 3261, section 21.
@@ -82,6 +83,7 @@ class FinishedCall:
 
     payload: CallPayload
     ended_at: datetime
+    not_understood: str | None = None  # the contact's number as it was told, if it is neither a number nor a stand-in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +100,40 @@ def is_over(facts: Iterable[Fact]) -> bool:
     return bool(legs) and all(leg.ended_at for leg in legs if leg.side is not Side.NOBODY)
 
 
+def placed(facts: Iterable[Fact], phonebook: Phonebook) -> Sequence[Fact]:
+    """The facts with the side of each leg: ours is one whose address the phone book knows.
+
+    A caller whom it does not know is outside, unless the number that is asked for is none of ours: only phones of ours
+    call others through their system. A leg that is called by an address, not by a number, is a phone of ours.
+    """
+    known = tuple(facts)
+    if not any(isinstance(fact, LegStarted) and fact.side is Side.BY_PHONE_BOOK for fact in known):
+        return known
+    return tuple(_placed(fact, phonebook) if isinstance(fact, LegStarted) else fact for fact in known)
+
+
+def _placed(leg: LegStarted, phonebook: Phonebook) -> LegStarted:
+    if leg.side is not Side.BY_PHONE_BOOK:
+        return leg
+    if phonebook.user_of(leg.identity) is None and _is_outside(leg, phonebook):
+        return replace(leg, side=Side.OUTSIDE, identity="")
+    shows, dialled = ("", leg.dialled) if leg.places else (leg.shows, "")
+    return replace(leg, side=Side.OURS, shows=shows, dialled=dialled)
+
+
+def _is_outside(leg: LegStarted, phonebook: Phonebook) -> bool:
+    """Whether an address that the phone book does not know is that of somebody outside."""
+    if not leg.identity:
+        return True
+    number = read_caller(leg.identity) if leg.places else read_number(leg.identity)
+    is_plain = not any(mark in leg.identity for mark in ":@")
+    if number.kind is NumberKind.E164 or (number.kind is NumberKind.SHORT and is_plain):
+        return True
+    if not leg.places:
+        return False
+    return number.kind is NumberKind.WITHHELD or phonebook.line(phonebook.our_number(leg.dialled)) is not None
+
+
 def contact_has_gone(facts: Iterable[Fact]) -> bool:
     """Whether the contact's leg has ended: whoever is left does not talk to anybody outside."""
     story = _Story(facts)
@@ -109,13 +145,13 @@ def line_of(facts: Iterable[Fact], phonebook: Phonebook) -> str | None:
 
     None while that cannot be told, or when there is none.
     """
-    story = _Story(facts)
+    story = _Story(placed(facts, phonebook))
     return None if story.contact is None else _line(story, story.contact, phonebook) or None
 
 
 def finished_call(facts: Iterable[Fact], phonebook: Phonebook) -> FinishedCall | NoCall:
     """What the call was. The facts may be in any order; of those of one instant the given order counts."""
-    story = _Story(facts)
+    story = _Story(placed(facts, phonebook))
     contact = story.contact
     if contact is None:
         return _without_contact(story, phonebook)
@@ -124,7 +160,8 @@ def finished_call(facts: Iterable[Fact], phonebook: Phonebook) -> FinishedCall |
     if contact.ended_at is None:
         return NoCall(reason=Reason.UNFINISHED)
     line = _line(story, contact, phonebook)
-    return _on_a_line(story, phonebook, line, _number(story, contact, phonebook, line), contact.ended_at)
+    told, number = _number(story, contact, phonebook.home(line))
+    return _on_a_line(story, phonebook, line, told, number, contact.ended_at)
 
 
 def _inbound_type(story: "_Story") -> CallType:
@@ -154,26 +191,29 @@ def _was_refused(leg: "_Leg") -> bool:
 def _line(story: "_Story", contact: "_Leg", phonebook: Phonebook) -> str:
     """Inbound the number that was asked for at first, outbound the one that is shown; E.164, or as spelt."""
     if story.is_inbound:
-        return phonebook.e164(contact.asked_for) or contact.asked_for
+        return phonebook.our_number(contact.asked_for) or contact.asked_for
     return _line_shown(contact, story.caller, phonebook)
 
 
 def _line_shown(leg: "_Leg", caller: "_Leg | None", phonebook: Phonebook) -> str:
-    shown = phonebook.e164(leg.shows)
+    shown = phonebook.our_number(leg.shows)
     if phonebook.line(shown) is not None:
         return shown
     user = phonebook.user_of(caller.identity) if caller is not None else None
     return (user.outbound_line if user is not None else "") or shown or leg.shows
 
 
-def _number(story: "_Story", contact: "_Leg", phonebook: Phonebook, line: str) -> str:
-    """Who called, or who was called; E.164, "" when withheld."""
-    known = phonebook.line(line)
-    region = known.region if known is not None else ""
+def _number(story: "_Story", contact: "_Leg", home: str) -> tuple[str, ReadNumber]:
+    """The number of who called, or who was called: as it was told, and as it is understood."""
     if story.is_inbound:
-        return phonebook.e164(contact.shows, region)
+        return contact.shows, read_caller(contact.shows, home)
     asked_for = story.caller.dialled if story.caller is not None else ""
-    return phonebook.e164(contact.dialled, region) or phonebook.e164(asked_for, region)
+    told = [(spelling, read_number(spelling, home)) for spelling in (contact.dialled, asked_for) if spelling]
+    for kind in (NumberKind.E164, NumberKind.SHORT):
+        for spelling, number in told:
+            if number.kind is kind:
+                return spelling, number
+    return told[0] if told else ("", read_number(""))
 
 
 def _user(story: "_Story", phonebook: Phonebook, line: PhoneLine) -> User | None:
@@ -187,10 +227,23 @@ def _user(story: "_Story", phonebook: Phonebook, line: PhoneLine) -> User | None
     return phonebook.user_at(line.owner_email)
 
 
-def _name(user: User | None) -> AccountName:
-    if user is None:
+def _name(story: "_Story", user: User | None) -> AccountName:
+    """The name in the phone book, and where that has none the one that the phone system knows."""
+    if user is not None and (user.family_name or user.given_name):
+        return AccountName(family_name=user.family_name, given_name=user.given_name)
+    leg = _named_leg(story)
+    if leg is None:
         return AccountName(family_name="", given_name="")
-    return AccountName(family_name=user.family_name, given_name=user.given_name)
+    return AccountName(family_name=leg.family_name, given_name=leg.given_name)
+
+
+def _named_leg(story: "_Story") -> "_Leg | None":
+    """The leg of the user on the call; of a call that nobody took, the first phone of ours that has a name."""
+    if not story.is_inbound:
+        return story.caller or story.partner
+    if story.partner is not None:
+        return story.partner
+    return next((leg for leg in story.legs if leg.side is Side.OURS and (leg.given_name or leg.family_name)), None)
 
 
 def _is_diverted_inside(story: "_Story", phonebook: Phonebook) -> bool:
@@ -213,12 +266,13 @@ def _without_contact(story: "_Story", phonebook: Phonebook) -> FinishedCall | No
     caller = ours[0]
     if not caller.had_dialled:
         return NoCall(reason=Reason.INTERNAL if caller.places else Reason.NEVER_DIALLED)
-    number = phonebook.e164(caller.dialled) if _leads_outside(caller.dialled) else ""
-    if not number or phonebook.line(number) is not None:
+    line = _line_shown(caller, caller, phonebook)
+    number = read_number(caller.dialled, phonebook.home(line)) if _leads_outside(caller.dialled) else None
+    if number is None or not number.e164 or phonebook.line(number.e164) is not None:
         return NoCall(reason=Reason.INTERNAL)
     if caller.ended_at is None:
         return NoCall(reason=Reason.UNFINISHED)
-    return _on_a_line(story, phonebook, _line_shown(caller, caller, phonebook), number, caller.ended_at)
+    return _on_a_line(story, phonebook, line, caller.dialled, number, caller.ended_at)
 
 
 def _leads_outside(dialled: str) -> bool:
@@ -229,22 +283,23 @@ def _leads_outside(dialled: str) -> bool:
 
 
 def _on_a_line(
-    story: "_Story", phonebook: Phonebook, line: str, number: str, ended_at: datetime
+    story: "_Story", phonebook: Phonebook, line: str, told: str, number: ReadNumber, ended_at: datetime
 ) -> FinishedCall | NoCall:
     known = phonebook.line(line)
     if known is None:
         return NoCall(reason=Reason.UNKNOWN_LINE, line=line)
     payload = CallPayload(
-        account_name=_name(_user(story, phonebook, known)),
+        account_name=_name(story, _user(story, phonebook, known)),
         duration_seconds=story.talk_seconds,
         is_forwarded=story.is_inbound and story.was_forwarded,
         phone_line=line,
         phone_line_name=known.name,
-        phone_number=number,
+        phone_number=number.text,
         recording=story.was_recorded,
         type=_inbound_type(story) if story.is_inbound else _outbound_type(story),
     )
-    return FinishedCall(payload=payload, ended_at=ended_at)
+    not_understood = told if number.kind is NumberKind.NOT_UNDERSTOOD else None
+    return FinishedCall(payload=payload, ended_at=ended_at, not_understood=not_understood)
 
 
 @dataclass(slots=True)
@@ -259,6 +314,8 @@ class _Leg:
     dialled: str = ""  # in the end
     shows: str = ""  # of one that places the call: at first. What is shown to one that is called: in the end
     identity: str = ""
+    given_name: str = ""
+    family_name: str = ""
     rang: bool = False
     talks: bool = False
     was_given_up: bool = False
@@ -276,6 +333,7 @@ class _Leg:
                 self.asked_for = fact.dialled
                 self.dialled = self.dialled or fact.dialled
                 self.shows, self.identity = self.shows or fact.shows, fact.identity
+                self.given_name, self.family_name = fact.given_name, fact.family_name
             case Redialled():
                 self.dialled = fact.dialled
             case Shown() if not fact.shows or not (self.places and self.side is Side.OUTSIDE):

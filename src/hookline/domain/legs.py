@@ -17,6 +17,7 @@ class Side(StrEnum):
 
     OUTSIDE = "outside"  # over a trunk or a carrier: the contact, or a number that the call was forwarded to
     OURS = "ours"  # to a phone of ours
+    BY_PHONE_BOOK = "by phone book"  # ours if the phone book knows its address; which it is, is decided with the call
     NOBODY = "nobody"  # to a machine, with which nobody talks: half of a wire, an announcer, a recorder
 
 
@@ -35,8 +36,10 @@ class LegStarted(Fact):
     side: Side
     places: bool  # it came in and asks for a number; False: we call it
     dialled: str = ""  # the number that it asks for, or by which it is called; as spelt there
-    shows: str = ""  # the caller's number that is shown on it: its own if it places the call; "" when withheld
+    shows: str = ""  # the caller's number on it, its own if it places the call; "" or a stand-in when withheld
     identity: str = ""  # what tells whose phone it is: a channel, an extension, an id at the provider, a mail address
+    given_name: str = ""  # of its user, as the provider knows them; used where the phone book has no name
+    family_name: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,13 +1,13 @@
 """The phone book: our lines, our users and their phones, and what numbers mean here."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from hookline.domain.ids import ConnectorId, PhoneLineId, UserId
-from hookline.domain.numbers import e164
+from hookline.domain.numbers import home_of, read_number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +87,7 @@ class Phonebook:
         self._users = tuple(users)
         self._by_address = {user.email.lower(): user for user in self._users}
         self._region = region
+        self._homes = tuple(dict.fromkeys(filter(None, (home_of(number) for number in self._lines))))
 
     def line(self, number: str) -> PhoneLine | None:
         """The line with this number, E.164."""
@@ -122,9 +123,29 @@ class Phonebook:
         return any(number and number == user.extension for user in self._users)
 
     def e164(self, spelling: str, region: str = "") -> str:
-        """E.164 of a number in any spelling that phone systems have; "" of what is none.
+        """E.164 of a number in any spelling that phone systems have; "" of what is none."""
+        return read_number(spelling, region or self._region).e164
 
-        Possible numbers are enough: numbering plans change faster than their tables.
+    def our_number(self, spelling: str) -> str:
+        """E.164 of a number that should be one of our lines; "" of what is no number.
+
+        Without a region it is at home where our lines are, if just one line has it.
         """
-        text = spelling.strip()[:100]
-        return e164(text, region or self._region) or (e164("+" + text) if text.isascii() and text.isdigit() else "")
+        number = self.e164(spelling)
+        if number in self._lines or self._region:
+            return number
+        found = {told for home in self._homes if (told := self.e164(spelling, home)) in self._lines}
+        return found.pop() if len(found) == 1 else number
+
+    def home(self, number: str) -> str:
+        """The country (ISO 3166-1) of numbers without a country code on calls of this line; "" when it is unknown.
+
+        The region of the line counts, then that of the connector, then the country code of the line itself.
+        """
+        line = self._lines.get(number)
+        return (line.region if line is not None else "") or self._region or home_of(number)
+
+    def homes(self) -> Collection[str]:
+        """Every country in which a number without a country code may be at home here; "" for none."""
+        regions = (line.region for line in self._lines.values())
+        return tuple(dict.fromkeys(("", self._region, *self._homes, *regions)))

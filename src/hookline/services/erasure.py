@@ -73,7 +73,7 @@ def _erase_from_intake(tx: Transaction, phone_number: str) -> Erased:
     """All at once: there are no more of them than calls that people are in just now."""
     erased = Erased()
     for call in tx.intake.unsettled():
-        facts = facts_without_contact(call.facts, phone_number, call.region)
+        facts = facts_without_contact(call.facts, phone_number, tx.phonebook.book(call.region))
         if facts != call.facts:
             tx.erasure.rewrite_facts(replace(call, facts=facts))
             erased += Erased(calls=1)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Final
 
-from hookline.domain.calls import check_call
+from hookline.domain.calls import require_possible
 from hookline.domain.finished_calls import (
     FinishedCall,
     NoCall,
@@ -20,6 +20,7 @@ from hookline.domain.finished_calls import (
     finished_call,
     is_over,
     line_of,
+    placed,
 )
 from hookline.domain.ids import ConnectorId
 from hookline.domain.kept_facts import United, united
@@ -90,7 +91,9 @@ def take_in(tx: Transaction, teller: Teller, report: Report) -> TakenIn:
     if before is not None and before.is_settled:
         return TakenIn()
     whole = united(before.facts if before is not None else (), report.facts)
-    unknown_line = _unknown_line(whole, tx.phonebook.book(teller.region))
+    book = tx.phonebook.book(teller.region)
+    legs = placed(whole.facts, book)
+    unknown_line = _unknown_line(legs, book)
     if unknown_line and (before is None or not before.reason):
         tx.phonebook.count_unknown_line(unknown_line)
     call = HeardCall(
@@ -99,7 +102,7 @@ def take_in(tx: Transaction, teller: Teller, report: Report) -> TakenIn:
         kind=teller.kind,
         region=teller.region,
         facts=whole.facts,
-        due_at=_due_at(before, whole, report, teller.waits, tx.now),
+        due_at=_due_at(before, whole, report, teller.waits, tx.now, legs),
         reason=Reason.UNKNOWN_LINE if unknown_line else "",
         updated_at=tx.now,
     )
@@ -120,7 +123,9 @@ def _require_key(call_key: str) -> None:
     require_storable_text(call_key, "the id of a call")
 
 
-def _due_at(before: HeardCall | None, whole: United, report: Report, waits: timedelta, now: datetime) -> datetime:
+def _due_at(
+    before: HeardCall | None, whole: United, report: Report, waits: timedelta, now: datetime, legs: Sequence[Fact]
+) -> datetime:
     """When it is decided on what the call was: what repeats others delays nothing, nor does what follows its end."""
     if report.complete:
         return now
@@ -130,21 +135,21 @@ def _due_at(before: HeardCall | None, whole: United, report: Report, waits: time
             return before.due_at
     if is_over(whole.facts):
         return now + waits
-    return now + (LINGERING if contact_has_gone(whole.facts) else SILENT)
+    return now + (LINGERING if contact_has_gone(legs) else SILENT)
 
 
-def _unknown_line(whole: United, book: Phonebook) -> str:
+def _unknown_line(facts: Sequence[Fact], book: Phonebook) -> str:
     """The number of ours on which the call is, as soon as it is clear that no line has it.
 
     What is shown on legs that we call may still change, and who called may yet be told; the number that a caller asks
     for is clear at once.
     """
-    what = finished_call(whole.facts, book)
-    came_in = any(map(_comes_in, whole.facts))
-    if isinstance(what, NoCall) and what.reason is Reason.UNKNOWN_LINE and (came_in or is_over(whole.facts)):
+    what = finished_call(facts, book)
+    came_in = any(map(_comes_in, facts))
+    if isinstance(what, NoCall) and what.reason is Reason.UNKNOWN_LINE and (came_in or is_over(facts)):
         return _printable(what.line)
     if isinstance(what, NoCall) and what.reason is Reason.UNFINISHED and came_in:
-        line = line_of(whole.facts, book)
+        line = line_of(facts, book)
         return _printable(line) if line and book.line(line) is None else ""
     return ""
 
@@ -192,7 +197,8 @@ def _if_due(tx: Transaction, connector_id: ConnectorId, call_key: str) -> Sequen
 def _settle(tx: Transaction, call: HeardCall, books: Books) -> Settled:
     what = finished_call(call.facts, books(call.region))
     if isinstance(what, FinishedCall):
-        call_id = report_call(tx, check_call(what.payload), source=call.kind)
+        require_possible(what.payload)
+        call_id = report_call(tx, what.payload, source=call.kind)
         tx.intake.keep(replace(call, facts=(), due_at=None, call_id=call_id, reason="", updated_at=tx.now))
         return Settled(call=call, call_id=call_id, reason="")
     if what.reason is Reason.UNKNOWN_LINE:

@@ -31,6 +31,7 @@ from hookline.domain.legs import (
     Together,
     Wired,
 )
+from hookline.domain.numbers import is_withheld
 
 #: Channels behind which nobody sits: halves of wires, and what plays or records for a bridge.
 _MACHINES: Final = frozenset(
@@ -38,10 +39,6 @@ _MACHINES: Final = frozenset(
 )
 #: A channel that asks for something. One that we call is Down at first.
 _PLACING: Final = frozenset({"Ring", "Rsrvd", "OffHook"})
-#: How a number is written that is not there. Asterisk, and carriers in the From header.
-_WITHHELD: Final = frozenset(
-    {"", "<unknown>", "unknown", "anonymous", "restricted", "private", "unavailable", "withheld"}
-)
 #: A number in what is dialled, such as +442079460018@trunk, trunk/02079460018 or trunk/sip:02079460018@203.0.113.7.
 _NUMBER: Final = pattern(r"(?<![\w.+])\+?\d{5,}(?![\w.])")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -265,7 +262,7 @@ _READERS: Final[Mapping[str, Reader]] = {
 
 
 def _number(spelling: str) -> str:
-    return "" if spelling.lower() in _WITHHELD else spelling
+    return "" if is_withheld(spelling) else spelling
 
 
 def _code(text: str) -> int | None:

@@ -33,10 +33,10 @@ from hookline.domain.legs import (
     Side,
     Wired,
 )
+from hookline.domain.numbers import is_withheld
 
 #: Channels behind which nobody sits.
 _MACHINES: Final = frozenset({"loopback", "null", "conference"})
-_WITHHELD: Final = frozenset({"", "0000000000", "anonymous", "restricted", "private", "unavailable", "unknown"})
 _HIDING: Final = frozenset({"true", "yes", "full", "number"})
 #: sofia/internal/1003@203.0.113.7:5060
 _USER: Final = pattern(r"^[^/]+/[^/]+/(?:sip:)?([^@/;]+)")
@@ -320,7 +320,7 @@ def _user(channel: str) -> str:
 
 
 def _number(spelling: str) -> str:
-    return "" if spelling.lower() in _WITHHELD else spelling
+    return "" if is_withheld(spelling) else spelling
 
 
 def _is_some(value: str) -> bool:
