@@ -165,3 +165,40 @@ def test_answers_made_before_an_instant_are_forgotten_a_few_at_a_time(store: Sto
 
     assert [forget(2), forget(2), forget(2)] == [2, 1, 0]
     assert [answer(store, "key_1", f"k{number}") is None for number in range(5)] == [True] * 3 + [False] * 2
+
+
+def test_of_an_idempotency_key_only_a_digest_is_kept(store: Store) -> None:
+    given = StoredAnswer(fingerprint="f", status=201, body=b"{}", created_at=MONDAY)
+    for owner in ("key_1", "key_2"):
+        store.write(keep_answer, owner, "order of bo@example.com", given)
+    kept = [str(row) for row in store.connection.execute("SELECT * FROM answer").fetchall()]
+    assert len(set(kept)) == 2
+    assert "bo@example.com" not in "".join(kept)
+    assert store.read(lambda tx: tx.answers.answer("key_1", "order of bo@example.com")) == given
+    for other in ("order of cy@example.com", kept_key(store)):
+        assert store.read(answer_to, "key_1", other) is None
+
+
+def keep_answer(tx: Transaction, owner: str, key: str, answer: StoredAnswer) -> None:
+    tx.answers.keep(owner, key, answer)
+
+
+def answer_to(tx: Transaction, owner: str, key: str) -> StoredAnswer | None:
+    return tx.answers.answer(owner, key)
+
+
+def kept_key(store: Store) -> str:
+    """What is kept in place of the key."""
+    [(key,), *_] = store.connection.execute("SELECT key FROM answer WHERE owner = 'key_1'").fetchall()
+    return str(key)
+
+
+def test_an_answer_that_the_version_before_kept_under_the_key_itself_is_found(store: Store) -> None:
+    given = StoredAnswer(fingerprint="f", status=201, body=b"{}", created_at=MONDAY)
+    store.write(lambda tx: tx.answers.keep("key_1", "order-4711", given))
+    store.connection.execute("UPDATE answer SET key = 'order-4711'")
+    store.connection.commit()
+    assert store.read(lambda tx: tx.answers.answer("key_1", "order-4711")) == given
+    later = StoredAnswer(fingerprint="g", status=200, body=b"", created_at=MONDAY + HOUR)
+    store.write(lambda tx: tx.answers.keep("key_1", "order-4711", later))
+    assert store.read(lambda tx: tx.answers.answer("key_1", "order-4711")) == later

@@ -319,7 +319,7 @@ class Keys(Protocol):
 
 
 class Answers(Protocol):
-    """What requests with an idempotency key were answered."""
+    """What requests with an idempotency key were answered. Of the key only a digest is kept."""
 
     def answer(self, owner: str, key: str) -> StoredAnswer | None:
         """What `owner` (an API key's id) was answered under this idempotency key, or None."""
