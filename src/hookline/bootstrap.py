@@ -1,7 +1,6 @@
 """Settings become running parts. The only file that names concrete adapters."""
 
 import asyncio
-import fcntl
 import gc
 import random
 import resource
@@ -10,6 +9,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ import uvicorn
 
 from hookline.adapters.address_guard import AddressGuard
 from hookline.adapters.http_sender import HttpSender
-from hookline.adapters.sql import copying
+from hookline.adapters.sql import copying, sqlite_file
 from hookline.adapters.sql.group import every_body_fits, nobody_has_room
 from hookline.adapters.sql.grouped import GroupedDatabase
 from hookline.adapters.sql.health import Health
@@ -195,22 +195,30 @@ def place_of(settings: Settings) -> Place:
 def place_at(where: Path | PostgresUrl) -> Place:
     """A database by its setting."""
     if isinstance(where, Path):
-        return SqlitePlace(where)
+        return SqlitePlace(sqlite_file.resolved(where))
     from hookline.adapters.sql.postgres_place import PostgresPlace  # noqa: PLC0415  see `adapters.sql.places`
 
     return PostgresPlace(where.url)
 
 
-def migrate(settings: Settings) -> tuple[list[int], int]:
+def migrate(settings: Settings, *, without_log: bool = False) -> tuple[list[int], int]:
     """Bring the database to the schema of this version. Returns the migrations applied, and the schema it has now.
 
+    `without_log` goes on with a SQLite file whose log is missing, without what was in the log.
+
     Raises:
+        Invalid: `without_log`, and the database is no SQLite file.
         Unavailable: the database cannot be used, is of a later version, or is in the hands of a server.
     """
     place = place_of(settings)
+    if without_log:
+        if not isinstance(place, SqlitePlace):
+            raise Invalid("--without-log is for a SQLite file; the database is none.")
+        place = replace(place, without_log=True)
     before, latest = place.schema(), place.latest_schema()
-    if before != latest:
-        with only_server_of(place), open_store(settings):
+    if before != latest or without_log:
+        _require_servable(place)
+        with place.only_server(), place.side(place.clock(), Dice()):
             pass  # to open it is to migrate it
     return list(range(before + 1, latest + 1)), max(before, latest)
 
@@ -234,11 +242,11 @@ def copy(source: Place, target: Place, keep_for: timedelta, progress: copying.Pr
     _require_schema(source, source.latest_schema())
     _require_schema(target, 0, target.latest_schema())
     if copying.is_done(source.marks(), target.marks()):
-        with only_server_of(source), source.side(source.clock(), Dice()) as there:
+        with source.only_server(), source.side(source.clock(), Dice()) as there:
             return copying.finish(there)
     with (
-        only_server_of(source),
-        only_server_of(target),
+        source.only_server(),
+        target.only_server(),
         source.side(source.clock(), Dice()) as there,
         target.side(target.clock(), Dice()) as here,
     ):
@@ -254,7 +262,7 @@ def undo_copy(source: Place) -> str:
         Unavailable: it cannot be used, or a copy is under way.
     """
     _require_schema(source, source.latest_schema())
-    with only_server_of(source), source.side(source.clock(), Dice()) as there:
+    with source.only_server(), source.side(source.clock(), Dice()) as there:
         return copying.undo(there).other
 
 
@@ -294,38 +302,13 @@ async def open_sender(settings: Settings) -> AsyncIterator[Sender]:
         await sender.close()
 
 
-@contextmanager
-def only_server_of(place: Place) -> Iterator[None]:
-    """Be the one process that delivers from this place, if it is a file. Of a database that nodes share there is none.
-
-    Raises:
-        Unavailable: another one does.
-    """
-    database = place.file
-    if database is None:
-        yield
-        return
-    try:
-        lock = database.with_name(database.name + ".lock").open("a")
-    except OSError as problem:
-        raise Unavailable(f"The database {database} cannot be used: {problem.strerror}.") from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Unavailable(
-                f"Another server delivers from {database} already.", hint="Stop it, or use another HOOKLINE_DATABASE."
-            ) from None
-        yield
-
-
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncIterator[tuple[Site, Engine]]:
     """Everything but the listening socket: the store, the loops, and the site to be served; the engine is stopped."""
     place, dice = place_of(settings), Dice()
     clock = place.clock()
     kinds = connector_kinds(clock, dice)
-    with only_server_of(place):
+    with place.only_server():
         database = place.database(clock, dice)
         guard = AddressGuard(settings.allowed_networks)
         sender = HttpSender(clock, guard, connections_per_origin=CONNECTIONS_PER_HOST)
@@ -459,4 +442,4 @@ def open_store(settings: Settings) -> "Iterator[SqliteStore | PostgresStore]":
     try:
         yield store
     finally:
-        store.close()
+        place.close(store)

@@ -90,6 +90,53 @@ def test_a_second_server_on_the_same_file_is_refused_and_the_first_goes_on(hookl
     assert spoilt.count(hookline.database, "api_key") == 0
 
 
+def test_a_second_server_is_refused_through_a_symbolic_link_too(hookline: Hookline) -> None:
+    link = hookline.folder / "link.db"
+    link.symlink_to(hookline.database)
+    with hookline.started("serve", HOOKLINE_LISTEN=ANY_PORT, HOOKLINE_DATABASE=f"sqlite:///{link}") as server:
+        server.says("listens on")
+        assert {mode & 0o077 for mode in modes(hookline)} == {0}
+        assert hookline.files() == {"link.db", *(f"hookline.db{end}" for end in ("", "-wal", "-shm", ".lock"))}
+        assert "Another server delivers from" in hookline("serve", HOOKLINE_LISTEN=ANY_PORT).refusal()
+        server.tell(signal.SIGTERM)
+        said = server.end()
+    assert "checkpoint_failed" not in said.err
+
+
+def modes(hookline: Hookline) -> list[int]:
+    """The modes of all files in the folder, links followed."""
+    return [(hookline.folder / name).stat().st_mode for name in hookline.files()]
+
+
+def test_a_database_without_the_log_that_it_had_stops_the_start_until_told_to_go_on(hookline: Hookline) -> None:
+    with hookline.started("serve", HOOKLINE_LISTEN=ANY_PORT) as server:
+        server.says("listens on")
+        server.tell(signal.SIGKILL)
+        server.end()
+    (hookline.folder / "hookline.db-wal").unlink()
+    for _ in range(2):
+        assert "its log hookline.db-wal is missing" in hookline("serve", HOOKLINE_LISTEN=ANY_PORT).refusal()
+    assert hookline("migrate", "--without-log").code == 0
+    with hookline.started("serve", HOOKLINE_LISTEN=ANY_PORT) as server:
+        server.says("listens on")
+
+
+def test_after_a_kill_a_command_may_come_first(hookline: Hookline) -> None:
+    with hookline.started("serve", HOOKLINE_LISTEN=ANY_PORT) as server:
+        server.says("listens on")
+        server.tell(signal.SIGKILL)
+        server.end()
+    assert hookline("keys", "create", "--name", "crm", "--scope", "read").code == 0
+    with hookline.started("serve", HOOKLINE_LISTEN=ANY_PORT) as server:
+        server.says("listens on")
+
+
+def test_a_directory_stops_the_start_and_every_other_command_in_a_sentence(hookline: Hookline) -> None:
+    where = {"HOOKLINE_DATABASE": f"sqlite:///{hookline.folder}"}
+    for words in (("serve",), ("migrate",), ("backup", "copy.db"), ("keys", "list")):
+        assert "it is a directory" in hookline(*words, **where).refusal()
+
+
 def test_a_server_that_was_killed_keeps_nobody_from_the_file(hookline: Hookline) -> None:
     with hookline.started("serve", HOOKLINE_LISTEN=ANY_PORT) as server:
         server.says("listens on")

@@ -15,6 +15,7 @@ from rich.console import Console
 from hookline import bootstrap
 from hookline.adapters.sql.health import Backlog, Health
 from hookline.adapters.sql.places import Place
+from hookline.adapters.sql.sqlite_file import beside, network_file_system
 from hookline.cli.asking import NoServer, ask
 from hookline.domain.instants import spoken, wire_form
 from hookline.errors import HooklineError, Unavailable
@@ -69,7 +70,11 @@ def _look(environment: Mapping[str, str]) -> Iterator[Finding]:
         yield Finding("problem", "settings", str(refusal))
         return
     yield Finding("ok", "settings", "Every value can be used.")
-    place = bootstrap.place_of(settings)
+    try:
+        place = bootstrap.place_of(settings)
+    except Unavailable as refusal:
+        yield Finding("problem", "database", f"{refusal.message} {refusal.hint}")
+        return
     if place.file is not None:
         yield from _at_disk(place.file)
     now = bootstrap.system_clock().now()
@@ -78,7 +83,13 @@ def _look(environment: Mapping[str, str]) -> Iterator[Finding]:
         if place.exists():
             health = place.look_into()
     except HooklineError as refusal:
-        hint = "If it is damaged, restore a backup." if place.file else "Look at HOOKLINE_DATABASE, and at the server."
+        hint = (
+            refusal.hint
+            if "-wal" in refusal.hint
+            else "If it is damaged, restore a backup."
+            if place.file
+            else "Look at HOOKLINE_DATABASE, and at the server."
+        )
         message = refusal.for_operator if isinstance(refusal, Unavailable) else refusal.message
         yield Finding("problem", "database", f"{message} {hint}")
     else:
@@ -104,13 +115,30 @@ def _at_disk(database: Path) -> Iterator[Finding]:
     grade: Grade = "problem" if free < _FULL_DISK_BYTES else "warning" if free < _LOW_DISK_BYTES else "ok"
     more = "" if grade == "ok" else " Make room: on a full disk every change is answered 503."
     yield Finding(grade, "disk", f"{free // _MIB:,} MiB are free in {folder}.{more}")
-    log = database.with_name(database.name + "-wal")
+    yield from _at_file(database)
+    log = beside(database, "-wal")
     size = log.stat().st_size if log.exists() else 0
     if size > _LARGE_LOG_BYTES:
         says = f"{log.name} has {size // _MIB:,} MiB: somebody reads the database for very long. End what does."
         yield Finding("warning", "disk", says)
     else:
         yield Finding("ok", "disk", f"The log beside the database has {size // _MIB:,} MiB.")
+
+
+def _at_file(database: Path) -> Iterator[Finding]:
+    network = network_file_system(database)
+    if network:
+        says = f"{database} is on {network}, a network file system, which may lose what it confirmed. Move it."
+        yield Finding("warning", "disk", says)
+    readable = [file for file in (beside(database, end) for end in ("", "-wal", "-shm", ".lock")) if _is_open(file)]
+    if readable:
+        names = " ".join(map(str, readable))
+        says = f"Other users of this machine can read {names}, which hold secrets: chmod 600 {names}"
+        yield Finding("warning", "disk", says)
+
+
+def _is_open(file: Path) -> bool:
+    return file.exists() and file.stat().st_mode & 0o077 != 0
 
 
 def _at_database(place: Place, health: Health | None) -> Finding:

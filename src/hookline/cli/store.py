@@ -15,10 +15,17 @@ from hookline.settings import Settings, load_settings
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def migrate(*, json: Json = False) -> None:
+def migrate(
+    *,
+    json: Json = False,
+    without_log: Annotated[
+        bool,
+        typer.Option("--without-log", help="Go on with a SQLite file whose log is missing, and lose what was in it."),
+    ] = False,
+) -> None:
     """Make the database, or bring it to the schema of this version. `serve` does so by itself."""
     settings = load_settings(os.environ)
-    applied, schema = bootstrap.migrate(settings)
+    applied, schema = bootstrap.migrate(settings, without_log=without_log)
     if json:
         typer.echo(msgspec.json.encode({"applied": applied, "schema": schema}))
     elif applied:

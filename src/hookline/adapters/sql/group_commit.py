@@ -8,15 +8,17 @@ import random
 import sqlite3
 import threading
 from collections.abc import Sequence
+from contextlib import closing, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
+from hookline.adapters.sql import sqlite_file
 from hookline.adapters.sql.group import Answered, Call
 from hookline.adapters.sql.grouped import GroupedDatabase
 from hookline.adapters.sql.session import Doings
 from hookline.adapters.sql.sqlite import BUSY_TIMEOUT_SECONDS, SqliteStore
-from hookline.errors import HooklineError
+from hookline.errors import HooklineError, Unavailable
 from hookline.ports.clock import Clock
 
 #: Commits between two checkpoints, or rows that were written, if these are many.
@@ -53,12 +55,31 @@ class SqliteDatabase(GroupedDatabase):
         self._checkpoint_due.set()  # whoever was here before may have died again and again, and left a long log
         self._writing = threading.Lock()  # a checkpoint for which commits wait is waited for here, and not in SQLite
         self._log_holds_erased = threading.Event()
+        self._is_marked_closed = True  # until it is started
         self._tidier = threading.Thread(target=self._checkpoint_now_and_then, name="hookline-tidy", daemon=True)
 
     def start(self) -> None:
         """Begin to work for the running event loop."""
+        self._store.mark(sqlite_file.IN_USE)
+        self._is_marked_closed = False
+        self._identity = sqlite_file.Identity(self._path)
         super().start()
         self._tidier.start()
+
+    async def close(self) -> None:
+        """Commit what waits, close every connection, and say in the file that this was in order."""
+        await super().close()
+        if not self._is_marked_closed:  # the disk was full, and the log that has gone since made room
+            try:
+                with closing(SqliteStore(self._path, self._clock, self._dice)) as store:
+                    store.mark(sqlite_file.CLOSED)
+            except Unavailable as problem:
+                _log.warning("store.not_marked_closed error=%r", problem.message)
+
+    def _finish(self) -> None:
+        with suppress(Unavailable, sqlite3.Error):
+            self._store.mark(sqlite_file.CLOSED)
+            self._is_marked_closed = True
 
     async def tend(self, keep_for: timedelta) -> None:
         """There is nothing to tend in a file."""
@@ -68,6 +89,10 @@ class SqliteDatabase(GroupedDatabase):
         return (self._tidier,)
 
     def _write_group(self, calls: Sequence[Call]) -> tuple[list[Answered], Doings]:
+        try:
+            self._identity.require()
+        except Unavailable as problem:
+            return [Answered(error=problem) for _ in calls], Doings()
         with self._writing:
             answers, doings = self._store.write_group(calls)
             written = self._store.connection.total_changes
@@ -88,7 +113,7 @@ class SqliteDatabase(GroupedDatabase):
             _log.exception("store.checkpoints_off")
             return
         store.connection.execute(f"PRAGMA busy_timeout = {_PATIENCE_MS}")
-        log = self._path.with_name(self._path.name + "-wal")
+        log = sqlite_file.beside(self._path, "-wal")
         while not self._closing:
             self._checkpoint_due.wait(_EMPTY_AGAIN_SECONDS if self._log_holds_erased.is_set() else None)
             self._checkpoint_due.clear()
@@ -108,5 +133,6 @@ class SqliteDatabase(GroupedDatabase):
             self._log_holds_erased.clear()
             with self._writing:
                 [(is_busy, *_)] = connection.execute(CHECKPOINT.format(mode="TRUNCATE"))
+                connection.execute(sqlite_file.MARK.format(mark=sqlite_file.IN_USE))  # an empty log counts as none
             if is_busy and holds_erased:
                 self._log_holds_erased.set()

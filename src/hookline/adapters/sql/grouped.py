@@ -72,6 +72,7 @@ class GroupedDatabase(ABC):
         for thread in (self._writer, *self._helpers()):
             await self._loop.run_in_executor(None, thread.join)
         self._readers.shutdown()
+        self._finish()
         for store in self._opened:
             store.close()
 
@@ -90,6 +91,9 @@ class GroupedDatabase(ABC):
     @abstractmethod
     async def tend(self, keep_for: timedelta) -> None:
         """See `ports.storage.Database.tend`."""
+
+    def _finish(self) -> None:  # noqa: B027  most stores have nothing to do
+        """Do what is done last, when nobody writes any more and every connection is still open."""
 
     def _helpers(self) -> Sequence[threading.Thread]:
         """The threads beside the writer, told to end."""

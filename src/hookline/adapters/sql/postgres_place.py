@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,3 +76,12 @@ class PostgresPlace:
         """See `Place`."""
         with closing(self.store(clock, dice)) as store:
             yield PostgresSide(store, str(self))
+
+    def only_server(self) -> AbstractContextManager[None]:
+        """Nodes share it."""
+        return nullcontext()
+
+    def close(self, store: object) -> None:
+        """See `Place`."""
+        assert isinstance(store, PostgresStore)
+        store.close()

@@ -5,7 +5,6 @@ savepoint, so a hundred callers pay for one fsync and one caller's refusal undoe
 below SQL (a full disk, a locked file) undoes the whole commit and reaches everybody in it as `Unavailable`.
 """
 
-import os
 import random
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
+from hookline.adapters.sql import sqlite_file
 from hookline.adapters.sql.group import Answered, Call, every_body_fits, nobody_has_room, run_part
 from hookline.adapters.sql.migrate import migrate_sqlite
 from hookline.adapters.sql.session import Doings
@@ -52,7 +52,8 @@ class SqliteStore:
         """
         self._path = path
         if not read_only:
-            _make_private(path)
+            with suppress(OSError):  # SQLite will say better that it cannot be made
+                sqlite_file.make_private(path)
         with _as_unavailable(path):
             self._connection = sqlite3.connect(
                 path, timeout=busy_timeout_seconds, isolation_level=None, check_same_thread=False, cached_statements=256
@@ -71,6 +72,11 @@ class SqliteStore:
     def connection(self) -> sqlite3.Connection:
         """The connection, for what is done to the file as a whole (backup, checks, checkpoints)."""
         return self._connection
+
+    def mark(self, mark: int) -> None:
+        """Say in the file that a server has it open, or that none has; see `sqlite_file`."""
+        with _as_unavailable(self._path):
+            self._connection.execute(sqlite_file.MARK.format(mark=mark))
 
     def close(self) -> None:
         """Close the connection."""
@@ -137,16 +143,6 @@ class SqliteStore:
         self._tx.forget_held()
         if self._connection.in_transaction:  # SQLite itself rolls back on some errors
             self._connection.rollback()
-
-
-def _make_private(path: Path) -> None:
-    """Make the file, for its owner only: it holds the secrets of webhooks. SQLite's own files beside it follow suit.
-
-    Only a file that is not there is touched: to close one that exists would give up every lock that this process holds
-    on it (https://sqlite.org/howtocorrupt.html, 2.2), and another process could then take the log away under us.
-    """
-    with suppress(OSError):  # it exists; or it cannot be made, which SQLite will say better
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def _prepare(connection: sqlite3.Connection, *, read_only: bool) -> None:

@@ -5,9 +5,11 @@ import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
+from hookline.adapters.sql import sqlite_file
 from hookline.adapters.sql.copy_marks import Marks
 from hookline.adapters.sql.health import Health, backlog_of
 from hookline.adapters.sql.migrate import schema_version, sqlite_migrations
@@ -16,6 +18,11 @@ from hookline.errors import Invalid, Unavailable
 
 #: Pages copied between two words of progress: 4 MiB.
 _STEP_PAGES: Final = 1024
+#: A file of this size is checked whole at the start: it takes less than a second.
+_SMALL_BYTES: Final = 64 * 1024 * 1024
+#: Of larger ones, rows at either end of each table.
+_END_ROWS: Final = 500
+TABLES: Final = "SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
 #: Any question makes a transaction see one state of the file from then on.
 FIRST_LOOK: Final = "SELECT COUNT(*) FROM sqlite_schema"
 
@@ -52,18 +59,60 @@ def back_up(path: Path, to: Path, progress: Callable[[int, int], None]) -> None:
         source.execute(FIRST_LOOK)
         with _new_file(to) as unfinished, closing(sqlite3.connect(unfinished)) as copy:
             source.backup(copy, pages=_STEP_PAGES, progress=lambda _, left, total: progress(left, total))
+            copy.execute(sqlite_file.MARK.format(mark=sqlite_file.CLOSED))  # it needs no log
             damage = _damage(copy, "integrity_check")
             if damage:
                 raise Unavailable(f"The copy is damaged: {damage}.", hint="Run `hookline doctor`.")
+
+
+def check_before_use(path: Path, *, pages: bool = True, without_log: bool = False) -> None:
+    """Look at the database before it is opened for writing, in a bounded time; nothing is looked at when there is none.
+
+    A file of up to `_SMALL_BYTES` is checked whole. Of a larger one the freelist, and the first and last rows of each
+    table with all that is in them: what was written last is what breaks. `hookline doctor` checks every page. Without
+    `pages`, only the header and the log are looked at.
+
+    Raises:
+        Unavailable: it is damaged, no database, or its log is missing (unless `without_log`).
+    """
+    had_log = sqlite_file.has_log(path)
+    if not path.exists() or (path.stat().st_size == 0 and not had_log):
+        return
+    with _reading(path) as connection:
+        if sqlite_file.lacks_log(connection, had_log=had_log) and not without_log:
+            raise sqlite_file.log_is_missing(path)
+        is_small = path.stat().st_size <= _SMALL_BYTES
+        check = partial(_damage, check="quick_check") if is_small else _damage_at_ends
+        damage = check(connection) if pages else ""
+    if damage:
+        raise Unavailable(
+            f"The database {path} is damaged: {damage}.", hint="Restore a backup. `hookline doctor` checks every page."
+        )
+
+
+def _damage_at_ends(connection: sqlite3.Connection) -> str:
+    """The first damage that shows in the freelist, or in the first and last rows of a table; "" when none does."""
+    try:
+        connection.execute("PRAGMA freelist_count").fetchall()
+        for name, sql in connection.execute(TABLES).fetchall():
+            order = "1" if "WITHOUT ROWID" in sql.upper() else "rowid"
+            for direction in ("ASC", "DESC"):
+                connection.execute(f'SELECT * FROM "{name}" ORDER BY {order} {direction} LIMIT {_END_ROWS}').fetchall()
+    except sqlite3.DatabaseError as problem:
+        return str(problem)
+    return ""
 
 
 def look_into(path: Path) -> Health:
     """How the database is.
 
     Raises:
-        Unavailable: there is none, or it cannot be read.
+        Unavailable: there is none, its log is missing, or it cannot be read.
     """
+    had_log = sqlite_file.has_log(path)
     with _reading(path) as connection:
+        if sqlite_file.lacks_log(connection, had_log=had_log):
+            raise sqlite_file.log_is_missing(path)
         schema, latest = schema_version(connection), latest_schema()
         damage = _damage(connection, "quick_check")
         is_known = schema == latest
