@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import random
-import resource
 import secrets
 import signal
 import socket
@@ -18,7 +17,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import uvicorn
 
+from hookline.adapters import descriptors
 from hookline.adapters.address_guard import AddressGuard
+from hookline.adapters.descriptors import Shares
 from hookline.adapters.http_sender import HttpSender
 from hookline.adapters.sql import copying, sqlite_file
 from hookline.adapters.sql.group import every_body_fits, nobody_has_room
@@ -28,7 +29,8 @@ from hookline.adapters.sql.places import Place, SqlitePlace
 from hookline.adapters.sql.sqlite import SqliteStore
 from hookline.adapters.system_clock import SystemClock
 from hookline.api.access import Access
-from hookline.api.app import Api, NoApi
+from hookline.api.admission import Admission
+from hookline.api.app import IS_READY, IS_UP, Api, NoApi
 from hookline.api.intake import Intake as IntakeDoor
 from hookline.api.listening import Listening
 from hookline.api.site import Site
@@ -71,7 +73,6 @@ if TYPE_CHECKING:
 GRACE_SECONDS: Final = 10
 #: How long an idle client keeps its connection: longer than the 60 s after which most proxies close theirs.
 KEEP_ALIVE_SECONDS: Final = 75
-MOST_OPEN_FILES: Final = 65_536
 #: Several webhooks may lead to one host, each with attempts of its own under way.
 CONNECTIONS_PER_HOST: Final = 2 * CONCURRENCY
 #: Who copies between two of a kind.
@@ -303,7 +304,7 @@ async def open_sender(settings: Settings) -> AsyncIterator[Sender]:
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[tuple[Site, Engine]]:
+async def running(settings: Settings, *, connections_of_sender: int = 1000) -> AsyncIterator[tuple[Site, Engine]]:
     """Everything but the listening socket: the store, the loops, and the site to be served; the engine is stopped."""
     place, dice = place_of(settings), Dice()
     clock = place.clock()
@@ -311,7 +312,9 @@ async def running(settings: Settings) -> AsyncIterator[tuple[Site, Engine]]:
     with place.only_server():
         database = place.database(clock, dice)
         guard = AddressGuard(settings.allowed_networks)
-        sender = HttpSender(clock, guard, connections_per_origin=CONNECTIONS_PER_HOST)
+        sender = HttpSender(
+            clock, guard, connections_per_origin=CONNECTIONS_PER_HOST, connections_in_all=connections_of_sender
+        )
         keep_for = timedelta(days=settings.retention_days)
         engine = Engine(database, sender, clock, keep_for, settings.roles, kinds)
         database.listen(engine)
@@ -348,13 +351,16 @@ async def serve(settings: Settings, ready: Callable[[str], None], stopping: Call
     """
     listening = listening_on(settings.host, settings.port)
     _collect_garbage_seldom()
-    _allow_many_connections()
+    limit = descriptors.raise_limit()
+    shares = descriptors.shares_of(limit)
+    max_connections = _connections_of_clients(settings.max_connections, shares, limit)
     host, port = listening.getsockname()[:2]
-    async with running(settings) as (site, engine):
+    async with running(settings, connections_of_sender=shares.sender) as (site, engine):
+        admission = Admission(SystemClock(), max_connections, status_paths=frozenset((IS_UP, IS_READY)))
         server = Server(
             uvicorn.Config(
                 site,
-                http=partial(Listening, site.api, SystemClock()),  # type: ignore[arg-type]  # it calls it as it would a class
+                http=partial(Listening, site.api, SystemClock(), admission),  # type: ignore[arg-type]  # it calls it as it would a class
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 lifespan="off",
                 log_config=None,
@@ -383,12 +389,20 @@ def _collect_garbage_seldom() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
-def _allow_many_connections() -> None:
-    """Each connection is an open file, and the soft limit is often too low for the sender's own limits."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = MOST_OPEN_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_OPEN_FILES)
-    if soft != resource.RLIM_INFINITY and soft < most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+def _connections_of_clients(wanted: int | None, shares: Shares, limit: int) -> int:
+    """How many clients may be connected.
+
+    Raises:
+        WrongSetting: more are wanted than the limit of open files leaves room for.
+    """
+    if wanted is None:
+        return shares.default_clients
+    if wanted > shares.most_clients:
+        raise WrongSetting(
+            f"HOOKLINE_MAX_CONNECTIONS: expected at most {shares.most_clients}, got {wanted}: this process may open"
+            f" {limit} files, and keeps some for deliveries and the database. Raise that limit: LimitNOFILE, ulimit -n."
+        )
+    return wanted
 
 
 class Server(uvicorn.Server):

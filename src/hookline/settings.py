@@ -20,6 +20,7 @@ CONFIG: Final = "HOOKLINE_CONFIG"
 ROLES: Final = "HOOKLINE_ROLES"
 #: Characters of the shortest admin key that is taken: a shorter one could be guessed.
 SHORTEST_KEY: Final = 16
+MAX_CONNECTIONS: Final = 60_000
 _MOST_DIGITS: Final = 9
 _SQLITE: Final = "sqlite:///"
 #: What SQLAlchemy takes for a database in memory.
@@ -70,6 +71,7 @@ class Settings:
     api_key: str | None
     allowed_networks: AllowedNetworks
     max_webhooks: int
+    max_connections: int | None  # None: as many as open files allow, within reason
     retention_days: int
     roles: frozenset[Role]
 
@@ -101,6 +103,11 @@ ALL: Final = (
         meaning="Networks (CIDR, comma-separated) that deliveries may reach although they are not public.",
     ),
     Setting(name="HOOKLINE_MAX_WEBHOOKS", default="40", meaning="How many webhooks there may be."),
+    Setting(
+        name="HOOKLINE_MAX_CONNECTIONS",
+        default="",
+        meaning="How many clients may be connected; by default as many as open files allow, at most 4000.",
+    ),
     Setting(
         name="HOOKLINE_RETENTION_DAYS",
         default="30",
@@ -149,6 +156,7 @@ def load_settings(environment: Mapping[str, str]) -> Settings:
         api_key=read("HOOKLINE_API_KEY", _key),
         allowed_networks=read("HOOKLINE_ALLOW_NETWORKS", _networks),
         max_webhooks=read("HOOKLINE_MAX_WEBHOOKS", lambda text: _whole(text, 10_000)),
+        max_connections=read("HOOKLINE_MAX_CONNECTIONS", lambda text: _whole(text, MAX_CONNECTIONS) if text else None),
         retention_days=read("HOOKLINE_RETENTION_DAYS", lambda text: _whole(text, 3650)),
         roles=read(ROLES, lambda text: _roles(text, database)),
     )

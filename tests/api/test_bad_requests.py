@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from hookline.api.app import BASE, MAX_BODY, ROUTES
+from hookline.api.app import BASE, ROUTES
+from hookline.api.http_messages import MAX_BODY
 from tests.api.door import ADMIN, CALL, MEETING, WEBHOOK, Door, serving
 from tests.patience import PATIENCE_SECONDS
 

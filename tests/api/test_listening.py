@@ -16,7 +16,9 @@ import uvicorn
 import uvloop
 
 from hookline.adapters.system_clock import SystemClock
-from hookline.api.listening import Listening, Request, Whole
+from hookline.api.admission import Admission
+from hookline.api.http_messages import Request, Whole
+from hookline.api.listening import Listening, Patience
 from hookline.bootstrap import Server, listening_on
 from hookline.ports.clock import Clock
 from tests.api.door import ADMIN, CALL, serving
@@ -25,6 +27,7 @@ from tests.fakes import ManualClock, until
 BODY: Final = json.dumps(CALL).encode()
 #: Closing resets the connection: nothing more is sent or taken.
 AT_ONCE: Final = struct.pack("ii", 1, 0)
+PATIENCE: Final = Patience()
 UPGRADE: Final = "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAA\r\n"
 
 
@@ -49,21 +52,25 @@ class Gated:
         if request.path.endswith("late"):
             await self.gate.wait()
         body = request.path.encode()
-        return Whole(200, [(b"content-length", b"%d" % len(body))], body)
+        return Whole(200, (), body)
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         while (await receive()).get("more_body"):
             pass
         answer = await self.answer(Request("GET", scope["path"], b"", {}, b""))
-        await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
+        headers = [(b"content-length", b"%d" % len(answer.body))]
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": answer.body})
 
 
 @asynccontextmanager
-async def listening(app: Gated, clock: Clock | None = None) -> AsyncIterator[tuple[Server, int]]:
+async def listening(
+    app: Gated, clock: Clock | None = None, admission: Admission | None = None, patience: Patience = PATIENCE
+) -> AsyncIterator[tuple[Server, int]]:
     """A server of `app`, with its port."""
     up = asyncio.Event()
-    protocol: Any = partial(Listening, app, clock or SystemClock())
+    clock = clock or SystemClock()
+    protocol: Any = partial(Listening, app, clock, admission or Admission(clock, 1000), patience=patience)
     config = uvicorn.Config(app, http=protocol, lifespan="off", log_config=None, timeout_graceful_shutdown=1)
     server = Server(config, up.set)
     with listening_on("127.0.0.1", 0) as bound:
@@ -133,26 +140,37 @@ def test_whoever_is_silent_is_not_waited_for_unless_it_waits_for_an_answer() -> 
     async def scenario() -> None:
         app, clock = Gated(), ManualClock()
         async with listening(app, clock) as (server, port):
-            silent = {
-                "after nothing": b"",
+            silent = {"after nothing": b"", "after an answer": get("/short")}
+            in_the_middle = {
                 "in a head": get("/short")[:-2],
                 "in a body": b"POST /short HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nhalf",
                 "in a long body": b"POST /long HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nhalf",
-                "after an answer": get("/short"),
+                "in chunks": b"POST /long HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhalf",
+                "in the head after an answer": get("/short") + b"GET /",
             }
-            callers = [await asyncio.open_connection("127.0.0.1", port) for _ in silent]
+            said = {**silent, **in_the_middle}
+            callers = {name: await asyncio.open_connection("127.0.0.1", port) for name in said}
             waiting_reader, waiting = await asyncio.open_connection("127.0.0.1", port)
-            for (_, writer), said in zip(callers, silent.values(), strict=True):
-                writer.write(said)
+            for name, (_, writer) in callers.items():
+                writer.write(said[name])
             waiting.write(get("/late"))
-            await until(lambda: app.asked == 2)
-            assert await body_of_answer(callers[-1][0]) == b"/short"
+            await until(lambda: app.asked == 3)
+            for name in ("after an answer", "in the head after an answer"):
+                assert await body_of_answer(callers[name][0]) == b"/short"
+            await until(lambda: clock.alarms_set == len(callers) + 1)
             for _ in range(3):
                 clock.advance(seconds=5)
-            await until(lambda: len(server.server_state.connections) == 1)
-            for reader, writer in callers:
-                assert await reader.read() == b""
+            for name in silent:
+                assert await callers[name][0].read() == b"", name
+            for _ in range(40):
+                clock.advance(seconds=5)
+            for name in in_the_middle:
+                answer = await callers[name][0].read()
+                assert answer.startswith(b"HTTP/1.1 408 "), (name, answer)
+                assert b'{"code":"request_timeout"' in answer
+            for _, writer in callers.values():
                 writer.close()
+            await until(lambda: len(server.server_state.connections) == 1)
             app.gate.set()
             assert await body_of_answer(waiting_reader) == b"/late"
             waiting.close()
@@ -215,7 +233,6 @@ def test_what_is_no_http_gets_a_400_and_the_server_goes_on(tmp_path: Path) -> No
             b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
             b"CONNECT a:1 HTTP/1.1\r\n\r\n",
         ):
-            assert asyncio.run(_answers(url, request, 1)) == [
-                b'{"code":"bad_request","message":"What came is no HTTP request."}'
-            ]
+            [answer] = asyncio.run(_answers(url, request, 1))
+            assert answer.startswith(b'{"code":"bad_request","message":"What came is no HTTP/1.1 request.')
         assert asyncio.run(_answers(url, get("/healthz"), 1)) == [b'{"status":"up"}']

@@ -10,7 +10,7 @@ from hookline import bootstrap
 from hookline.adapters import http_answer
 from hookline.adapters.http_sender import HttpSender
 from hookline.adapters.sql.grouped import GROUP
-from hookline.api import access, app, reading, webhooks
+from hookline.api import access, app, http_messages, reading, webhooks
 from hookline.domain import deliveries, keys, signatures
 from hookline.domain import webhooks as webhook_rules
 from hookline.domain.backoff import MAX_RETRY_AFTER_SECONDS
@@ -53,9 +53,9 @@ FIGURES: Final = {
         f"up to {webhook_rules.MAX_HEADERS}",
         f"| {webhook_rules.DEFAULT_TIMEOUT_SECONDS} | 1 to {webhook_rules.MAX_TIMEOUT_SECONDS} |",
         f"(0 to {webhooks.MAX_OVERLAP_HOURS}, ",
-        f"Bodies may have up to {app.MAX_BODY // KIB**2} MiB",
+        f"Bodies may have up to {http_messages.MAX_BODY // KIB**2} MiB",
     ),
-    "reference/errors.md": (f"({app.MAX_BODY:,} bytes)",),
+    "reference/errors.md": (f"({http_messages.MAX_BODY:,} bytes)",),
     "reference/settings.md": (f"at least {SHORTEST_KEY} visible",),
     "reference/receiver.md": (f"tolerance_seconds={default(Receiver, 'tolerance_seconds')}",),
     "explanation/architecture.md": (

@@ -68,9 +68,15 @@ def test_the_settings_of_the_service_can_be_read(tmp_path: Path) -> None:
 
 
 def codes_in_src() -> set[str]:
-    """Every code that is written in src: `code="..."`, `code: str = "..."`, and `"code":"..."` of ready answers."""
-    written = re.compile(r'''\bcode(?:: str)? ?= ?"(\w+)"|"code": ?"(\w+)"''')
-    return {match[1] or match[2] for file in SRC.rglob("*.py") for match in written.finditer(file.read_text("utf-8"))}
+    """Every code that is written in src: `code="..."`, `code: str = "..."`, `"code":"..."` of ready answers, and what
+    `Refused` is made with.
+    """
+    written = re.compile(r'''\bcode(?:: str)? ?= ?"(\w+)"|"code": ?"(\w+)"|\bRefused\(\w+, "(\w+)"''')
+    return {
+        match[1] or match[2] or match[3]
+        for file in SRC.rglob("*.py")
+        for match in written.finditer(file.read_text("utf-8"))
+    }
 
 
 def test_every_code_of_an_error_is_on_its_page_and_no_other() -> None:
@@ -99,7 +105,8 @@ def test_every_code_stands_beside_the_status_that_is_sent_with_it() -> None:
         "unavailable": errors.Unavailable("x"),
     }
     assert all(refusal.code == code for code, refusal in sent.items())
-    assert told == {code: _STATUS[refusal.kind] for code, refusal in sent.items()} | {"internal_error": 500}
+    of_http = {"request_timeout": 408, "expectation_failed": 417, "headers_too_large": 431, "not_implemented": 501}
+    assert told == {code: _STATUS[refusal.kind] for code, refusal in sent.items()} | {"internal_error": 500} | of_http
 
 
 # Events

@@ -23,7 +23,17 @@ from hookline.api import (
     webhooks,
 )
 from hookline.api.access import Access
-from hookline.api.listening import Answering, Request, Whole
+from hookline.api.http_messages import (
+    COMMON_HEADERS,
+    JSON_HEADERS,
+    MAX_BODY,
+    NO_CONTENT,
+    RETRY_AFTER,
+    Answering,
+    Headers,
+    Request,
+    Whole,
+)
 from hookline.api.reading import Query
 from hookline.api.routes import Asked, Reply, Route, Steps, Work
 from hookline.api.table import Table
@@ -67,9 +77,8 @@ _BELOW: Final = BASE + "/"
 #: Who runs nodes asks each of them here.
 IS_UP: Final = "/healthz"
 IS_READY: Final = "/readyz"
-MAX_BODY: Final = 1024 * 1024
 MAX_IDEMPOTENCY_KEY: Final = 255
-RETRY_AFTER_SECONDS: Final = 1
+MAX_PARAMETERS: Final = 100
 
 _STATUS: Final[dict[Kind, int]] = {
     "invalid": 400,
@@ -94,7 +103,8 @@ class Door(Answering):
         headers = dict(scope["headers"])
         body = partial(_body, headers, receive)
         reply = await self.answer(Request(scope["method"], scope["path"], scope["query_string"], headers, body))
-        await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
+        length = () if reply.status == NO_CONTENT else ((b"content-length", b"%d" % len(reply.body)),)
+        await send({"type": "http.response.start", "status": reply.status, "headers": (*reply.headers, *length)})
         await send({"type": "http.response.body", "body": reply.body})
 
     async def answer(self, request: Request) -> Whole:
@@ -214,11 +224,15 @@ _FAILED: Final = b'{"code":"internal_error","message":"Something went wrong here
 def _query(raw: bytes) -> Query:
     if not raw:
         return Query({})
-    given = parse_qsl(raw.decode("latin-1"), keep_blank_values=True)
-    parameters = dict(given)
-    if len(parameters) < len(given):
-        twice = next(name for name in parameters if sum(name == each for each, _ in given) > 1)
-        raise Invalid.field(twice[:60], "is there twice.")
+    if raw.count(b"&") >= MAX_PARAMETERS:
+        raise Invalid(
+            f"The query: expected at most {MAX_PARAMETERS} parameters, got {raw.count(b'&') + 1}.", code="out_of_range"
+        )
+    parameters: dict[str, str] = {}
+    for name, value in parse_qsl(raw.decode("latin-1"), keep_blank_values=True):
+        if name in parameters:
+            raise Invalid.field(name[:60], "is there twice.")
+        parameters[name] = value
     return Query(parameters)
 
 
@@ -236,7 +250,7 @@ async def _body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
         raise Invalid.field("Content-Length", "expected a whole number.", code="bad_request")
     if int(announced[:18]) > MAX_BODY:
         raise _too_large()
-    body, more = b"", True
+    body, more = bytearray(), True
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":  # the caller has gone: half a request is none
@@ -245,7 +259,7 @@ async def _body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
         more = message.get("more_body", False)
         if len(body) > MAX_BODY:
             raise _too_large()
-    return body
+    return bytes(body)
 
 
 def _too_large() -> TooLarge:
@@ -261,20 +275,20 @@ def _refused(refusal: HooklineError) -> Whole:
     return whole(_STATUS[refusal.kind], msgspec.json.encode(value), _headers_of(refusal))
 
 
-def _headers_of(refusal: HooklineError) -> tuple[tuple[bytes, bytes], ...]:
+def _headers_of(refusal: HooklineError) -> Headers:
     if isinstance(refusal, MethodNotAllowed):
         return ((b"allow", ", ".join(refusal.allowed).encode()),)
     if isinstance(refusal, Unauthorized):
         return ((b"www-authenticate", b"Bearer"),)
     if isinstance(refusal, Unavailable):
-        return ((b"retry-after", b"%d" % RETRY_AFTER_SECONDS),)
+        return (RETRY_AFTER,)
     return ()
 
 
-def whole(status: int, body: bytes, headers: tuple[tuple[bytes, bytes], ...] = (), *, kind: bytes = _JSON) -> Whole:
+def whole(status: int, body: bytes, headers: Headers = (), *, kind: bytes = _JSON) -> Whole:
     """An answer with a body of this kind, or without one."""
-    if body:
-        headers = (*headers, (b"content-type", kind))
-    if status != 204:
-        headers = (*headers, (b"content-length", b"%d" % len(body)))
-    return Whole(status, headers, body)
+    if not body:
+        return Whole(status, headers + COMMON_HEADERS, body)
+    if kind is not _JSON:
+        headers = (*headers, (b"content-type", kind), *COMMON_HEADERS)
+    return Whole(status, headers + JSON_HEADERS if kind is _JSON else headers, body)

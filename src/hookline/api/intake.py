@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from hookline.api.app import Door, whole
-from hookline.api.listening import Headers, Request, Whole
+from hookline.api.http_messages import Headers, Request, Whole
 from hookline.domain.phonebook import Connector
 from hookline.errors import HooklineError, Invalid, MethodNotAllowed, NotFound, Unauthorized
 from hookline.ports.clock import Clock

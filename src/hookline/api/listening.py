@@ -4,269 +4,473 @@ A plain request of the API (small, with its length told) is read whole, answered
 whose messages and checks cost a call more than its delivery does. Everything else (large and chunked bodies, pages,
 files) goes the long way, which is uvicorn's, over the same connection and in the same order.
 
-Three things are done that uvicorn does not do: a client that offers to go on in another protocol, as Java's does with
-its first request, is answered as if it had not; so is one that closes its side after asking; and one that begins a
-request and falls silent is not waited for.
+What a connection may send, and for how long, is bounded: its bytes by `api.request_reader`, its pace by `Patience`.
+What cannot be read gets its refusal after the answers to what came before it, and the connection is closed. A client
+that closes its side after asking is answered all the same.
 """
 
 import asyncio
-from abc import abstractmethod
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, Final, NamedTuple, Protocol, cast
+from collections import deque
+from dataclasses import dataclass
+from typing import Any, Final, cast
+from urllib.parse import unquote
 
-import httptools
+from uvicorn._types import HTTPScope
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from hookline.api.admission import Admission, Admitted
+from hookline.api.exchanges import Cycle, Exchange, Flow, Output
+from hookline.api.http_messages import (
+    MAX_BODY,
+    NO_CONTENT,
+    UNAVAILABLE,
+    Answering,
+    Whole,
+    header_lines,
+    refusal_answer,
+)
+from hookline.api.request_reader import Head, Refused, RequestReader, split_target
 from hookline.ports.clock import Alarm, Clock
 
 #: The largest body that is read before anybody looks at it.
 SMALL: Final = 64 * 1024
 #: Requests of one client that wait for the one before, until no more of them are read.
 _MOST_IN_LINE: Final = 8
-_NO_HTTP: Final = b'{"code":"bad_request","message":"What came is no HTTP request."}'
-
-Headers = Iterable[tuple[bytes, bytes]]
-
-
-class Request:
-    """One request of the API. `path` is decoded, `query` is not; names of headers are in lower case."""
-
-    __slots__ = ("body", "headers", "method", "path", "query")
-
-    def __init__(
-        self,
-        method: str,
-        path: str,
-        query: bytes,
-        headers: Mapping[bytes, bytes],
-        body: bytes | Callable[[], Awaitable[bytes]],  # or how to read it, once it is known that it is wanted
-    ) -> None:
-        self.method = method
-        self.path = path
-        self.query = query
-        self.headers = headers
-        self.body = body
+#: Bytes of their bodies, likewise.
+_MOST_BYTES_IN_LINE: Final = 64 * 1024
+#: Pieces of one client's input that are read before others have their turn.
+_PIECES_A_TURN: Final = 512
+#: How much of what nobody wants is taken from a client, so that it gets to read its answer.
+_MAX_DISCARDED_BYTES: Final = 4 * 1024 * 1024
 
 
-class Whole(NamedTuple):
-    """An answer."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long a client may take, in seconds. Looked at every `look_seconds`, so it may be that much longer."""
 
-    status: int
-    headers: Headers
-    body: bytes
+    head_seconds: float = 30.0  # for a whole head, from its first byte
+    body_seconds: float = 60.0  # for a body
+    body_bytes_per_second: int = 8 * 1024  # what is announced (1 MiB, when nothing is) prolongs it at this rate
+    write_seconds: float = 60.0  # for taking some of what is written to it
+    linger_seconds: float = 2.0  # for reading its answer when it is refused in the middle of a request
+    status_seconds: float = 5.0  # for a whole request, beyond the limit of connections
+    look_seconds: float = 5.0
 
-
-class Answering(Protocol):
-    """What is asked beside ASGI."""
-
-    @abstractmethod
-    def owns(self, path: str) -> bool:
-        """Whether what is at this path is asked so."""
-
-    @abstractmethod
-    async def answer(self, request: Request) -> Whole:
-        """Answer one request, whatever happens."""
-
-
-class _NobodyWaits:
-    def set(self) -> None:
-        """Nothing: a request is begun with when it is whole."""
-
-
-class Exchange(Request):
-    """A request until it is answered. Stands where uvicorn has its cycle, and is told what that is told."""
-
-    __slots__ = ("disconnected", "keep_alive", "more_body", "response_complete")
-
-    body: bytes  # as far as it came
-    message_event: Final = _NobodyWaits()
-
-    def __init__(
-        self, method: str, path: str, query: bytes, headers: Mapping[bytes, bytes], *, keep_alive: bool
-    ) -> None:
-        super().__init__(method, path, query, headers, b"")
-        self.keep_alive = keep_alive
-        self.more_body = True
-        self.response_complete = False
-        self.disconnected = False
+    def for_body(self, head: Head) -> float:
+        """How long the body of this request may take."""
+        announced = MAX_BODY if head.is_chunked else min(head.length, MAX_BODY)
+        return self.body_seconds + announced / self.body_bytes_per_second
 
 
 class Listening(HttpToolsProtocol):
     """HTTP/1.1 for uvicorn. One for each connection."""
 
-    def __init__(self, api: Answering, clock: Clock, **of_uvicorn: Any) -> None:
+    def __init__(
+        self,
+        api: Answering,
+        clock: Clock,
+        admission: Admission,
+        patience: Patience = Patience(),
+        **of_uvicorn: Any,
+    ) -> None:
         super().__init__(**of_uvicorn)
+        self.parser = None  # type: ignore[assignment]  # uvicorn's: we have a reader instead
         self._api = api
         self._clock = clock
-        self._reading: Exchange | None = None  # what is not whole yet
-        self._was_heard = False  # since the alarm was set
+        self._admission = admission
+        self._patience = patience
+        self._admitted = Admitted.FULLY
+        self._reader = RequestReader()
+        self._incoming: Exchange | Cycle | None = None  # the request whose body is being read
+        self._line: deque[Exchange | Cycle] = deque()  # what is owed an answer, in order; the first is asked for
+        self._is_begun = False  # with the first
+        self._is_last = False  # the request that is being read
+        self._is_over = False  # nothing more is read
+        self._is_refused = False  # what was to be read
+        self._has_ended = False  # the client has closed its side
+        self._discarded_bytes = 0
+        self._held_bytes = 0
+        self._was_heard = False  # since the last look
+        self._idle_since = 0.0
+        self._due_at: float | None = None  # of the head or the body that is being read
+        self._due_in = 0.0  # the time that it has in all
+        self._unwritten = (0, 0.0)  # bytes in the buffer when that last changed, and when it did
         self._alarm: Alarm | None = None
+        self._lingering: Alarm | None = None
         self._task: asyncio.Task[None] | None = None  # held, since the event loop does not
 
     # The connection
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Begin to listen."""
+        """Begin to listen, unless there are too many connections."""
         super().connection_made(transport)
+        self.flow = Flow(transport, lambda: self.loop.call_soon(self._read_on))
+        self._idle_since = self._clock.monotonic()
         self._watch()
+        self._admitted = self._admission.admit(len(self.connections))
+        if self._admitted is Admitted.FOR_STATUS:
+            self._set_due(self._patience.status_seconds)
+        elif self._admitted is Admitted.TO_BE_TOLD:
+            self._refuse(_too_many_connections())
+        elif self._admitted is Admitted.NOT:
+            self._is_over = True
+            transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of what was asked: an answer finds nobody."""
         super().connection_lost(exc)
-        if self._alarm is not None:
-            self._alarm.cancel()
+        self._is_over = True
+        for each in self._line:
+            each.disconnected = True
+            each.message_event.set()
+        self._hold(0)
+        for alarm in (self._alarm, self._lingering):
+            if alarm is not None:
+                alarm.cancel()
 
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn closes, and leaves what was asked unanswered
         """Answer a client that has said all it wants to; whoever stops in the middle of a request has asked nothing."""
-        waits = self._owes_an_answer()
-        if waits:
-            self.cycle.keep_alive = False
-        return waits
+        self._has_ended = True
+        self._read_on()  # what was kept back, if it is not still; then what is not whole is dropped
+        return bool(self._line) and self._lingering is None
 
-    def _owes_an_answer(self) -> bool:
-        return bool(self.cycle and not self.cycle.response_complete and not self.cycle.more_body)
+    def _end(self) -> None:
+        """Read nothing more: the client has said that it has said all."""
+        self._is_over = True
+        self._due_at = None
+        self._drop_incoming()
+        if self._line:
+            self._line[-1].keep_alive = False
+
+    def shutdown(self) -> None:
+        """Answer what was asked, and close."""
+        last = self._incoming or (self._line[-1] if self._line else None)
+        if last is None:
+            self._is_over = True
+            self.transport.close()
+        else:
+            self._is_last, self._is_over = True, self._incoming is None
+            last.keep_alive = False
+
+    # Time
 
     def _watch(self) -> None:
-        self._was_heard = False
-        self._alarm = self._clock.alarm(self.timeout_keep_alive, self._look)
+        self._alarm = self._clock.alarm(min(self._patience.look_seconds, self.timeout_keep_alive), self._look)
 
     def _look(self) -> None:
-        """Close what nobody was heard on since the last look, and on which nobody waits for us."""
-        if self._was_heard or self._owes_an_answer():
-            self._watch()
-        else:
-            self._alarm = None
+        """See to it that nobody is waited for too long."""
+        now = self._clock.monotonic()
+        if self._was_heard or self._line:
+            self._idle_since, self._was_heard = now, False
+        if self._takes_nothing(now):
+            self.transport.abort()
+        elif self._due_at is not None and not self._is_over:
+            if self.flow.read_paused:  # by us: the client could not go on
+                self._due_at += self._patience.look_seconds
+            elif now >= self._due_at:
+                self._refuse(_too_slow(self._due_in))
+        elif now - self._idle_since >= self.timeout_keep_alive and not self._is_over:
+            self._is_over = True
             self.transport.close()
+        self._watch()
+
+    def _takes_nothing(self, now: float) -> bool:
+        """Whether the client has not taken one byte of what was written to it for too long."""
+        unwritten = self.transport.get_write_buffer_size()
+        if not unwritten or unwritten != self._unwritten[0]:
+            self._unwritten = unwritten, now
+        return bool(unwritten) and now - self._unwritten[1] >= self._patience.write_seconds
+
+    def _set_due(self, seconds: float) -> None:
+        self._due_at, self._due_in = self._clock.monotonic() + seconds, seconds
 
     # Reading
 
     def data_received(self, data: bytes) -> None:
-        """Read on. Offers to upgrade are passed over, as RFC 9110, 7.8 allows: the request is read without them."""
+        """Read on."""
         self._was_heard = True
+        if self._is_over:
+            self._discard(len(data))
+            return
+        self._reader.feed(data)
+        if not self.flow.read_paused:
+            self._read_on()
+        elif not self._hold(self._holds()):
+            self._refuse(_too_much_held())
+
+    def _read_on(self) -> None:
+        """Read what came in, until there is no more of it or enough waits for its answer."""
+        reader, pieces = self._reader, 0
         try:
-            while data:
-                data = self._rest_of(data)
-        except httptools.HttpParserError:
-            self._turn_away()
+            while not self._is_over and not self.flow.read_paused:
+                if self._incoming is not None:
+                    piece = reader.body()
+                    if piece is None:
+                        break
+                    self._take_body(piece)
+                else:
+                    head = reader.head()
+                    if head is None:
+                        break
+                    self._take(head)
+                pieces += 1
+                if pieces >= _PIECES_A_TURN:
+                    self.flow.pause_reading()
+                    self.loop.call_soon(self.flow.resume_reading)
+            if not self._is_over and (reader.held or self._incoming is not None or self._held_bytes or self._has_ended):
+                self._stop_in_the_middle()
+        except Refused as refusal:
+            self._refuse(refusal)
 
-    def _rest_of(self, data: bytes) -> bytes:
-        """What is to be read yet: nothing, unless the parser stopped for an offer."""
-        try:
-            self.parser.feed_data(data)
-        except httptools.HttpParserUpgrade as offer:
-            if self._should_upgrade():
-                again = self._head_without_upgrade() + data[offer.args[0] :]
-                self.parser = httptools.HttpRequestParser(self)  # the one so far may take this request for the last
-                self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
-                return again
-        return b""
+    def _stop_in_the_middle(self) -> None:
+        """Limit the time of what is not whole yet, and what is held of it."""
+        if self._has_ended and not self.flow.read_paused:
+            self._end()
+            if not self._line:
+                self._close()
+            return
+        if self._due_at is None and self._incoming is None and self._reader.held:
+            self._set_due(self._patience.head_seconds)
+        if not self._hold(self._holds()):
+            raise _too_much_held()
 
-    def _should_upgrade(self) -> bool:
-        """Whether to leave this request alone, because it comes again without its offer."""
-        return bool(self.parser.get_method() != b"CONNECT")
+    def _holds(self) -> int:
+        """Bytes that came in and were not asked for yet."""
+        held = self._reader.held
+        if self._incoming is not None:
+            held += len(self._incoming.body)
+        return held + sum(len(each.body) for each in self._line if each is not self._incoming)
 
-    def _head_without_upgrade(self) -> bytes:
-        pieces = [self.parser.get_method(), b" ", self.url, b" HTTP/", self.parser.get_http_version().encode(), b"\r\n"]
-        for name, value in self.headers:
-            if name != b"upgrade":
-                pieces += (name, b": ", value, b"\r\n")
-        return b"".join((*pieces, b"\r\n"))
+    def _hold(self, now: int) -> bool:
+        before, self._held_bytes = self._held_bytes, now
+        return before == now or self._admission.hold(before, now)
 
-    def _turn_away(self) -> None:
-        headers = ((b"content-type", b"application/json"), (b"content-length", b"%d" % len(_NO_HTTP)))
-        self._write(400, headers, _NO_HTTP, keep_alive=False)
-
-    def on_message_begin(self) -> None:
-        """Begin with a request; what ASGI wants to know of it is gathered when it goes that way."""
-        self.url = b""
-        self.expect_100_continue = False
-        self.headers = []
-
-    def on_headers_complete(self) -> None:
+    def _take(self, head: Head) -> None:
         """Choose the way of a request."""
-        target, _, query = self.url.partition(b"?")
-        headers = dict(self.headers)
-        path = target.decode("latin-1")
-        if not (self._api.owns(path) and target.isascii() and b"%" not in target and self._is_plain(headers)):
-            self._go_the_long_way()
-            return
-        keep_alive = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
-        exchange = Exchange(self.parser.get_method().decode(), path, query, headers, keep_alive=keep_alive)
-        self._reading = exchange
-        before, self.cycle = self.cycle, cast("RequestResponseCycle", exchange)
-        if before and not before.response_complete:
-            self.pipeline.appendleft((self.cycle, self.app))
-            if len(self.pipeline) >= _MOST_IN_LINE:
-                self.flow.pause_reading()  # only now, for meanwhile nobody hears that the client has gone
-
-    def _is_plain(self, headers: dict[bytes, bytes]) -> bool:
-        """Whether all of it is here soon."""
-        return (
-            b"transfer-encoding" not in headers
-            and not self.expect_100_continue
-            and int(headers.get(b"content-length", b"0")) <= SMALL
-            and not self.parser.should_upgrade()
-        )
-
-    def _go_the_long_way(self) -> None:
-        self._reading = None
-        url, headers, expect = self.url, self.headers, self.expect_100_continue
-        super().on_message_begin()
-        self.url, self.expect_100_continue = url, expect
-        self.headers += headers  # the list that ASGI sees
-        super().on_headers_complete()
-
-    def on_body(self, body: bytes) -> None:
-        """Keep a piece of a body."""
-        if self._reading is None:
-            super().on_body(body)
+        path, query = split_target(head)
+        self._due_at = None
+        keep_alive = head.keep_alive
+        if self._admitted is not Admitted.FULLY:
+            keep_alive = False
+            if path not in self._admission.status_paths:
+                raise _too_many_connections()
+        self._is_last = not keep_alive
+        request: Exchange | Cycle
+        if self._api.owns(path) and _is_plain(head):
+            request = Exchange(head.method, path, query, head.by_name, keep_alive=keep_alive)
         else:
-            self._reading.body += body
-
-    def on_message_complete(self) -> None:
-        """Answer what is whole, unless others are in front of it."""
-        whole, self._reading = self._reading, None
-        if whole is None:
-            super().on_message_complete()
+            request = self._cycle(head, path, query, keep_alive=keep_alive)
+            self._stand_in_line(request)  # before its body is read: the key is looked at first
+        self.cycle = cast("RequestResponseCycle", request)
+        if not head.length and not head.is_chunked:
+            self._finish_reading(request)
             return
-        whole.more_body = False
-        if not self.pipeline:
-            self._begin(whole)
+        self._incoming = request
+        self._discarded_bytes = 0
+        if self._reader.held < head.length or head.is_chunked:
+            self._set_due(self._patience.for_body(head))
+
+    def _cycle(self, head: Head, path: str, query: bytes, *, keep_alive: bool) -> Cycle:
+        """The long way."""
+        scope: HTTPScope = {
+            "type": "http",
+            "asgi": {"version": self.asgi_version, "spec_version": "2.3"},
+            "http_version": head.version,
+            "server": self.server,
+            "client": self.client,
+            "scheme": self.scheme or "http",
+            "method": head.method,
+            "root_path": self.root_path,
+            "path": self.root_path + (unquote(path) if "%" in path else path),
+            "raw_path": self.root_path.encode() + path.encode(),
+            "query_string": query,
+            "headers": head.headers,
+            "state": self.app_state.copy(),
+        }
+        cycle = Cycle(
+            scope=scope,
+            transport=cast("asyncio.Transport", Output(self.transport, self._close)),
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=head.expects_continue,
+            keep_alive=keep_alive,
+            on_response=self.on_response_complete,
+        )
+        cycle.length = head.length
+        return cycle
+
+    def _take_body(self, piece: bytes | bytearray) -> None:
+        """Keep a piece of a body."""
+        request = self._incoming
+        assert request is not None
+        if isinstance(request, Exchange):
+            if not request.body:
+                request.body = piece
+            else:
+                if isinstance(request.body, bytes):
+                    request.body = bytearray(request.body)
+                request.body += piece
+        elif request.response_complete:
+            self._discard(len(piece))
+        elif piece:
+            request.body += piece
+            request.message_event.set()
+            if len(request.body) > HIGH_WATER_LIMIT:
+                self.flow.pause_reading()
+        if self._reader.is_body_read:
+            self._incoming = None
+            self._due_at = None
+            self._finish_reading(request)
+
+    def _finish_reading(self, request: Exchange | Cycle) -> None:
+        """Have a whole request answered in its turn."""
+        self._is_over = self._is_over or self._is_last
+        if isinstance(request, Exchange):
+            request.body = bytes(request.body)
+            self._stand_in_line(request)
+        else:
+            request.more_body = False
+            request.message_event.set()
+            if request.response_complete and self._is_over:
+                self._close()
+
+    def _stand_in_line(self, request: Exchange | Cycle) -> None:
+        self._line.append(request)
+        if not self._is_begun:
+            self._begin()
+        elif (
+            len(self._line) > _MOST_IN_LINE
+            or isinstance(request, Cycle)
+            or sum(len(each.body) for each in self._line) > _MOST_BYTES_IN_LINE
+        ):
+            self.flow.pause_reading()  # only now, for meanwhile nobody hears that the client has gone
+
+    def _discard(self, size: int) -> None:
+        """Pass over what nobody wants, but not without end."""
+        self._discarded_bytes += size
+        if self._line and self._is_over:
+            self.flow.pause_reading()  # an answer is still owed
+        elif self._discarded_bytes > _MAX_DISCARDED_BYTES:
+            self._is_over = True
+            self.transport.abort()
+
+    # Refusing
+
+    def _refuse(self, refusal: Refused) -> None:
+        """Answer what cannot be read, after what came before it, and read nothing more."""
+        begun = self._drop_incoming()
+        self._is_over = self._is_refused = True
+        self._due_at = None
+        if begun is not None and begun.response_started:
+            self._close()  # it was answered already, or is being answered: there is nothing to add
+            return
+        self._hold(0)
+        exchange = Exchange("GET", "", b"", {}, keep_alive=False)
+        exchange.ready = refusal_answer(refusal)
+        self._stand_in_line(exchange)
+
+    def _drop_incoming(self) -> Cycle | None:
+        """Forget the request whose body is being read. Returns it if it was begun with."""
+        request, self._incoming = self._incoming, None
+        if not isinstance(request, Cycle):
+            return None
+        request.disconnected = True
+        request.message_event.set()
+        if self._line and self._line[-1] is request:
+            self._line.pop()
+            if self._line:
+                return None  # others are in front of it
+            self._is_begun = False
+        return request
+
+    def _close(self) -> None:
+        """Close the connection. To a client that still sends, the answer would be lost if its data were not read."""
+        is_in_the_middle = self._is_refused or self._incoming is not None or self._reader.held
+        self._is_over = True
+        if self._lingering is not None or self.transport.is_closing():
+            return
+        if self._has_ended or not is_in_the_middle:
+            self.transport.close()
+            return
+        self.transport.write_eof()
+        self._discarded_bytes = 0
+        self._lingering = self._clock.alarm(self._patience.linger_seconds, self.transport.close)
+        self.flow.resume_reading()
 
     # Answering
 
-    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
-        """Begin with what was in line, if it is whole."""
-        if not isinstance(cycle, Exchange):
-            super()._start_asgi_task(cycle, app)
-        elif not cycle.more_body:
-            self._begin(cycle)
-
-    def _begin(self, exchange: Exchange) -> None:
-        self._task = self.loop.create_task(self._answer(exchange))
+    def _begin(self) -> None:
+        """Have the first in line answered."""
+        first = self._line[0]
+        self._is_begun = True
+        if isinstance(first, Cycle):
+            self._start_asgi_task(first, self.app)
+        elif first.ready is not None and not self.flow.write_paused:
+            self._tell(first, first.ready)
+        else:
+            self._task = self.loop.create_task(self._answer(first))
 
     async def _answer(self, asked: Exchange) -> None:
-        whole = await self._api.answer(asked)
+        whole = asked.ready or await self._api.answer(asked)
         if self.flow.write_paused:
             await self.flow.drain()  # the client does not read
+        self._tell(asked, whole)
+
+    def _tell(self, asked: Exchange, whole: Whole) -> None:
         asked.response_complete = True
         if not self.transport.is_closing():
             body = b"" if asked.method == "HEAD" else whole.body
-            self._write(whole.status, whole.headers, body, keep_alive=asked.keep_alive)
-            self.on_response_complete()
-
-    def _write(self, status: int, headers: Headers, body: bytes, *, keep_alive: bool) -> None:
-        pieces = [STATUS_LINE[status]]
-        for name, value in (*self.server_state.default_headers, *headers):
-            pieces += (name, b": ", value, b"\r\n")
-        pieces += (b"\r\n" if keep_alive else b"connection: close\r\n\r\n", body)
-        self.transport.write(b"".join(pieces))
-        if not keep_alive:
-            self.transport.close()
+            length = b"" if whole.status == NO_CONTENT else b"content-length: %d\r\n" % len(whole.body)
+            self.transport.write(
+                b"".join(
+                    (
+                        STATUS_LINE[whole.status],
+                        *[b"%b: %b\r\n" % each for each in self.server_state.default_headers],
+                        header_lines(whole.headers),
+                        length,
+                        b"\r\n" if asked.keep_alive else b"connection: close\r\n\r\n",
+                        body,
+                    )
+                )
+            )
+            if not asked.keep_alive:
+                self._close()
+        self.on_response_complete()
 
     def on_response_complete(self) -> None:
         """Go on with the next in line, or read on."""
-        if not self.transport.is_closing():
+        self.server_state.total_requests += 1
+        self._line.popleft()
+        self._is_begun = False
+        if self._held_bytes:
+            self._hold(self._holds())
+        if self.transport.is_closing() or self._lingering is not None:
+            return
+        if self._line:
+            self._begin()
+        elif self._is_over:
+            self._close()
+        if self.flow.read_paused:
             self.flow.resume_reading()
-            if self.pipeline:
-                self._start_asgi_task(*self.pipeline.pop())
+
+
+def _too_slow(seconds: float) -> Refused:
+    return Refused(408, "request_timeout", f"The request was not whole within {seconds:.0f} s.")
+
+
+def _too_many_connections() -> Refused:
+    return Refused(UNAVAILABLE, "unavailable", "There are too many connections to this server.")
+
+
+def _too_much_held() -> Refused:
+    return Refused(UNAVAILABLE, "unavailable", "There are too many unfinished requests at this server; ask again.")
+
+
+def _is_plain(head: Head) -> bool:
+    """Whether all of it is here soon, and its path needs no decoding."""
+    return head.length <= SMALL and not head.is_chunked and not head.expects_continue and b"%" not in head.target

@@ -1,6 +1,6 @@
 """Everything that one server answers: the API below /v3, its description, and whether the server is well."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Final
 
 from starlette.applications import Starlette
@@ -10,6 +10,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingR
 from starlette.routing import Route
 
 from hookline.api.app import FILES, IS_READY, IS_UP, Door, Receive, Scope, Send
+from hookline.api.http_messages import COMMON_HEADERS
 from hookline.api.markup import CONTENT_SECURITY_POLICY
 from hookline.api.openapi import openapi_document
 from hookline.api.reference import reference_page, welcome_page
@@ -18,6 +19,7 @@ from hookline.errors import HooklineError, NotFound
 from hookline.ports.storage import Database
 from hookline.services import exports
 
+_JSON_HEADERS: Final = {name.decode(): value.decode() for name, value in COMMON_HEADERS}
 _PAGE_HEADERS: Final = {
     "content-security-policy": CONTENT_SECURITY_POLICY,
     "referrer-policy": "no-referrer",
@@ -50,9 +52,11 @@ class Site:
         self._database = database
         self._failing = failing
         self._store_problem = store_problem
-        self._openapi = openapi_document(public_url)
-        self._welcoming = welcome_page(self._openapi)
-        self._explaining = reference_page(self._openapi)
+        document = openapi_document(public_url)
+        # Made once, so that all who are sent one at the same time share its bytes.
+        self._openapi = JSONResponse(document, headers=_JSON_HEADERS)
+        self._welcoming = HTMLResponse(welcome_page(document), headers=_PAGE_HEADERS)
+        self._explaining = HTMLResponse(reference_page(document), headers=_PAGE_HEADERS)
         self._rest = Starlette(
             routes=[
                 Route("/", self._welcome),
@@ -64,6 +68,7 @@ class Site:
             ],
             exception_handlers={HTTPException: _refuse, HooklineError: _refuse_file},
         )
+        self._rest.router.redirect_slashes = False  # to an address that the client's Host header makes up
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -72,23 +77,23 @@ class Site:
         await next(doors, self._rest)(scope, receive, send)
 
     async def _is_up(self, _: Request) -> Response:
-        return JSONResponse({"status": "up"})
+        return _json({"status": "up"})
 
     async def _is_ready(self, _: Request) -> Response:
         problems = [f"The loop {name} does not run." for name in self._failing()]
         problem = await self._store_problem()
         problems += [problem] if problem else []
         status = "not ready" if problems else "ready"
-        return JSONResponse({"status": status, "problems": problems}, 503 if problems else 200)
+        return _json({"status": status, "problems": problems}, 503 if problems else 200)
 
     async def _describe(self, _: Request) -> Response:
-        return JSONResponse(self._openapi)
+        return self._openapi
 
     async def _reference(self, _: Request) -> Response:
-        return HTMLResponse(self._explaining, headers=_PAGE_HEADERS)
+        return self._explaining
 
     async def _welcome(self, _: Request) -> Response:
-        return HTMLResponse(self._welcoming, headers=_PAGE_HEADERS)
+        return self._welcoming
 
     async def _file(self, request: Request) -> Response:
         process, size = await self._database.read(exports.file_of, request.path_params["token"])
@@ -107,11 +112,15 @@ class Site:
             number += 1
 
 
+def _json(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    return JSONResponse(value, status, {**_JSON_HEADERS, **(headers or {})})
+
+
 async def _refuse_file(_: Request, problem: Exception) -> Response:
     """A file that is not there, or a store that cannot tell."""
     assert isinstance(problem, HooklineError)
     status = 404 if isinstance(problem, NotFound) else 503
-    return JSONResponse({"code": problem.code, "message": problem.message}, status)
+    return _json({"code": problem.code, "message": problem.message}, status)
 
 
 async def _refuse(request: Request, problem: Exception) -> Response:
@@ -120,4 +129,4 @@ async def _refuse(request: Request, problem: Exception) -> Response:
     code, message = "document_not_found", f"There is nothing at {request.url.path[:80]!r}."
     if problem.status_code == 405:
         code, message = "method_not_allowed", f"{request.method} Method is not allowed on this path"
-    return JSONResponse({"code": code, "message": message}, problem.status_code, problem.headers)
+    return _json({"code": code, "message": message}, problem.status_code, problem.headers)
