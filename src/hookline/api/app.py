@@ -34,6 +34,7 @@ from hookline.api.http_messages import (
     Request,
     Whole,
 )
+from hookline.api.long_work import LongWork
 from hookline.api.reading import Query
 from hookline.api.routes import Asked, Reply, Route, Steps, Work
 from hookline.api.table import Table
@@ -153,6 +154,7 @@ class Api(Door):
         self._limits = limits
         self._kinds = kinds
         self._table = Table(ROUTES, BASE)
+        self._long_work = LongWork()
 
     def owns(self, path: str) -> bool:
         """Whether it answers what is at this path."""
@@ -176,7 +178,7 @@ class Api(Door):
     async def _done(self, route: Route, asked: Asked, key: ApiKey, request: Request) -> tuple[int, bytes]:
         idempotency_key = request.headers.get(b"idempotency-key")
         try:
-            work = route.handler(asked)
+            work = await self._long_work.check(asked.body, route.handler, asked)
             asked.query.refuse_rest()
         except Invalid as refusal:
             if idempotency_key is None:

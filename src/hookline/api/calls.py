@@ -19,7 +19,7 @@ from hookline.api.routes import (
     listed,
 )
 from hookline.domain.calls import Call, check_call, parse_contact, parse_number
-from hookline.domain.events import CallPayload, CallType
+from hookline.domain.events import CallPayload, CallType, canonical_bytes
 from hookline.domain.instants import wire_form
 from hookline.ports.storage import CallFilter, Transaction
 from hookline.services import calls
@@ -68,7 +68,8 @@ def create(asked: Asked) -> Work:
 
 def create_batch(asked: Asked) -> Work:
     many = checked_batch("calls", asked.read(CallBatch).calls, check_call)
-    return lambda tx: Reply(201, CallsMade(list(calls.report_calls(tx, many))))
+    bodies = [canonical_bytes(payload) for payload in many]  # now, while nobody waits for the thread that writes
+    return lambda tx: Reply(201, CallsMade(list(calls.report_calls(tx, many, bodies))))
 
 
 def read(asked: Asked) -> Work:

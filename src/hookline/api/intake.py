@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from hookline.api.app import Door, whole
 from hookline.api.http_messages import Headers, Request, Whole
+from hookline.api.long_work import LongWork
 from hookline.domain.phonebook import Connector
 from hookline.errors import HooklineError, Invalid, MethodNotAllowed, NotFound, Unauthorized
 from hookline.ports.clock import Clock
@@ -31,6 +32,7 @@ class Intake(Door):
         self._clock = clock
         self._kinds = kinds
         self._public_url = public_url
+        self._long_work = LongWork()
 
     def owns(self, path: str) -> bool:
         """Whether it answers what is at this path."""
@@ -74,7 +76,8 @@ class Intake(Door):
     async def _taken_in(self, request: Request, connector: Connector) -> Whole:
         kind = self._kinds[connector.kind]
         body = request.body if isinstance(request.body, bytes) else await request.body()
-        reports = _read(kind, self._posted(request, body), connector.settings)
+        posted = self._posted(request, body)
+        reports = await self._long_work.check(body, _read, kind, posted, connector.settings)
         taken = await self._database.write(intake.take_in_all, intake.teller_of(connector, kind.waits), reports)
         if dropped := sum(each.dropped for each in taken):
             _log.warning("intake.dropped connector=%s facts=%d", connector.id, dropped)

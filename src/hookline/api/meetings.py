@@ -19,9 +19,9 @@ from hookline.api.routes import (
     doc_instant,
     listed,
 )
-from hookline.domain.events import MeetingPayload, Participant, QuestionAndAnswer
+from hookline.domain.events import MAX_ANSWERS, MAX_PARTICIPANTS, MeetingPayload, Participant, QuestionAndAnswer
 from hookline.domain.instants import parse_instant, wire_form
-from hookline.domain.meetings import MAX_NAME, Meeting, MeetingStatus, check_meeting
+from hookline.domain.meetings import MAX_NAME, Meeting, MeetingStatus, check_meeting, require_participants
 from hookline.domain.text import require_storable_text
 from hookline.errors import Invalid
 from hookline.ports.storage import MeetingFilter, Transaction
@@ -36,14 +36,15 @@ class MeetingEdit(msgspec.Struct, omit_defaults=True):
 
     event_participants: Annotated[
         tuple[Participant, ...] | UnsetType,
-        doc("Booker first, then guests, whole; the host is left out.", minItems=1),
+        doc("Booker first, then guests, whole; the host is left out.", minItems=1, maxItems=MAX_PARTICIPANTS),
     ] = UNSET
     meeting_name: Annotated[str | UnsetType, doc("Name of the meeting.", minLength=1, maxLength=MAX_NAME)] = UNSET
     meeting_notes: Annotated[str | UnsetType, doc("Notes in the meeting.")] = UNSET
     meeting_location: Annotated[str | UnsetType, doc("Label of the place, or the link.")] = UNSET
     meeting_address: Annotated[str | UnsetType, doc("Street address of an in-person meeting, else empty.")] = UNSET
     questions_and_answers: Annotated[
-        tuple[QuestionAndAnswer, ...] | UnsetType, doc("The booking form, in its order, whole.")
+        tuple[QuestionAndAnswer, ...] | UnsetType,
+        doc("The booking form, in its order, whole.", maxItems=MAX_ANSWERS),
     ] = UNSET
     price: Annotated[int | float | UnsetType, doc("Cost in major units; 0 when free.", minimum=0)] = UNSET
     currency: Annotated[str | UnsetType, doc("ISO 4217 code.")] = UNSET
@@ -149,6 +150,7 @@ def edit(asked: Asked) -> Work:
     changes = {
         name: value for name, value in msgspec.structs.asdict(asked.read(MeetingEdit)).items() if value is not UNSET
     }
+    require_participants(changes.get("event_participants", ()))  # now, while nobody waits for the thread that writes
 
     def work(tx: Transaction) -> Reply:
         booking.edit_meeting(tx, asked.path["id"], changes)

@@ -50,6 +50,9 @@ class Rule:
     pattern: str | None = None
 
 
+#: Most participants of a meeting, and most questions of its form.
+MAX_PARTICIPANTS: Final = 1000
+MAX_ANSWERS: Final = 1000
 _WIRE_INSTANT: Final = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{3}Z$"
 _E164: Final = r"^\+[1-9]\d{1,14}$"
 
@@ -78,7 +81,8 @@ class MeetingPayload:
     account_email: Annotated[str, Rule(doc="Email of the host.", min_length=1)]
     currency: Annotated[str, Rule(doc="ISO 4217 code, three capitals.", pattern="^([A-Z]{3})?$")] = ""
     event_participants: Annotated[
-        tuple[Participant, ...], Rule(doc="Booker first, then guests; the host is not in it.", min_length=1)
+        tuple[Participant, ...],
+        Rule(doc="Booker first, then guests; the host is not in it.", min_length=1, max_length=MAX_PARTICIPANTS),
     ]
     meeting_address: Annotated[str, Rule(doc="Street address of an in-person meeting, else empty.")] = ""
     meeting_end_timestamp: Annotated[
@@ -91,7 +95,9 @@ class MeetingPayload:
         str, Rule(doc="Start: UTC, three decimals, Z.", format="date-time", pattern=_WIRE_INSTANT)
     ]
     price: Annotated[int | float, Rule(doc="Cost in major units (123 is 123 euros); 0 when free.", minimum=0)] = 0
-    questions_and_answers: Annotated[tuple[QuestionAndAnswer, ...], Rule(doc="The booking form, in its order.")] = ()
+    questions_and_answers: Annotated[
+        tuple[QuestionAndAnswer, ...], Rule(doc="The booking form, in its order.", max_length=MAX_ANSWERS)
+    ] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,13 +4,13 @@ A meeting has started when its start is reached, whether or not anything was run
 the clock, not a flag that somebody sets. Publishing what happens to it: `services/booking.py`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final
 
-from hookline.domain.events import MeetingPayload, canonical_bytes
+from hookline.domain.events import MAX_ANSWERS, MAX_PARTICIPANTS, MeetingPayload, Participant, canonical_bytes
 from hookline.domain.ids import MeetingId
 from hookline.domain.instants import later, parse_instant, to_wire_precision, wire_form
 from hookline.domain.money import parse_currency, parse_price
@@ -147,6 +147,8 @@ def check_meeting(raw: MeetingPayload) -> MeetingDetails:
     Raises:
         Invalid: names the first attribute that breaks a rule.
     """
+    _require_at_most(MAX_PARTICIPANTS, "event_participants", raw.event_participants)
+    _require_at_most(MAX_ANSWERS, "questions_and_answers", raw.questions_and_answers)
     require_storable(raw)
     for _, checked in _RULES:
         raw = checked(raw)
@@ -171,6 +173,11 @@ def check_edit(details: MeetingDetails, changes: Mapping[str, Any]) -> MeetingDe
     return replace(details, payload=payload, body=canonical_bytes(payload))
 
 
+def _require_at_most(most: int, attribute: str, items: Sequence[object]) -> None:
+    if len(items) > most:
+        raise Invalid.field(attribute, f"expected at most {most} items, got {len(items)}.", code="out_of_range")
+
+
 def _with_a_host(payload: MeetingPayload) -> MeetingPayload:
     require_email(payload.account_email, "account_email")
     return payload
@@ -179,8 +186,7 @@ def _with_a_host(payload: MeetingPayload) -> MeetingPayload:
 def _with_participants(payload: MeetingPayload) -> MeetingPayload:
     """Refuse a meeting to which nobody comes, and anybody without a mail address; leave out the host."""
     given = payload.event_participants
-    for index, participant in enumerate(given):
-        require_email(participant.EMAIL, f"event_participants[{index}].EMAIL")
+    require_participants(given)
     if not given:
         raise Invalid.field("event_participants", "expected at least one participant, got none.")
     guests = tuple(each for each in given if not same_address(each.EMAIL, payload.account_email))
@@ -190,6 +196,19 @@ def _with_participants(payload: MeetingPayload) -> MeetingPayload:
             f"expected at least one participant besides the host, got only the host ({payload.account_email}).",
         )
     return payload if len(guests) == len(given) else replace(payload, event_participants=guests)
+
+
+def require_participants(participants: Sequence[Participant]) -> None:
+    """Refuse too many participants, and those without a mail address.
+
+    What was looked at once is remembered for a while: looked at before a transaction, it costs nothing in it.
+
+    Raises:
+        Invalid: there are too many, or it names the first without an address.
+    """
+    _require_at_most(MAX_PARTICIPANTS, "event_participants", participants)
+    for index, participant in enumerate(participants):
+        require_email(participant.EMAIL, f"event_participants[{index}].EMAIL")
 
 
 def _with_a_name(payload: MeetingPayload) -> MeetingPayload:
@@ -204,10 +223,16 @@ def _with_a_price(payload: MeetingPayload) -> MeetingPayload:
     return replace(payload, currency=currency, price=parse_price(payload.price, currency))
 
 
+def _with_answers(payload: MeetingPayload) -> MeetingPayload:
+    _require_at_most(MAX_ANSWERS, "questions_and_answers", payload.questions_and_answers)
+    return payload
+
+
 #: The attributes that a rule is about, and the rule: it gives the payload in its checked form, or raises `Invalid`.
 _RULES: Final[tuple[tuple[frozenset[str], Callable[[MeetingPayload], MeetingPayload]], ...]] = (
     (frozenset({"account_email"}), _with_a_host),
     (frozenset({"event_participants"}), _with_participants),
     (frozenset({"meeting_name"}), _with_a_name),
     (frozenset({"currency", "price"}), _with_a_price),
+    (frozenset({"questions_and_answers"}), _with_answers),
 )

@@ -21,6 +21,18 @@ from hookline.services.publishing import publish
 
 def book_meeting(tx: Transaction, details: MeetingDetails) -> MeetingId:
     """Book a meeting: it is announced now, and its start when that is reached."""
+    return book_meetings(tx, [details])[0]
+
+
+def book_meetings(tx: Transaction, many: Sequence[MeetingDetails]) -> list[MeetingId]:
+    """Book many, all or none."""
+    booked = [_book(tx, details) for details in many]
+    for email in dict.fromkeys(details.payload.account_email for details in many):
+        meet(tx, email)
+    return booked
+
+
+def _book(tx: Transaction, details: MeetingDetails) -> MeetingId:
     meeting = Meeting(
         id=MeetingId(f"mtg_{tx.ulid()}"),
         details=details,
@@ -33,13 +45,7 @@ def book_meeting(tx: Transaction, details: MeetingDetails) -> MeetingId:
     tx.calendar.add(meeting)
     publish(tx, EventKind.MEETING_BOOKED, meeting.id, sequence=meeting.sequence, body=meeting.booked_body)
     _set_start_timer(tx, meeting)
-    meet(tx, details.payload.account_email)
     return meeting.id
-
-
-def book_meetings(tx: Transaction, many: Sequence[MeetingDetails]) -> list[MeetingId]:
-    """Book many, all or none."""
-    return [book_meeting(tx, details) for details in many]
 
 
 def edit_meeting(tx: Transaction, meeting_id: str, changes: Mapping[str, Any]) -> None:
