@@ -369,6 +369,7 @@ def test_a_webhook_with_a_text_that_nothing_can_carry_is_refused_by_name(
         ({"auth": {"type": "basic", "token": "t"}}, "invalid_parameter", "auth.type"),
         ({"auth": {"type": "bearer"}}, "missing_parameter", "auth.token"),
         ({"auth": {"type": "bearer", "token": "a\nb"}}, "invalid_parameter", "auth.token"),
+        ({"auth": {"type": "bearer", "token": "Bearer abc"}}, "invalid_parameter", "auth.token"),
         ({"auth": {"type": "bearer", "token": "x" * 5000}}, "invalid_parameter", "auth.token"),
         ({"headers": [{"key": "a b", "value": "x"}]}, "invalid_parameter", "headers[0].key"),
         ({"headers": [{"key": "", "value": "x"}]}, "invalid_parameter", "headers[0].key"),

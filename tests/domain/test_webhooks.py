@@ -16,6 +16,7 @@ from hookline.domain.webhooks import (
     Header,
     Secret,
     Target,
+    parse_bearer_token,
     parse_events,
     parse_rate,
     parse_url,
@@ -201,6 +202,38 @@ def test_there_are_at_most_so_many_headers() -> None:
 @pytest.mark.parametrize("token", ["", " ", "a\nb", "a ", "é", "\0"])
 def test_a_token_is_visible_ascii(token: str) -> None:
     assert refused_field(bearer_token=token) == "auth.token"
+
+
+@pytest.mark.parametrize(
+    "token", ["Bearer abc", "bearer  abc", "Basic YTpi", "a b", " abc", "abc ", "a\tb", "a\u00a0b"]
+)
+def test_a_token_with_a_scheme_or_a_space_is_refused(token: str) -> None:
+    with pytest.raises(Invalid, match="without the word Bearer") as refused:
+        parse_bearer_token(token)
+    assert [each.field for each in refused.value.fields] == ["auth.token"]
+
+
+@pytest.mark.parametrize("token", ["abc", "1|laravel", "a.b-c_d~e+f/g==", "Bearer"])
+def test_a_token_without_spaces_is_taken(token: str) -> None:
+    assert parse_bearer_token(token) == token
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("a..example", ".example", "a.example..", "{host}", "<your-host>", "a,b.example", "a.example%20", "*.example"),
+        *("x" * 64 + ".example", ".".join(["x" * 60] * 5), "https://a.example"),
+    ],
+)
+def test_a_host_that_nobody_can_resolve_is_refused(host: str) -> None:
+    assert refused_field(url=f"https://{host}/hook") == "url"
+
+
+@pytest.mark.parametrize(
+    "host", ["a.example", "a_b.example", "a.example.", "xn--exmple-cua.com", "127.1", "0x7f000001", "[::1]", "box"]
+)
+def test_a_host_that_somebody_may_resolve_is_taken(host: str) -> None:
+    require_sendable(parse_url(f"https://{host}/hook"), None, headers())
 
 
 @pytest.mark.parametrize(

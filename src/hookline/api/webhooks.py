@@ -42,6 +42,7 @@ from hookline.domain.webhooks import (
     MIN_RATE_PER_SECOND,
     Header,
     Webhook,
+    parse_bearer_token,
     parse_events,
     parse_rate,
 )
@@ -79,7 +80,7 @@ class Auth(msgspec.Struct):
     """Credentials to show to the receiver; `{}` means none."""
 
     type: Annotated[str, doc("The only kind there is is `bearer`.", examples=["bearer"])] = ""
-    token: Annotated[str, doc("Sent as `Authorization: Bearer ...`.")] = ""
+    token: Annotated[str, doc("Sent as `Authorization: Bearer ...`; the token alone, without spaces.")] = ""
 
 
 class HeaderItem(msgspec.Struct):
@@ -335,7 +336,7 @@ def _bearer_token(auth: Auth) -> str | None:
         raise Invalid.field("auth.type", f"expected bearer, got {auth.type[:40]!r}.")
     if not auth.token:
         raise MissingField("auth.token")
-    return auth.token
+    return parse_bearer_token(auth.token)
 
 
 def _retry_policy(policy: str | OwnSchedule) -> RetryPolicy:

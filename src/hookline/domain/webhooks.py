@@ -36,6 +36,8 @@ RESERVED_HEADERS: Final = frozenset(
 _RESERVED_PREFIXES: Final = ("webhook-", "hookline-", "proxy-")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")  # RFC 9110, 5.6.2
 _VISIBLE: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?")
+_HOST: Final = re.compile(r"[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
+_MAX_HOST: Final = 254  # with the dot at its end
 _URL_CHARACTERS: Final = re.compile(r"[\x21-\x7e]+")
 
 
@@ -181,7 +183,8 @@ def _basic(username: str | None, password: str | None) -> str | None:
 
 
 def require_sendable(target: Target, bearer_token: str | None, headers: Iterable[Header]) -> None:
-    """Refuse headers that are none, that are ours, and two sources for `Authorization`."""
+    """Refuse hosts that cannot be, headers that are none or ours, and two sources for `Authorization`."""
+    _require_host(target)
     sources = [name for name, there in (("url", target.basic), ("auth", bearer_token)) if there is not None]
     if bearer_token is not None and not (len(bearer_token) <= MAX_HEADER_VALUE and _VISIBLE.fullmatch(bearer_token)):
         raise Invalid.field("auth.token", f"expected at most {MAX_HEADER_VALUE} visible ASCII characters.")
@@ -193,6 +196,29 @@ def require_sendable(target: Target, bearer_token: str | None, headers: Iterable
         raise Invalid.field(
             sources[-1], f"Authorization can have one source only; {' and '.join(sources)} each give one."
         )
+
+
+def parse_bearer_token(token: str) -> str:
+    """The token of `auth`, which goes out behind the word Bearer.
+
+    Raises:
+        Invalid: it holds a space, so no receiver can read it (RFC 6750, 2.1).
+    """
+    if any(character.isspace() for character in token):
+        raise Invalid.field(
+            "auth.token", "expected the token alone, without the word Bearer or another scheme, and without spaces."
+        )
+    return token
+
+
+def _require_host(target: Target) -> None:
+    """Refuse a host that no resolver can know (RFC 1035, 2.3.4)."""
+    if target.host in ("http", "https") and target.path.startswith("//"):
+        raise Invalid.field("url", "expected one scheme, got two.")
+    if ":" in target.host:  # an IPv6 address, which urlsplit has checked
+        return
+    if len(target.host) > _MAX_HOST or not _HOST.fullmatch(target.host):
+        raise Invalid.field("url", f"expected a name of a host that can be resolved, got {target.host[:60]!r}.")
 
 
 def _require_header(header: Header, index: int) -> None:
