@@ -25,14 +25,19 @@ class Authority:
     def server(
         self,
         *names: str,
+        common_name: str | None = None,
         trusted: bool = True,
         not_before: datetime | None = None,
         not_after: datetime | None = None,
     ) -> ssl.SSLContext:
-        """What a receiver needs to prove that it is `names`: names of hosts, and addresses."""
+        """What a receiver needs to prove that it is `names`: names of hosts, and addresses. They are subject
+        alternative names.
+        """
         authority = self._authority if trusted else trustme.CA()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        authority.issue_cert(*names, not_before=not_before, not_after=not_after).configure_cert(context)
+        authority.issue_cert(
+            *names, common_name=common_name, not_before=not_before, not_after=not_after
+        ).configure_cert(context)
         return context
 
 
@@ -66,7 +71,19 @@ def test_a_receiver_that_proves_its_name_gets_the_post(run: Run, authority: Auth
 def test_a_receiver_with_another_name_gets_nothing(run: Run, authority: Authority, host: str, complaint: str) -> None:
     async def scenario() -> None:
         answer, _ = await told(authority, authority.server("a.example"), host)
-        assert (answer.status, answer.error) == (None, f"The certificate of {host} is not valid: {complaint}.")
+        only_san = "only its subject alternative names (SAN) count, not its common name"
+        assert answer.error == f"The certificate of {host} is not valid: {complaint}; {only_san}."
+        assert answer.status is None
+
+    run(scenario())
+
+
+def test_a_certificate_with_nothing_but_a_common_name_is_refused(run: Run, authority: Authority) -> None:
+    async def scenario() -> None:
+        for host in ("a.example", "127.0.0.1"):
+            answer, _ = await told(authority, authority.server(common_name=host), host)
+            assert answer.status is None
+            assert "only its subject alternative names (SAN) count" in answer.error
 
     run(scenario())
 

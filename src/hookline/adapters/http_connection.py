@@ -24,6 +24,8 @@ from hookline.ports.clock import Clock
 HEAD_START_SECONDS: Final = 0.25
 #: How many of a name's addresses a sentence names.
 _NAMED_AT_MOST: Final = 3
+#: OpenSSL's X509_V_ERR_HOSTNAME_MISMATCH and X509_V_ERR_IP_ADDRESS_MISMATCH.
+_NAME_MISMATCHES: Final = (62, 64)
 
 
 class NoConnection(Exception):
@@ -131,7 +133,11 @@ class Dialer:
     """Opens connections: asks the guard where to, races the addresses, and has the certificate checked."""
 
     def __init__(self, clock: Clock, guard: AddressGuard, tls: ssl.SSLContext, connect_seconds: float) -> None:
-        """Share `tls` among all connections: making one costs as much as dozens of handshakes."""
+        """Share `tls` among all connections: making one costs as much as dozens of handshakes.
+
+        Certificates are checked against their subject alternative names alone (RFC 9525, 6.1).
+        """
+        tls.hostname_checks_common_name = False
         self._clock = clock
         self._guard = guard
         self._tls = tls
@@ -223,8 +229,7 @@ class _Call:
             stream.close()
             connection.answer.retire()
             if isinstance(error, ssl.SSLCertVerificationError):
-                message = f"The certificate of {host} is not valid: {error.verify_message.removesuffix('.')}."
-                raise NoConnection(message) from error
+                raise NoConnection(f"The certificate of {host} is not valid: {_complaint(error)}.") from error
             if isinstance(error, OSError | ValueError):
                 raise NoConnection(f"{self.missing}: {_reason(error)}.") from error
             raise
@@ -282,6 +287,13 @@ def _place(origin: Origin, addresses: Sequence[Address]) -> str:
     more = f" and {len(addresses) - _NAMED_AT_MOST} more" if len(addresses) > _NAMED_AT_MOST else ""
     where = names if names == origin.host else f"{origin.host} ({names}{more})"
     return f"{where} port {origin.port}"
+
+
+def _complaint(error: ssl.SSLCertVerificationError) -> str:
+    complaint = error.verify_message.removesuffix(".")
+    if error.verify_code in _NAME_MISMATCHES:
+        return f"{complaint}; only its subject alternative names (SAN) count, not its common name"
+    return complaint
 
 
 def _reason(error: BaseException | None) -> str:
