@@ -47,6 +47,7 @@ def test_a_batch_carries_exactly_the_headers_of_the_contract_and_verifies(street
             assert post.headers == (
                 ("Content-Type", "application/json"),
                 ("User-Agent", f"Hookline/{__version__}"),
+                ("Accept-Encoding", "identity"),
                 ("webhook-id", batch_id),
                 ("webhook-timestamp", str(seconds)),
                 ("webhook-signature", header(post, "webhook-signature")),

@@ -43,6 +43,7 @@ def test_a_request_carries_exactly_the_headers_of_the_contract(street: Street) -
             assert post.headers == (
                 ("Content-Type", "application/json"),
                 ("User-Agent", f"Hookline/{__version__}"),
+                ("Accept-Encoding", "identity"),
                 ("webhook-id", event.id),
                 ("webhook-timestamp", MONDAY_SECONDS),
                 ("webhook-signature", signature),
@@ -97,6 +98,17 @@ def test_path_and_query_go_byte_for_byte_as_configured(
     asyncio.run(scenario())
 
 
+def test_a_webhook_that_wants_another_coding_says_so_itself(street: Street) -> None:
+    async def scenario() -> None:
+        async with street.house() as house:
+            await house.new_webhook(headers=(Header(key="accept-encoding", value="gzip"),))
+            await house.calls()
+            [post] = house.posts
+            assert [value for name, value in post.headers if name.lower() == "accept-encoding"] == ["gzip"]
+
+    asyncio.run(scenario())
+
+
 @pytest.mark.parametrize(
     ("webhook", "extra"),
     [
@@ -121,8 +133,8 @@ def test_credentials_and_headers_of_ones_own_are_added_as_they_are(
             await house.new_webhook(**webhook)
             await house.calls()
             [post] = house.posts
-            assert list(post.headers[2 : 2 + len(extra)]) == extra
-            assert len(post.headers) == 10 + len(extra)
+            assert list(post.headers[3 : 3 + len(extra)]) == extra
+            assert len(post.headers) == 11 + len(extra)
             assert (post.host, post.target) == ("receiver.example", "/hook")
 
     asyncio.run(scenario())

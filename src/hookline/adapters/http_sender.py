@@ -20,9 +20,10 @@ from hookline.adapters.address_guard import AddressGuard
 from hookline.adapters.deadlines import Deadlines, TooLate, in_time
 from hookline.adapters.http_answer import AnswerReader
 from hookline.adapters.http_connection import Connection, Dialer, NoConnection, Origin
+from hookline.adapters.http_content import decoded
 from hookline.adapters.http_pool import Pool, Room
 from hookline.ports.clock import Clock
-from hookline.ports.sender import Answer, Post
+from hookline.ports.sender import MAX_ANSWER_BYTES, Answer, Post
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 #: Control characters, the line ends among them; a tab may stand inside a header's value.
@@ -155,7 +156,7 @@ class HttpSender:
             status=read.status if read else None,
             error=error,
             headers=tuple(read.headers) if read else (),
-            body=bytes(read.body) if read else b"",
+            body=decoded(read.headers, bytes(read.body), MAX_ANSWER_BYTES) if read and read.body else b"",
             started_at=started_at,
             duration_ms=(self._clock.monotonic() - started) * 1000,
         )

@@ -10,7 +10,7 @@ import logging
 from hookline.domain.processes import Export, Process
 from hookline.domain.webhooks import DEFAULT_TIMEOUT_SECONDS, parse_url
 from hookline.engine.bell import Bell
-from hookline.engine.requests import USER_AGENT
+from hookline.engine.requests import ACCEPT_ENCODING, USER_AGENT
 from hookline.ports.clock import Clock
 from hookline.ports.sender import Post, Sender
 from hookline.ports.storage import Database, News
@@ -67,7 +67,7 @@ def notification_of(process: Process, export: Export) -> Post:
         host=target.host,
         port=target.port,
         target=target.path,
-        headers=(("Content-Type", "application/json"), ("User-Agent", USER_AGENT), *credentials),
+        headers=(("Content-Type", "application/json"), ("User-Agent", USER_AGENT), ACCEPT_ENCODING, *credentials),
         body=json.dumps(exports.notification_body(process)).encode(),
         timeout_seconds=DEFAULT_TIMEOUT_SECONDS,
     )

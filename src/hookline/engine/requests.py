@@ -14,6 +14,8 @@ from hookline.domain.webhooks import DEFAULT_TIMEOUT_SECONDS, Secret, Webhook
 from hookline.ports.sender import Post
 
 USER_AGENT: Final = f"Hookline/{__version__}"
+#: Without it a receiver may answer in any coding (RFC 9110, 12.5.3), and nobody could read the record of the answer.
+ACCEPT_ENCODING: Final = ("Accept-Encoding", "identity")
 
 
 class RequestMaker:
@@ -107,6 +109,8 @@ def sample_claim(kind: EventKind, url: str, secret: str, new_ulid: str, now: dat
 
 def _constant_headers(webhook: Webhook) -> tuple[tuple[str, str], ...]:
     headers = [("Content-Type", "application/json"), ("User-Agent", USER_AGENT)]
+    if all(header.key.lower() != "accept-encoding" for header in webhook.headers):
+        headers.append(ACCEPT_ENCODING)
     if webhook.target.basic is not None:
         headers.append(("Authorization", webhook.target.basic))
     if webhook.bearer_token is not None:

@@ -29,7 +29,7 @@ class Answer(NamedTuple):
     status: int | None
     error: str
     headers: tuple[tuple[str, str], ...]
-    body: bytes  # at most MAX_ANSWER_BYTES
+    body: bytes  # at most MAX_ANSWER_BYTES, decoded when it was gzip or deflate
     started_at: datetime
     duration_ms: float
 
