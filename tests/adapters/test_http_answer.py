@@ -28,7 +28,8 @@ WHOLE = [
     (b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", 200, b"ok", False),
     (b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\nok", 200, b"ok", True),
     (b"HTTP/1.1 204 No Content\r\n\r\n", 204, b"", True),
-    (b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", 204, b"", True),
+    (b"HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", 204, b"", True),
+    (b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", 204, b"", False),  # the five may be on their way
     (b"HTTP/1.1 304 Not Modified\r\n\r\n", 304, b"", True),
     (b"HTTP/1.1 307 Go\r\nLocation: http://127.0.0.1/\r\nContent-Length: 0\r\n\r\n", 307, b"", True),
     (b"HTTP/1.1 410 Gone\r\nContent-Length: 0\r\n\r\n", 410, b"", True),
@@ -38,6 +39,22 @@ WHOLE = [
     (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", 200, b"ok", True),
     (b"HTTP/1.1 103 E\r\nLink: </a>\r\n\r\nHTTP/1.1 102 P\r\n\r\nHTTP/1.1 204 N\r\n\r\n", 204, b"", True),
     (b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok", 200, b"ok", True),
+    (b"HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n2\nok\n0\n\n", 200, b"ok", True),
+    (b"\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok\r\n", 200, b"ok", True),
+    (b"HTTP/1.1 200 OK\r\nX: a\r\n\tb\r\nContent-Length:\r\n 2\r\n\r\nok", 200, b"ok", True),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\nok", 200, b"ok", True),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\n\r\nok", 200, b"ok", False),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nContent-Length: 2\r\n\r\nok", 200, b"ok", False),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: +2 bytes\r\n\r\nok", 200, b"ok", False),
+    (
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+        200,
+        b"ok",
+        False,
+    ),
+    (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 2\r\n\r\nok", 200, b"ok", True),
+    (b"http/1.1 200\r\nX Y(1) : \xff\r\n: a\r\nContent-Length : 2\r\n\r\nok", 200, b"ok", True),
+    (b"HTTP/3.7 200 OK\r\nContent-Length: 2\r\n\r\nok", 200, b"ok", False),
     (b"HTTP/1.1 200 OK\r\nUpgrade: h2c\r\nConnection: upgrade\r\nContent-Length: 2\r\n\r\nok", 200, b"ok", True),
 ]
 
@@ -50,13 +67,15 @@ BROKEN = [
     (b"HTTP/1.1 20 OK\r\n\r\n", None),
     (b"HTTP/1.1 000 OK\r\nContent-Length: 0\r\n\r\n", None),
     (b"HTTP/1.1 abc OK\r\n\r\n", None),
-    (b"HTTP/3.7 200 OK\r\n\r\n", None),
+    (b"HTTP/1.1 2000 OK\r\n\r\n", None),
+    (b"HTTP/1.1 +200 OK\r\n\r\n", None),
+    (b"ICY 200 OK\r\n\r\n", None),
+    (b"HTTP/1.1 200 OK\r\n folded before any header\r\n\r\n", None),
     (b"HTTP/1.1 200 OK\r\nX\0Y: 1\r\n\r\n", None),
     (b"HTTP/1.1 200 OK\r\nX: a\0b\r\n\r\n", None),
     (b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n", None),
     (b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", None),
-    (b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n", None),
-    (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n", None),
+    (b"HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\n", None),
     (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 200),
     (b"HTTP/1.1 500 No\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nokay\r\n", 500),
 ]
@@ -108,6 +127,8 @@ def test_no_bytes_at_all_make_it_stumble(raw: bytes, cuts: list[int]) -> None:
         b"HTTP/1.1 200 OK\r\n\r\n",
         b"HTTP/1.0 200 OK\r\nConnection: close\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, gzip\r\n\r\n",
     ],
 )
@@ -224,6 +245,20 @@ def test_framing_without_content_is_given_up(endless: bytes) -> None:
     rest = endless if endless.startswith(b"1") else b"x" * 1000
     reader = read(first, endless, *[rest] * 1000)
     assert (reader.over, reader.status, reader.error) == (True, 200, TOO_MUCH_FRAMING)
+
+
+@pytest.mark.parametrize("fold", [b"\r\n ", b"\r\n\t", b"\n \t ", b" \r\n  ", b"\r\n \r\n "])
+def test_a_folded_value_is_joined_with_one_space(fold: bytes) -> None:
+    reader = read(b"HTTP/1.1 200 OK\r\nX: a" + fold + b"b\r\nY:" + fold + b"c\r\nContent-Length: 0\r\n\r\n")
+    assert reader.headers == [("X", "a b"), ("Y", "c"), ("Content-Length", "0")]
+
+
+@pytest.mark.parametrize("start", [b"\x15\x03\x01", b"SSH-", b"<", b" HTTP/1.1 200", b"HTTP/1.1 20\r\n", b"HTTQ"])
+def test_what_cannot_become_an_answer_is_refused_before_it_ends(start: bytes) -> None:
+    for pieces in ([start], [start[:1], start[1:]]):
+        reader = read(*pieces)
+        assert (reader.over, reader.status) == (True, None)
+        assert reader.error.startswith("What came back is not HTTP/1.1 (")
 
 
 @pytest.mark.parametrize("talk", [b"HTTP/1.1 200 OK\r\n", b"x", b"\r\nx"])
