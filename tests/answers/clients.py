@@ -23,9 +23,9 @@ from typing import Any, Final
 import httpx
 
 from tests.answers.raw import ANSWERS, RawAnswer
+from tests.patience import PATIENCE_SECONDS
 
 FIXTURE: Final = Path(__file__).parents[1] / "fixtures" / "answers.json"
-_SECONDS: Final = 3
 _GO: Final = r"""
 package main
 
@@ -48,7 +48,7 @@ func main() {
 	text, _ := json.Marshal(said)
 	fmt.Println(string(text))
 }
-""".replace("SECONDS", str(_SECONDS))
+""".replace("SECONDS", str(PATIENCE_SECONDS))
 
 
 @asynccontextmanager
@@ -89,7 +89,18 @@ def _curl(port: int) -> dict[str, Any]:
     with tempfile.NamedTemporaryFile() as body:
         ran = subprocess.run(
             [
-                *("curl", "-sS", "-m", str(_SECONDS), "--data-binary", "{}", "-o", body.name, "-w", "%{http_code}"),
+                *(
+                    "curl",
+                    "-sS",
+                    "-m",
+                    str(PATIENCE_SECONDS),
+                    "--data-binary",
+                    "{}",
+                    "-o",
+                    body.name,
+                    "-w",
+                    "%{http_code}",
+                ),
                 f"http://127.0.0.1:{port}/",
             ],
             capture_output=True,
@@ -100,7 +111,7 @@ def _curl(port: int) -> dict[str, Any]:
 
 
 def _http_client(port: int) -> dict[str, Any]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_SECONDS)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE_SECONDS)
     status = None
     try:
         connection.request("POST", "/", b"{}")
@@ -117,7 +128,7 @@ def _httpx(port: int) -> dict[str, Any]:
     status = None
     try:
         with (
-            httpx.Client(timeout=_SECONDS, trust_env=False) as client,
+            httpx.Client(timeout=PATIENCE_SECONDS, trust_env=False) as client,
             client.stream("POST", f"http://127.0.0.1:{port}/", content=b"{}") as answer,
         ):
             status = answer.status_code
