@@ -20,8 +20,9 @@ from typing import Final
 from tests.acceptance.serving import in_patience, real_seconds
 from tests.fakes import RawReceiver, Script, Visit
 
-#: The time limit of every webhook that leads to one of these: the shortest there is.
-TIME_LIMIT_SECONDS: Final = 1
+#: The time limit of every webhook that leads to one of these: the shortest there is. The tests give more, since a busy
+#: machine would not see in a second what a receiver does.
+TIME_LIMIT_SECONDS: Final = int(os.environ.get("ACCEPTANCE_TIME_LIMIT_SECONDS", "1"))
 _DRIP_SECONDS: Final = 0.25
 _PIECE: Final = b"x" * 65_536
 _HEAD: Final = b"HTTP/1.1 200 OK\r\n"
@@ -127,7 +128,8 @@ _HEAD_TOO_LONG: Final = r"The head of the answer is longer than 64 KiB\."
 _TOO_MANY_HEADERS: Final = r"The answer has more than 200 headers\."
 _NO_HTTP: Final = r"What came back is not HTTP/1\.1 \(.+\)\."
 _CLOSED_BEFORE: Final = r"The receiver closed the connection before it answered\."
-_TOO_LATE: Final = r"before the time for the whole request was over\."
+#: A connection has a time limit of its own; where that of the whole request is shorter, it ends the attempt.
+_TOO_LATE: Final = r"(?:before the time for the whole request was over|within 5 s)\."
 _BODY_CUT: Final = r"The receiver closed the connection in the middle of the answer's body\."
 _HEAD_CUT: Final = r"The receiver closed the connection in the middle of the answer's head\."
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from hookline.adapters.system_clock import SystemClock
+from hookline.domain.webhooks import MAX_TIMEOUT_SECONDS
 from tests.acceptance.bad_manners import MANNERS, TIME_LIMIT_SECONDS, Manner, all_of_them
 from tests.acceptance.command import long_run
 from tests.acceptance.load import Ledger
@@ -105,7 +106,7 @@ class BadReceivers:
             Api.to(server) as api,
             AsyncExitStack() as stack,
         ):
-            good_id = await api.subscribe(good)
+            good_id = await api.subscribe(good, timeoutSeconds=MAX_TIMEOUT_SECONDS)
             sent = await self._load(api, server, self._seconds * _ALONE, "alone")
             self.summary.alone_seconds = await self._waits(good, sent)
             urls = await stack.enter_async_context(all_of_them())

@@ -24,9 +24,7 @@ from tests.acceptance.record import AttemptRow, DeliveryRow, Record
 
 #: A node may be paused between signing and sending, be without the database when it settles, and not hear of a rotation
 #: until its leases are over.
-_HASTE: Final = Haste(
-    arrived_in=timedelta(seconds=20), settled_in=timedelta(seconds=20), rotated_in=timedelta(seconds=LEASE_SECONDS + 2)
-)
+_HASTE: Final = Haste(settled_in=timedelta(seconds=LEASE_SECONDS + 14), rotated_in=timedelta(seconds=LEASE_SECONDS + 2))
 
 
 @dataclass(slots=True)
