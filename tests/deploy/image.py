@@ -60,7 +60,7 @@ def build(folder: Path) -> Path:
     for step in steps()[1]:
         print(step.word, step.rest, flush=True)
         if step.word == "RUN":
-            command = step.rest.replace("python -m venv", f"{sys.executable} -m venv")
+            command = step.rest.replace("python -m venv", f"{shlex.quote(sys.executable)} -m venv")
             for there, here in places.items():
                 command = re.sub(rf"(?<![\w/]){there}\b", str(here), command)
             subprocess.run(["sh", "-ec", command], cwd=places["/build"], check=True)
