@@ -23,6 +23,7 @@ from hookline.api import (
     webhooks,
 )
 from hookline.api.access import Access
+from hookline.api.body_room import BodyRoom, HeldBody
 from hookline.api.http_messages import (
     COMMON_HEADERS,
     JSON_HEADERS,
@@ -99,11 +100,14 @@ _log = logging.getLogger("hookline.api")
 class Door(Answering):
     """What is asked beside ASGI can be asked through it as well. Whatever happens, there is an answer."""
 
+    bodies: BodyRoom = BodyRoom()  # of all doors of the process
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Who may not ask is told so before the body is read."""
         headers = dict(scope["headers"])
-        body = partial(_body, headers, receive)
-        reply = await self.answer(Request(scope["method"], scope["path"], scope["query_string"], headers, body))
+        with self.bodies.one_body() as held:
+            body = partial(_body, headers, receive, held)
+            reply = await self.answer(Request(scope["method"], scope["path"], scope["query_string"], headers, body))
         length = () if reply.status == NO_CONTENT else ((b"content-length", b"%d" % len(reply.body)),)
         await send({"type": "http.response.start", "status": reply.status, "headers": (*reply.headers, *length)})
         await send({"type": "http.response.body", "body": reply.body})
@@ -245,8 +249,8 @@ def _idempotency_key(raw: bytes) -> str:
     return key
 
 
-async def _body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
-    """The whole body, unless it is too large: then no more of it is read."""
+async def _body(headers: dict[bytes, bytes], receive: Receive, held: HeldBody) -> bytes:
+    """The whole body, unless it is too large, or too much is held already: then no more of it is read."""
     announced = headers.get(b"content-length", b"0")
     if not announced.isdigit():
         raise Invalid.field("Content-Length", "expected a whole number.", code="bad_request")
@@ -257,7 +261,9 @@ async def _body(headers: dict[bytes, bytes], receive: Receive) -> bytes:
         message = await receive()
         if message["type"] == "http.disconnect":  # the caller has gone: half a request is none
             raise Invalid("The request ended before its body did.", code="bad_request")
-        body += message.get("body", b"")
+        piece = message.get("body", b"")
+        held.grow(len(piece))
+        body += piece
         more = message.get("more_body", False)
         if len(body) > MAX_BODY:
             raise _too_large()

@@ -33,8 +33,8 @@ from hookline.api.http_messages import (
 from hookline.api.request_reader import Head, Refused, RequestReader, split_target
 from hookline.ports.clock import Alarm, Clock
 
-#: The largest body that is read before anybody looks at it.
-SMALL: Final = 64 * 1024
+#: The largest body that is read before anybody looks at it. Of larger ones, the key is looked at first.
+SMALL: Final = 24 * 1024
 #: Requests of one client that wait for the one before, until no more of them are read.
 _MOST_IN_LINE: Final = 8
 #: Bytes of their bodies, likewise.
