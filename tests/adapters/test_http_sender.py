@@ -1,6 +1,7 @@
 """The sender against receivers that behave, and against those that do not."""
 
 import asyncio
+import gzip
 import socket
 
 import pytest
@@ -228,6 +229,26 @@ def test_a_long_body_arrives_whole(run: Run) -> None:
 
 
 # What goes wrong
+
+
+@pytest.mark.parametrize(
+    ("head", "sent", "body"),
+    [
+        (b"X: a\r\n b\r\nContent-Length: 2\r\n", b"ok", b"ok"),
+        (b"Content-Length: 2\r\nTransfer-Encoding: chunked\r\n", b"2\r\nok\r\n0\r\n\r\n", b"ok"),
+        (b"Content-Encoding: gzip\r\nContent-Length: 22\r\n", gzip.compress(b"ok", mtime=0), b"ok"),
+        (b"Content-Encoding: gzip\r\nContent-Length: 2\r\n", b"ok", b"ok"),
+    ],
+    ids=["folded", "length beside chunks", "gzip", "gzip that is none"],
+)
+def test_an_answer_of_an_odd_server_is_one_and_can_be_read(run: Run, head: bytes, sent: bytes, body: bytes) -> None:
+    async def scenario() -> None:
+        answer = b"HTTP/1.1 200 OK\r\n" + head + b"\r\n" + sent
+        async with RawReceiver.running(answering(answer)) as receiver, sending() as sender:
+            told = await sender.send(post(receiver.port))
+            assert (told.status, told.body, told.error) == (200, body, "")
+
+    run(scenario())
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,16 @@ def test_a_receiver_with_another_name_gets_nothing(run: Run, authority: Authorit
     run(scenario())
 
 
+def test_a_receiver_that_speaks_nothing_newer_than_tls_1_2_gets_the_post(run: Run, authority: Authority) -> None:
+    async def scenario() -> None:
+        server = authority.server("a.example")
+        server.maximum_version = ssl.TLSVersion.TLSv1_2
+        answer, _ = await told(authority, server, "a.example")
+        assert (answer.status, answer.error) == (200, "")
+
+    run(scenario())
+
+
 def test_a_certificate_with_nothing_but_a_common_name_is_refused(run: Run, authority: Authority) -> None:
     async def scenario() -> None:
         for host in ("a.example", "127.0.0.1"):

@@ -1,5 +1,6 @@
 """Meetings through the door: what is booked, moved, edited and cancelled, and the events that tell of it."""
 
+import json
 from datetime import timedelta
 from typing import Any
 
@@ -104,6 +105,25 @@ def test_a_value_has_one_spelling_however_it_was_written(
         meeting = shared_door.get(f"/v3/meetings/{answer.json()['id']}")["meeting"]
         assert meeting == {**MEETING, **kept}
         assert type(meeting["price"]) is type({**MEETING, **kept}["price"])
+
+
+@pytest.mark.parametrize(
+    ("price", "currency", "told"),
+    [
+        ("1000.0", "JPY", "1000"), ("1.234", "KWD", "1.234"), ("10.5", "HUF", "10.5"), ("0.1", "USD", "0.1"),
+        ("49.90", "usd", "49.9"), ("10.0", "ISK", "10"), ("1000.5", "JPY", None), ("49.999", "EUR", None),
+        ("1.2345", "KWD", None), ("10.5", "ISK", None), ("5", "ANG", None), ("5", "XCG", "5"),
+    ],
+)  # fmt: skip
+def test_a_price_has_the_decimals_that_its_currency_has(
+    shared_door: Door, price: str, currency: str, told: str | None
+) -> None:
+    body = json.dumps({**MEETING, "currency": currency, "price": "?"}).replace('"?"', price)
+    answer = shared_door.ask("POST", "/v3/meetings", body.encode())
+    assert answer.status_code == (400 if told is None else 201)
+    if told is not None:
+        text = shared_door.ask("GET", f"/v3/meetings/{answer.json()['id']}").text
+        assert f'"price":{told},' in text
 
 
 def test_the_start_is_told_once_it_is_reached(door: Door) -> None:
