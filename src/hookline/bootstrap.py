@@ -336,7 +336,15 @@ async def running(settings: Settings, *, connections_of_sender: int = 1000) -> A
             called = {name: kind for name, kind in kinds.items() if isinstance(kind, Called)}
             intake = IntakeDoor(database, clock, called, settings.public_url)
             probe = StoreProbe(database, clock)
-            site = Site(api, intake, database, engine.failing, probe.problem, settings.public_url)
+            site = Site(
+                api,
+                intake,
+                database,
+                engine.failing,
+                store_problem=probe.problem,
+                sender_problem=sender.problem,
+                public_url=settings.public_url,
+            )
             yield site, engine
             await engine.stop()
         finally:

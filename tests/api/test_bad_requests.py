@@ -266,3 +266,27 @@ def _raw(url: str, rest: str) -> bytes:
     with socket.create_connection((parts.hostname, parts.port), timeout=PATIENCE_SECONDS) as connection:
         connection.sendall(f"POST /v3/calls HTTP/1.1\r\nHost: x\r\napi-key: {ADMIN}\r\n{rest}".encode())
         return connection.recv(100)
+
+
+@pytest.mark.parametrize("query", ["p{}=1", "p{}", "p{}=", "limit=1&q{}=%00", "&"])
+def test_a_query_of_more_than_100_parameters_is_refused_at_once(shared_door: Door, query: str) -> None:
+    answer = shared_door.ask("GET", "/v3/calls?" + "&".join(query.format(number) for number in range(3000)))
+    assert (answer.status_code, answer.json()["code"]) == (400, "out_of_range")
+    assert answer.json()["message"].startswith("The query: expected at most 100 parameters, got ")
+
+
+@pytest.mark.parametrize(
+    "path", ["/v3/calls", "/v3/nothing", "/healthz", "/readyz", "/openapi.json", "/in/twilio/x", "/x"]
+)
+@pytest.mark.parametrize("scope", ["admin", ""])
+def test_no_answer_in_json_may_be_cached_or_taken_for_something_else(shared_door: Door, path: str, scope: str) -> None:
+    answer = shared_door.ask("GET", path, scope=scope)
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_an_address_with_a_slash_too_many_leads_nowhere(shared_door: Door) -> None:
+    answer = shared_door.ask("GET", "/healthz/", headers={"host": "elsewhere.example"})
+    assert answer.status_code == 404
+    assert "location" not in answer.headers

@@ -14,11 +14,13 @@ from functools import partial
 from ipaddress import IPv4Address
 from typing import Any, Final, NamedTuple, cast
 
+from hookline.adapters import descriptors
 from hookline.adapters.address_guard import AddressGuard, NowhereToConnect
 from hookline.adapters.deadlines import TooLate, in_time
 from hookline.adapters.http_answer import AnswerReader
 from hookline.domain.networks import Address
 from hookline.ports.clock import Clock
+from hookline.ports.sender import NoDescriptors
 
 #: How long one address may try alone before the next one joins the race (RFC 8305, 8).
 HEAD_START_SECONDS: Final = 0.25
@@ -148,6 +150,7 @@ class Dialer:
 
         Raises:
             NoConnection: there is none to be had; the text says at what it failed.
+            NoDescriptors: there is none to be had for want of a file descriptor.
         """
         call = _Call(self._clock, origin, self._tls if origin.is_tls else None)
         dialling = asyncio.create_task(call.made(self._guard))
@@ -181,6 +184,8 @@ class _Call:
         try:
             addresses = await guard.vetted(self._origin.host, self._origin.port)
         except NowhereToConnect as error:
+            if descriptors.none_is_left():  # a lookup that could open no file says that there is no such name
+                raise NoDescriptors from error
             raise NoConnection(str(error)) from error
         self.missing = f"No connection to {_place(self._origin, addresses)}"
         stream = await self._first_to_connect(addresses)
@@ -204,6 +209,8 @@ class _Call:
                 if racer is not winner:
                     _hang_up(racer)
         if winner is None:
+            if any(descriptors.is_exhausted(racer.exception()) for racer in racers):
+                raise NoDescriptors
             raise NoConnection(f"{self.missing}: {_reason(racers[0].exception())}.")
         return winner.result()
 

@@ -16,6 +16,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Final, TypeVar
 
+from hookline.adapters import descriptors
 from hookline.adapters.address_guard import AddressGuard
 from hookline.adapters.deadlines import Deadlines, TooLate, in_time
 from hookline.adapters.http_answer import AnswerReader
@@ -23,7 +24,7 @@ from hookline.adapters.http_connection import Connection, Dialer, NoConnection, 
 from hookline.adapters.http_content import decoded
 from hookline.adapters.http_pool import Pool, Room
 from hookline.ports.clock import Clock
-from hookline.ports.sender import MAX_ANSWER_BYTES, Answer, Post
+from hookline.ports.sender import MAX_ANSWER_BYTES, Answer, NoDescriptors, Post
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 #: Control characters, the line ends among them; a tab may stand inside a header's value.
@@ -39,6 +40,8 @@ _COPIED_BODY: Final = 4096
 
 T = TypeVar("T")
 
+#: How long it is told that there was no file descriptor.
+STARVED_SECONDS: Final = 60.0
 STOPPED: Final = "Hookline stopped before the answer came."
 
 
@@ -68,6 +71,7 @@ class HttpSender:
         )
         self._deadlines: dict[float, Deadlines] = {}
         self._is_closed = False
+        self._starved_at: float | None = None  # when there was no descriptor to connect with
 
     async def send(self, post: Post) -> Answer:
         """Make one POST. As `ports.sender.Sender`."""
@@ -77,6 +81,16 @@ class HttpSender:
             return await self._post(post, started_at, started)
         except (Unsendable, NoConnection) as failure:
             return self._answer(None, str(failure), started_at, started)
+        except NoDescriptors:
+            self._starved_at = self._clock.monotonic()
+            raise
+
+    def problem(self) -> str:
+        """What keeps requests from being sent, as a sentence; "" when nothing does, or has for a minute."""
+        since = None if self._starved_at is None else self._clock.monotonic() - self._starved_at
+        if descriptors.none_is_left() or (since is not None and since < STARVED_SECONDS):
+            return "There is no free file descriptor: raise the limit of open files (LimitNOFILE, ulimit -n)."
+        return ""
 
     async def close(self) -> None:
         """Close every connection. Requests under way end with an error, and no new one is sent."""

@@ -221,6 +221,8 @@ class _ChunkedBody:
             return self._end_of_chunk(data, at)
         end = data.find(_CRLF, at + self._searched)
         if end < 0:
+            if b"\n" in data[at + self._searched :]:
+                raise malformed("The lines between the chunks of the body must end with CR LF.")
             self._searched = len(data) - at - (1 if data.endswith(b"\r") else 0)
             self._check_unfinished(len(data) - at)
             return None

@@ -43,15 +43,18 @@ class Site:
         intake: Door,
         database: Database,
         failing: Callable[[], list[str]],
+        *,
         store_problem: Callable[[], Awaitable[str]],
+        sender_problem: Callable[[], str],
         public_url: str,
     ) -> None:
-        """`failing` names the loops of the engine that do not run; `store_problem` says what is wrong with it."""
+        """`failing` names the loops of the engine that do not run; the problems are sentences, "" for none."""
         self.api = api
         self._intake = intake
         self._database = database
         self._failing = failing
         self._store_problem = store_problem
+        self._sender_problem = sender_problem
         document = openapi_document(public_url)
         # Made once, so that all who are sent one at the same time share its bytes.
         self._openapi = JSONResponse(document, headers=_JSON_HEADERS)
@@ -81,8 +84,7 @@ class Site:
 
     async def _is_ready(self, _: Request) -> Response:
         problems = [f"The loop {name} does not run." for name in self._failing()]
-        problem = await self._store_problem()
-        problems += [problem] if problem else []
+        problems += [problem for problem in (self._sender_problem(), await self._store_problem()) if problem]
         status = "not ready" if problems else "ready"
         return _json({"status": status, "problems": problems}, 503 if problems else 200)
 

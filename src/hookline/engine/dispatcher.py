@@ -19,7 +19,7 @@ from hookline.engine.pace import Pace
 from hookline.engine.requests import RequestMaker
 from hookline.errors import Unavailable
 from hookline.ports.clock import Clock
-from hookline.ports.sender import Answer, Sender
+from hookline.ports.sender import Answer, NoDescriptors, Sender
 from hookline.ports.storage import Database, News, Transaction
 from hookline.services import deliveries, paced
 
@@ -27,6 +27,9 @@ from hookline.services import deliveries, paced
 BATCH: Final = 256
 #: How long to leave a store alone that could not answer.
 _STORE_REST: Final = timedelta(seconds=1)
+#: How long a claim is kept for which there was no file descriptor, before it is given back.
+_SENDER_REST: Final = timedelta(seconds=1)
+_NOT_SENT_LOGGED_EVERY_SECONDS: Final = 60.0
 #: What must be left of a lease beyond the time limit when an attempt begins.
 _LEASE_SLACK: Final = timedelta(seconds=5)
 
@@ -50,6 +53,8 @@ class Dispatcher:
         self._settling = Bell(clock)
         self._all_settled = asyncio.Event()
         self._under_way: set[asyncio.Task[None]] = set()
+        self._not_sent = 0  # attempts that could not be made, since that was logged
+        self._not_sent_logged_at = -_NOT_SENT_LOGGED_EVERY_SECONDS
         self._node = ""  # as it is called in the store, once it claims
 
     def room(self, webhook_id: WebhookId) -> int:
@@ -185,6 +190,9 @@ class Dispatcher:
             self._unsent.append(claim)
         else:
             answer = await self._answer(lane, claim, now)
+            if answer is None:
+                self._unsent.append(claim)
+                return
             self._outcomes.append(
                 Outcome(
                     claim=claim,
@@ -200,15 +208,28 @@ class Dispatcher:
                 )
             )
 
-    async def _answer(self, lane: Lane, claim: Claim, now: datetime) -> Answer:
-        """What came of the POST. A mistake of ours is an outcome too: the claim must not hang until its lease ends."""
+    async def _answer(self, lane: Lane, claim: Claim, now: datetime) -> Answer | None:
+        """What came of the POST; None, after a rest, when none could be made. A mistake of ours is an outcome too: the
+        claim must not hang until its lease ends.
+        """
         try:
             if lane.maker is None or not lane.maker.is_current(claim.webhook, now):
                 lane.maker = RequestMaker(claim.webhook, now)
             return await self._sender.send(lane.maker.request(claim, now))
+        except NoDescriptors as refusal:
+            self._log_not_sent(refusal)
+            await self._clock.sleep_until(self._clock.now() + _SENDER_REST)
+            return None
         except Exception:  # noqa: BLE001  whatever it is, it is told
             _log.exception("attempt.failed_here delivery=%s", claim.delivery_id)
             return Answer(status=None, error=OUR_MISTAKE, headers=(), body=b"", started_at=now, duration_ms=0)
+
+    def _log_not_sent(self, refusal: NoDescriptors) -> None:
+        now = self._clock.monotonic()
+        self._not_sent += 1
+        if now - self._not_sent_logged_at >= _NOT_SENT_LOGGED_EVERY_SECONDS:
+            _log.error("attempts.not_made count=%d error=%r", self._not_sent, refusal.message)
+            self._not_sent_logged_at, self._not_sent = now, 0
 
     async def _settle_all(self) -> None:
         """Settle until nothing is left. A store that cannot answer is asked again: outcomes are not thrown away."""

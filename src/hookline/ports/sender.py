@@ -3,6 +3,8 @@
 from datetime import datetime
 from typing import Final, Literal, NamedTuple, Protocol
 
+from hookline.errors import Unavailable
+
 #: This much of an answer's body is read and kept, and no more.
 MAX_ANSWER_BYTES: Final = 16 * 1024
 
@@ -34,12 +36,24 @@ class Answer(NamedTuple):
     duration_ms: float
 
 
+class NoDescriptors(Unavailable):
+    """This machine has no file descriptor left, so no attempt was made. No receiver is at fault."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "There is no free file descriptor, so nothing was sent.", hint="Raise the limit of open files."
+        )
+
+
 class Sender(Protocol):
     """Makes POSTs."""
 
     async def send(self, post: Post) -> Answer:
         """Make one POST and tell what came of it within `post.timeout_seconds`. Never raises for what the far side
         does; never follows a redirect; never uses a proxy.
+
+        Raises:
+            NoDescriptors: no connection could be opened, for want of a file descriptor.
         """
 
     async def close(self) -> None:
