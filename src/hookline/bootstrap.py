@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 import random
 import secrets
 import signal
@@ -27,6 +28,7 @@ from hookline.adapters.sql.grouped import GroupedDatabase
 from hookline.adapters.sql.health import Health
 from hookline.adapters.sql.places import Place, SqlitePlace
 from hookline.adapters.sql.sqlite import SqliteStore
+from hookline.adapters.sql.startup import STARTUP_SECONDS, retry_while_unreachable
 from hookline.adapters.system_clock import SystemClock
 from hookline.api.access import Access
 from hookline.api.admission import Admission
@@ -68,6 +70,8 @@ from hookline.settings import ALL_ROLES, PostgresUrl, Role, Settings, WrongSetti
 
 if TYPE_CHECKING:
     from hookline.adapters.sql.postgres import PostgresStore
+
+_log = logging.getLogger("hookline.store")
 
 #: How long open requests may take to end when the server is told to stop.
 GRACE_SECONDS: Final = 10
@@ -202,15 +206,29 @@ def place_at(where: Path | PostgresUrl) -> Place:
     return PostgresPlace(where.url)
 
 
-def migrate(settings: Settings, *, without_log: bool = False) -> tuple[list[int], int]:
+def migrate(
+    settings: Settings, patience_seconds: float = STARTUP_SECONDS, *, without_log: bool = False
+) -> tuple[list[int], int]:
     """Bring the database to the schema of this version. Returns the migrations applied, and the schema it has now.
 
-    `without_log` goes on with a SQLite file whose log is missing, without what was in the log.
+    A server of databases that cannot be reached is tried again for `patience_seconds`. `without_log` goes on with a
+    SQLite file whose log is missing, without what was in the log.
 
     Raises:
         Invalid: `without_log`, and the database is no SQLite file.
         Unavailable: the database cannot be used, is of a later version, or is in the hands of a server.
     """
+
+    async def attempt() -> tuple[list[int], int]:
+        return _migrate_once(settings, without_log=without_log)
+
+    clock = SystemClock()
+    return asyncio.run(
+        retry_while_unreachable(attempt, step="migration", clock=clock, patience_seconds=patience_seconds)
+    )
+
+
+def _migrate_once(settings: Settings, *, without_log: bool) -> tuple[list[int], int]:
     place = place_of(settings)
     if without_log:
         if not isinstance(place, SqlitePlace):
@@ -304,13 +322,19 @@ async def open_sender(settings: Settings) -> AsyncIterator[Sender]:
 
 
 @asynccontextmanager
-async def running(settings: Settings, *, connections_of_sender: int = 1000) -> AsyncIterator[tuple[Site, Engine]]:
-    """Everything but the listening socket: the store, the loops, and the site to be served; the engine is stopped."""
+async def running(
+    settings: Settings, patience_seconds: float = STARTUP_SECONDS, *, connections_of_sender: int = 1000
+) -> AsyncIterator[tuple[Site, Engine]]:
+    """Everything but the listening socket: the store, the loops, and the site to be served; the engine is stopped.
+
+    A server of databases that cannot be reached is tried again for `patience_seconds` in each step of the start.
+    """
     place, dice = place_of(settings), Dice()
     clock = place.clock()
     kinds = connector_kinds(clock, dice)
+    retry = partial(retry_while_unreachable, clock=clock, patience_seconds=patience_seconds)
     with place.only_server():
-        database = place.database(clock, dice)
+        database = await retry(partial(_open_database, place, clock, dice), step="database")
         guard = AddressGuard(settings.allowed_networks)
         sender = HttpSender(
             clock, guard, connections_per_origin=CONNECTIONS_PER_HOST, connections_in_all=connections_of_sender
@@ -320,10 +344,11 @@ async def running(settings: Settings, *, connections_of_sender: int = 1000) -> A
         database.listen(engine)
         database.start()
         try:
-            _require_servable(place)  # once we are seen there: a copy that has begun since will find us
+            # Once we are seen there: a copy that has begun since will find us.
+            await retry(partial(_require_servable_soon, place), step="copy_marks")
             if place.file is not None:  # this process is the only one that delivers: whoever held anything is dead
                 await database.write(deliveries.recover)
-            await database.tend(keep_for)  # before there is anything to keep
+            await retry(partial(database.tend, keep_for), step="partitions")  # before there is anything to keep
             engine.start()
             limits = Limits(
                 max_webhooks=settings.max_webhooks,
@@ -352,9 +377,29 @@ async def running(settings: Settings, *, connections_of_sender: int = 1000) -> A
             await sender.close()
 
 
-async def serve(settings: Settings, ready: Callable[[str], None], stopping: Callable[[], None]) -> None:
+async def _open_database(place: Place, clock: SystemClock, dice: random.Random) -> GroupedDatabase:
+    """The database, not started. A server of databases is asked in a thread, so that Ctrl-C ends the wait."""
+    if place.file is not None:
+        return place.database(clock, dice)
+    return await asyncio.to_thread(place.database, clock, dice)
+
+
+async def _require_servable_soon(place: Place) -> None:
+    """See `_require_servable`. Logs also what the operator should change."""
+    await asyncio.to_thread(_require_servable, place)
+    for concern in await asyncio.to_thread(place.concerns):
+        _log.warning("store.concern grade=%s says=%r", concern.grade, concern.says)
+
+
+async def serve(
+    settings: Settings,
+    ready: Callable[[str], None],
+    stopping: Callable[[], None],
+    patience_seconds: float = STARTUP_SECONDS,
+) -> None:
     """Serve until SIGTERM or SIGINT, then end without losing or repeating anything.
 
+    A server of databases that cannot be reached is waited for, `patience_seconds` at most.
     `ready` is called with the server's own URL once it listens, `stopping` when nothing new is begun any more.
     """
     listening = listening_on(settings.host, settings.port)
@@ -363,7 +408,7 @@ async def serve(settings: Settings, ready: Callable[[str], None], stopping: Call
     shares = descriptors.shares_of(limit)
     max_connections = _connections_of_clients(settings.max_connections, shares, limit)
     host, port = listening.getsockname()[:2]
-    async with running(settings, connections_of_sender=shares.sender) as (site, engine):
+    async with running(settings, patience_seconds, connections_of_sender=shares.sender) as (site, engine):
         admission = Admission(SystemClock(), max_connections, status_paths=frozenset((IS_UP, IS_READY)))
         server = Server(
             uvicorn.Config(

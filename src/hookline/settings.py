@@ -221,14 +221,15 @@ def _sqlite(text: str) -> Path:
 
 def _postgres(text: str) -> PostgresUrl:
     """What is wrong with a URL is told without it: it may have a password."""
-    from hookline.adapters.sql.postgres_link import is_understood  # noqa: PLC0415  see `adapters.sql.places`
+    from hookline.adapters.sql.postgres_settings import problem_of_url  # noqa: PLC0415  see `adapters.sql.places`
 
     after = text.partition("://")[2]
     authority = re.split(r"[/?#]", after, maxsplit=1)[0]
     if authority.count("@") > 1 or "@" in after[len(authority) :]:
         raise ValueError("in a name or a password, write @ as %40, / as %2F, ? as %3F and # as %23.")
-    if not is_understood(text):
-        raise ValueError("expected postgresql://USER:PASSWORD@HOST:PORT/NAME, got something that is no such URL.")
+    problem = problem_of_url(text)
+    if problem:
+        raise ValueError(problem)
     return PostgresUrl(text)
 
 

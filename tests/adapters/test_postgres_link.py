@@ -1,5 +1,6 @@
 """The way to a PostgreSQL server that is away: nodes ask for it ever more seldom, each at moments of its own."""
 
+import logging
 import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -71,4 +72,24 @@ def test_a_server_that_was_away_for_hours_is_come_back_to(url: str, away: str, c
         clock.advance(seconds=8)
     link._url = url
     assert not link.mend().closed
+    link.close()
+
+
+def test_the_log_says_once_that_the_server_is_away_and_once_that_it_is_back(
+    url: str, away: str, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "hookline.store")
+    link = Link(away, clock, random.Random(1), purpose="write")
+    for _ in range(5):
+        with pytest.raises(psycopg.OperationalError):
+            link.mend()
+        clock.advance(seconds=8)
+    link._url = url
+    link.mend()
+    lost, back = [record.getMessage() for record in caplog.records]
+    assert lost.startswith("store.lost connection=write error=")
+    assert back == "store.back connection=write away_s=40.0"
+    link.connection.close()
+    link.mend()
+    assert caplog.records[-1].getMessage() == "store.back connection=write away_s=0.0"
     link.close()

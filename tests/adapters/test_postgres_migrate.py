@@ -14,7 +14,7 @@ import pytest
 from hookline.adapters.sql.migrate import migrations_of
 from hookline.adapters.sql.postgres import PostgresStore
 from hookline.adapters.sql.postgres_link import connected
-from hookline.adapters.sql.postgres_migrate import BREAKS, ONE_MIGRATES, latest_schema, migrate_postgres, schema_of
+from hookline.adapters.sql.postgres_migrate import BREAKS, WAIT_TO_MIGRATE, latest_schema, migrate_postgres, schema_of
 from hookline.adapters.sql.postgres_parts import tend_parts
 from hookline.adapters.sql.postgres_upkeep import look_into
 from hookline.domain.deliveries import State
@@ -91,7 +91,7 @@ def test_of_nodes_that_start_together_one_migrates_while_the_others_wait(
 
     with ThreadPoolExecutor(3) as pool:
         with connection.transaction():
-            connection.execute(ONE_MIGRATES.encode())
+            connection.execute(WAIT_TO_MIGRATE.encode())
             nodes = [pool.submit(start) for _ in range(3)]
             while waiting(connection) < len(nodes):
                 assert not any(node.done() for node in nodes)

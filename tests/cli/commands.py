@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import msgspec
 
@@ -113,19 +113,16 @@ class Running:
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
-        self._out = b""
+        self._out = bytearray()
+        self._err = bytearray()
 
     def says(self, words: str) -> str:
         """Wait until it has printed a line with these words. Returns all that it printed up to there."""
-        assert self._process.stdout is not None
-        while True:
-            before, found, after = self._out.partition(words.encode())
-            if found and b"\n" in after:
-                return (before + found + after.partition(b"\n")[0]).decode()
-            ready, _, _ = select.select([self._process.stdout], [], [], PATIENCE_SECONDS)
-            piece = os.read(self._process.stdout.fileno(), 65536) if ready else b""
-            assert piece, f"It did not say {words!r}, but: {self._out.decode()}"
-            self._out += piece
+        return _until(words, self._process.stdout, self._out)
+
+    def complains(self, words: str) -> str:
+        """Wait until standard error has a line with these words. Returns all that it held up to there."""
+        return _until(words, self._process.stderr, self._err)
 
     def tell(self, number: signal.Signals) -> None:
         """Send it a signal."""
@@ -139,7 +136,19 @@ class Running:
     def end(self) -> Said:
         """Wait until it has ended by itself."""
         out, err = self._process.communicate(timeout=PATIENCE_SECONDS)
-        return Said(self._process.returncode, (self._out + out).decode(), err.decode())
+        return Said(self._process.returncode, (self._out + out).decode(), (self._err + err).decode())
+
+
+def _until(words: str, stream: IO[bytes] | None, seen: bytearray) -> str:
+    assert stream is not None
+    while True:
+        before, found, after = seen.partition(words.encode())
+        if found and b"\n" in after:
+            return (before + found + after.partition(b"\n")[0]).decode()
+        ready, _, _ = select.select([stream], [], [], PATIENCE_SECONDS)
+        piece = os.read(stream.fileno(), 65536) if ready else b""
+        assert piece, f"It did not say {words!r}, but: {seen.decode()}"
+        seen += piece
 
 
 def is_listening(url: str) -> bool:

@@ -1,12 +1,14 @@
 """The commands on a PostgreSQL database: they do as on a file, and never show its password."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from tests.cli.commands import Hookline
-from tests.postgres_server import postgres_server
+from tests.postgres_server import PostgresServer, postgres_server
 
 pytestmark = pytest.mark.slow
 
@@ -48,15 +50,81 @@ def test_a_backup_is_left_to_the_tools_of_the_database(hookline: Hookline) -> No
 
 def test_a_database_that_is_not_there_stops_the_start_in_a_sentence(hookline: Hookline) -> None:
     nowhere = f"postgresql://me:{PASSWORD}@127.0.0.1:9/hookline"
-    for words in (("serve",), ("migrate",), ("keys", "list")):
+    for words in (("serve", "--database-wait=1"), ("migrate", "--database-wait=1"), ("keys", "list")):
         said = hookline(*words, HOOKLINE_DATABASE=nowhere, HOOKLINE_LISTEN="127.0.0.1:0").refusal()
         assert "database" in said
     assert "problem" in hookline("doctor", HOOKLINE_DATABASE=nowhere).out
 
 
+def test_a_start_waits_for_a_server_of_databases_that_comes_up_later(tmp_path: Path) -> None:
+    server = PostgresServer()
+    try:
+        url = server.empty_database()
+        server.stop()
+        hookline = Hookline(tmp_path, HOOKLINE_DATABASE=url, HOOKLINE_API_KEY="a-key-of-the-tests")
+        with (
+            hookline.started("serve", "--database-wait=600", HOOKLINE_LISTEN="127.0.0.1:0") as node,
+            hookline.started("migrate", "--json", "--database-wait=600") as migration,
+        ):
+            for waiting in (node, migration):
+                waiting.complains("store.waiting")
+            server.start()
+            node.says("listens on")
+            assert migration.end().code == 0
+            node.tell(signal.SIGTERM)
+            ended = node.end()
+            assert ended.code == 0
+            assert "store.reached step=database" in ended.err
+    finally:
+        server.close()
+
+
+def test_ctrl_c_ends_a_start_that_waits(hookline: Hookline) -> None:
+    nowhere = "postgresql://me@127.0.0.1:9/hookline"
+    for words in (("serve",), ("migrate",)):
+        with hookline.started(*words, HOOKLINE_DATABASE=nowhere, HOOKLINE_LISTEN="127.0.0.1:0") as start:
+            start.complains("store.waiting")
+            start.tell(signal.SIGINT)
+            ended = start.end()
+            assert ended.code != 0
+            assert "Traceback" not in ended.err
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_every_command_refuses_a_database_that_cannot_keep_every_text(tmp_path: Path, encoding: str) -> None:
+    name = f"commands_{encoding.lower()}"
+    with psycopg.connect(postgres_server().url(), autocommit=True) as connection:
+        made = f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LC_COLLATE 'C' LC_CTYPE 'C'"
+        connection.execute(made.encode())
+    url = postgres_server().url(name)
+    hookline = Hookline(tmp_path, HOOKLINE_DATABASE=url, HOOKLINE_LISTEN="127.0.0.1:0")
+    key = ("keys", "create", "--name", "a key", "--scope", "read")
+    sqlite = ("migrate",)
+    assert hookline(*sqlite, HOOKLINE_DATABASE=f"sqlite:///{hookline.database}").code == 0
+    copies = (
+        ("copy", "--from", f"sqlite:///{hookline.database}", "--to", url),
+        ("copy", "--from", url, "--to", f"sqlite:///{tmp_path / 'back.db'}"),
+        ("copy", "--from", url, "--undo"),
+    )
+    for words in (("serve",), ("migrate",), ("keys", "list"), key, *copies):
+        said = hookline(*words).refusal()
+        assert f"encoding {encoding}" in said
+        assert "UTF8" in said
+    looked = hookline("doctor", "--json")
+    assert looked.code == 1
+    assert f"encoding {encoding}" in looked.out
+    postgres_server().drop(url)
+
+
 def test_nobody_is_shown_the_password(hookline: Hookline) -> None:
     nowhere = f"postgresql://me:{PASSWORD}@127.0.0.1:9/hookline"
-    for words in (("doctor",), ("migrate",), ("backup", "copy.db"), ("keys", "list"), ("serve", "--help")):
+    for words in (
+        ("doctor",),
+        ("migrate", "--database-wait=0"),
+        ("backup", "copy.db"),
+        ("keys", "list"),
+        ("serve", "--help"),
+    ):
         for more in ({}, {"HOOKLINE_DATABASE": nowhere}):
             said = hookline(*words, **more)
             assert PASSWORD not in said.out + said.err

@@ -95,6 +95,7 @@ def _look(environment: Mapping[str, str]) -> Iterator[Finding]:
     else:
         yield _at_database(place, health)
         yield from _at_copies(place)
+        yield from _at_server_of_databases(place)
     backlog = health.backlog if health else None
     yield _at_clock(now, backlog)
     if backlog:
@@ -161,6 +162,11 @@ def _at_copies(place: Place) -> Iterator[Finding]:
     refusal = place.marks().refusal(str(place))
     if refusal is not None:
         yield Finding("problem", "database", f"{refusal.message} {refusal.hint}")
+
+
+def _at_server_of_databases(place: Place) -> Iterator[Finding]:
+    for concern in place.concerns():
+        yield Finding(concern.grade, "postgresql", concern.says)
 
 
 def _at_clock(now: datetime, backlog: Backlog | None) -> Finding:

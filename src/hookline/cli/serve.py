@@ -10,6 +10,8 @@ import typer
 import uvloop
 
 from hookline import __version__, bootstrap
+from hookline.adapters.sql.startup import STARTUP_SECONDS
+from hookline.cli.store import DatabaseWait
 from hookline.services.keys import ensure_first_key
 from hookline.settings import ALL, CONFIG, ROLES, Role, Setting, Settings, load_settings, strangers
 
@@ -39,6 +41,7 @@ def serve(
         str | None,
         typer.Option(metavar="ROLES", help=f"What this node does, in place of {ROLES}: api,deliver,timers or fewer."),
     ] = None,
+    database_wait: DatabaseWait = STARTUP_SECONDS,
 ) -> None:
     """Serve the API, deliver webhooks and fire timers, all in one process or some of it, until SIGTERM."""
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format=LOG_LINE, datefmt=LOG_TIME)
@@ -56,7 +59,7 @@ def serve(
         typer.echo("Stopping: nothing new is begun, what is being sent may end.")
         sys.stdout.flush()
 
-    uvloop.run(bootstrap.serve(settings, ready, stopping))
+    uvloop.run(bootstrap.serve(settings, ready, stopping, database_wait))
     typer.echo("Stopped. What is still owed goes on at the next start.")
 
 

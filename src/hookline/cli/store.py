@@ -10,13 +10,26 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from hookline import bootstrap
+from hookline.adapters.sql.startup import STARTUP_SECONDS
 from hookline.settings import Settings, load_settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
+DatabaseWait = Annotated[
+    float,
+    typer.Option(
+        metavar="SECONDS",
+        min=0,
+        help="How long to wait for a PostgreSQL server that cannot be reached.",
+        show_default=True,
+    ),
+]
+
+
 def migrate(
     *,
+    database_wait: DatabaseWait = STARTUP_SECONDS,
     json: Json = False,
     without_log: Annotated[
         bool,
@@ -25,7 +38,7 @@ def migrate(
 ) -> None:
     """Make the database, or bring it to the schema of this version. `serve` does so by itself."""
     settings = load_settings(os.environ)
-    applied, schema = bootstrap.migrate(settings, without_log=without_log)
+    applied, schema = bootstrap.migrate(settings, database_wait, without_log=without_log)
     if json:
         typer.echo(msgspec.json.encode({"applied": applied, "schema": schema}))
     elif applied:

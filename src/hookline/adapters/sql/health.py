@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 
 from hookline.adapters.sql.session import Row, instant, instant_or_none
 from hookline.domain.ids import WebhookId
@@ -18,6 +18,14 @@ DEAD: Final = "SELECT COUNT(*) FROM settled_delivery WHERE status = 'dead' AND w
 NEWEST_EVENT: Final = "SELECT MAX(created_at) FROM event WHERE position = (SELECT MAX(position) FROM event)"
 DISABLED: Final = "SELECT id, disabled_reason FROM webhook WHERE is_active = 0 ORDER BY id"
 FAILING: Final = "SELECT id, failing_since FROM webhook WHERE is_active = 1 AND failing_since IS NOT NULL ORDER BY id"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Concern:
+    """Something about the server of the database that an operator should change."""
+
+    grade: Literal["warning", "problem"]  # a problem keeps Hookline from working
+    says: str  # sentences: what is so, what follows, what to do
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ A place is what those ask who do not care which of the two it is. PostgreSQL's i
 
 import logging
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from hookline.adapters.sql.copy_marks import Marks
 from hookline.adapters.sql.copying import Side
 from hookline.adapters.sql.group_commit import SqliteDatabase
 from hookline.adapters.sql.grouped import GroupedDatabase
-from hookline.adapters.sql.health import Health
+from hookline.adapters.sql.health import Concern, Health
 from hookline.adapters.sql.sqlite import SqliteStore
 from hookline.adapters.sql.sqlite_side import SqliteSide
 from hookline.adapters.system_clock import SystemClock
@@ -63,6 +63,9 @@ class Place(Protocol):
 
     def look_into(self) -> Health:
         """How it is."""
+
+    def concerns(self) -> Sequence[Concern]:
+        """What the operator of its server should change."""
 
     def marks(self) -> Marks:
         """What it tells of copies from here and to here."""
@@ -129,6 +132,10 @@ class SqlitePlace:
     def look_into(self) -> Health:
         """See `Place`."""
         return upkeep.look_into(self.file)
+
+    def concerns(self) -> Sequence[Concern]:
+        """See `Place`. A file has no server."""
+        return ()
 
     def marks(self) -> Marks:
         """See `Place`."""

@@ -48,13 +48,13 @@ LIMIT_TIME: Final = """
 #: One way to the server: the last answer is that of the last statement, which sees what was committed before the lock.
 BEGIN_WRITING: Final = f"""
     BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE;
-    {{limits}}
+    {{settings}}
     SELECT pg_advisory_xact_lock({LOCK_SPACE}, 2);
     SELECT {CLOCK}, latest, webhook_version FROM writing;
 """
 BEGIN_READING: Final = f"""
     BEGIN ISOLATION LEVEL REPEATABLE READ {{access}};
-    {{limits}}
+    {{settings}}
     SELECT {CLOCK};
 """
 TAKE_OVER: Final = "UPDATE writing SET latest = %s"
@@ -111,11 +111,10 @@ class PostgresStore:
         self._clock = clock
         self._agree = agree
         self._webhook_version = -1  # of the webhooks that are held
-        self._begin_writing_sql = BEGIN_WRITING.format(limits=limits.sql)
-        access = "READ ONLY" if read_only else "READ WRITE"
-        self._begin_reading_sql = BEGIN_READING.format(access=access, limits=limits.sql)
+        self._limits_sql = limits.sql
+        self._access = "READ ONLY" if read_only else "READ WRITE"
         self.id = dice.getrandbits(63)
-        self._link = Link(url, clock, dice)
+        self._link = Link(url, clock, dice, purpose="read" if read_only else "write")
         self._session = PostgresSession(clock, dice)
         if not read_only:
             self._connect_and_migrate()
@@ -158,14 +157,21 @@ class PostgresStore:
         with as_unavailable():
             try:
                 migrate_postgres(self._link.mend())
-                self._session.use(self.connection)
+                self._use(self.connection)
             except BaseException:
                 self._link.close()
                 raise
 
+    def _use(self, connection: psycopg.Connection) -> None:
+        """Work on this connection, which was just made, from now on."""
+        self._session.use(connection)
+        settings = f"{self._limits_sql} {self._link.local_settings}"
+        self._begin_writing_sql = BEGIN_WRITING.format(settings=settings)
+        self._begin_reading_sql = BEGIN_READING.format(access=self._access, settings=settings)
+
     def _read(self, call: Call, *, careful: bool) -> Any:
         try:
-            self._begin(self._begin_reading_sql)
+            self._begin(lambda: self._begin_reading_sql)
             self._tx.forget_held()
             self._session.begin(careful=careful)
             return call.function(self._tx, *call.args, **call.kwargs)
@@ -199,7 +205,7 @@ class PostgresStore:
         return answers
 
     def _begin_writing(self, *, careful: bool) -> None:
-        _, latest, webhook_version = self._begin(self._begin_writing_sql)
+        _, latest, webhook_version = self._begin(lambda: self._begin_writing_sql)
         self._session.begin(careful=careful)
         if webhook_version != self._webhook_version:
             self._webhook_version = webhook_version
@@ -209,17 +215,20 @@ class PostgresStore:
             self._tx.forget_bodies()
             self.connection.execute(TAKE_OVER, (self.id,))
 
-    def _begin(self, statements: str) -> Row:
-        """Begin a transaction, on a new connection if the last was lost, and agree with the server on the time."""
+    def _begin(self, statements: Callable[[], str]) -> Row:
+        """Begin a transaction, on a new connection if the last was lost, and agree with the server on the time.
+
+        `statements` are those that begin it on the present connection.
+        """
         if not self._link.is_lost:
             try:
-                return self._begin_here(statements)
+                return self._begin_here(statements())
             except psycopg.OperationalError:
                 if not self._link.is_lost:  # it is alive, and could not
                     raise
         self._tx.forget_held()
-        self._session.use(self._link.mend())
-        return self._begin_here(statements)
+        self._use(self._link.mend())
+        return self._begin_here(statements())
 
     def _begin_here(self, statements: str) -> Row:
         """Begin a transaction. Returns the last answer."""

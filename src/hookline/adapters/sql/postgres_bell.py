@@ -95,7 +95,7 @@ class Bell:
                 with as_unavailable():
                     self._listen()
             except Unavailable as refusal:
-                _log.warning("store.deaf error=%r", refusal.message)
+                _log.warning("store.deaf error=%r", refusal.for_operator)
             except Exception:  # noqa: BLE001  a node must not be deaf for good
                 _log.exception("store.deaf")
             self._changes = -1

@@ -44,9 +44,9 @@ class PostgresDatabase(GroupedDatabase):
         self._opened.append(self._store)
         self._url = url
         self._clock = clock
-        self._sweeper = Sweeper(Link(url, clock, dice))
+        self._sweeper = Sweeper(Link(url, clock, dice, purpose="vacuum"))
         self._bell = Bell(
-            Link(url, clock, dice),
+            Link(url, clock, dice, purpose="listen"),
             clock,
             self._store.id,
             ring=lambda news: self._loop.call_soon_threadsafe(self._tell_listener, news),

@@ -35,18 +35,21 @@ OF_OTHERS: Final = """
         AND NOT EXISTS (SELECT 1 FROM pg_catalog.pg_depend d WHERE d.objid = c.oid AND d.deptype = 'e')
     ORDER BY c.relname LIMIT 1
 """
-OLDEST: Final = 140_000
 #: The space of our advisory locks; in it, 1 is held by who migrates and 2 by who writes (`postgres.py`).
 LOCK_SPACE: Final = int.from_bytes(b"hook", "big")
 #: Held to the end of the transaction. Others wait for as long as a migration takes, but not for a node that is silent;
 #: it waits for its tables as long as those who write bear it.
-ONE_MIGRATES: Final = f"""
+ONE_MIGRATES: Final = """
     SET LOCAL statement_timeout = 0;
     SET LOCAL lock_timeout = 0;
     SET LOCAL idle_in_transaction_session_timeout = 60000;
-    SELECT pg_advisory_xact_lock({LOCK_SPACE}, 1);
-    SET LOCAL lock_timeout = 10000;
 """
+IS_FREE_TO_MIGRATE: Final = f"SELECT pg_try_advisory_xact_lock({LOCK_SPACE}, 1)"
+WAIT_TO_MIGRATE: Final = f"SELECT pg_advisory_xact_lock({LOCK_SPACE}, 1)"
+#: Once the lock is held.
+BEFORE_MIGRATING: Final = "SET LOCAL lock_timeout = 10000"
+#: A role whose search_path names no schema that exists can make no table.
+SCHEMA_OF_OURS: Final = "SELECT current_schema()"
 #: So that nobody who writes holds one of the tables and waits for another.
 NOBODY_WRITES: Final = f"SELECT pg_advisory_xact_lock({LOCK_SPACE}, 2)"
 
@@ -82,15 +85,11 @@ def migrate_postgres(connection: psycopg.Connection, migrations: Sequence[tuple[
         Unavailable: the database was made by a later version which this one cannot work beside, or is older than what
             we know.
     """
-    if connection.info.server_version < OLDEST:
-        raise Unavailable(
-            f"The database is PostgreSQL {connection.info.server_version // 10_000}; Hookline needs 14 or later."
-        )
     migrations = migrations_of("postgres") if migrations is None else migrations
     if not _missing_of(migrations, schema_of(connection)):
         return []
     with connection.transaction():
-        connection.execute(ONE_MIGRATES.encode())
+        _take_turn(connection)
         connection.execute(MAKE_VERSION)  # which also makes us see what was made while we waited
         at = schema_of(connection)
         others = connection.execute(OF_OTHERS).fetchall() if at.number == 0 else []
@@ -103,6 +102,21 @@ def migrate_postgres(connection: psycopg.Connection, migrations: Sequence[tuple[
             connection.execute(sql.encode())
             connection.execute(KEEP_VERSION, schema)
     return [schema.number for schema, _ in missing]
+
+
+def _take_turn(connection: psycopg.Connection) -> None:
+    """Be the only node that migrates, until the transaction ends."""
+    connection.execute(ONE_MIGRATES.encode())
+    [(is_free,)] = connection.execute(IS_FREE_TO_MIGRATE.encode()).fetchall()
+    if not is_free:
+        _log.info("store.waiting step=migration reason='another node migrates'")
+        connection.execute(WAIT_TO_MIGRATE.encode())
+    connection.execute(BEFORE_MIGRATING)
+    if connection.execute(SCHEMA_OF_OURS).fetchall() == [(None,)]:
+        raise Unavailable(
+            "The search_path of this user names no schema that exists, so no table can be made.",
+            hint="Make that schema, or take it away: ALTER ROLE ... RESET search_path.",
+        )
 
 
 def _of_somebody_else(table: str) -> Unavailable:

@@ -1,7 +1,7 @@
 """A PostgreSQL database as the place where everything is kept; see `places.py`."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,7 @@ from psycopg.conninfo import conninfo_to_dict
 from hookline.adapters.sql import postgres_migrate, postgres_upkeep
 from hookline.adapters.sql.copy_marks import Marks
 from hookline.adapters.sql.copying import Side
-from hookline.adapters.sql.health import Health
+from hookline.adapters.sql.health import Concern, Health
 from hookline.adapters.sql.postgres import PostgresStore
 from hookline.adapters.sql.postgres_database import PostgresDatabase
 from hookline.adapters.sql.postgres_side import PostgresSide
@@ -66,6 +66,10 @@ class PostgresPlace:
     def look_into(self) -> Health:
         """See `Place`."""
         return postgres_upkeep.look_into(self.url)
+
+    def concerns(self) -> Sequence[Concern]:
+        """See `Place`."""
+        return postgres_upkeep.concerns_about(self.url)
 
     def marks(self) -> Marks:
         """See `Place`."""

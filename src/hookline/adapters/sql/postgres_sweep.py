@@ -70,7 +70,7 @@ class Sweeper:
                     sweep(self._link.mend() if self._link.is_lost else self._link.connection, LEAST_DEAD)
             except Unavailable as refusal:
                 if not self._closing.is_set():
-                    _log.warning("store.unswept error=%r", refusal.message)
+                    _log.warning("store.unswept error=%r", refusal.for_operator)
         with self._ending:
             self._link.close()
 

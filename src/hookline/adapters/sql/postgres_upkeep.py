@@ -1,12 +1,13 @@
 """Questions about a PostgreSQL database as a whole. They change nothing; copies are `pg_dump`'s."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 
 import psycopg
 
 from hookline.adapters.sql.copy_marks import Marks
-from hookline.adapters.sql.health import Health, backlog_of
+from hookline.adapters.sql.health import Concern, Health, backlog_of
+from hookline.adapters.sql.postgres_concerns import concerns_of
 from hookline.adapters.sql.postgres_link import as_unavailable, connected
 from hookline.adapters.sql.postgres_migrate import latest_schema
 from hookline.adapters.sql.postgres_migrate import schema_of as schema_in
@@ -44,6 +45,16 @@ def marks_of(url: str) -> Marks:
     """
     with _asking(url) as connection:
         return marks_in(connection)
+
+
+def concerns_about(url: str) -> Sequence[Concern]:
+    """What its operator should change.
+
+    Raises:
+        Unavailable: it cannot be asked.
+    """
+    with _asking(url) as connection:
+        return concerns_of(connection)
 
 
 @contextmanager
