@@ -211,8 +211,8 @@ def migrate(
 ) -> tuple[list[int], int]:
     """Bring the database to the schema of this version. Returns the migrations applied, and the schema it has now.
 
-    A server of databases that cannot be reached is tried again for `patience_seconds`. `without_log` goes on with a
-    SQLite file whose log is missing, without what was in the log.
+    A server that cannot be reached is tried again for `patience_seconds`. `without_log` goes on with a SQLite file
+    whose log is missing, without what was in the log.
 
     Raises:
         Invalid: `without_log`, and the database is no SQLite file.
@@ -222,10 +222,8 @@ def migrate(
     async def attempt() -> tuple[list[int], int]:
         return _migrate_once(settings, without_log=without_log)
 
-    clock = SystemClock()
-    return asyncio.run(
-        retry_while_unreachable(attempt, step="migration", clock=clock, patience_seconds=patience_seconds)
-    )
+    retry = partial(retry_while_unreachable, clock=SystemClock(), patience_seconds=patience_seconds)
+    return asyncio.run(retry(attempt, step="migration"))
 
 
 def _migrate_once(settings: Settings, *, without_log: bool) -> tuple[list[int], int]:
@@ -306,6 +304,13 @@ def _require_servable(place: Place) -> None:
         raise problem
 
 
+def _look_before_serving(place: Place) -> None:
+    """See `_require_servable`. Logs also what the operator should change."""
+    _require_servable(place)
+    for concern in place.concerns():
+        _log.warning("store.concern grade=%s says=%r", concern.grade, concern.says)
+
+
 def look_into(settings: Settings) -> Health:
     """How the database is; see `adapters.sql.places`."""
     return place_of(settings).look_into()
@@ -325,10 +330,7 @@ async def open_sender(settings: Settings) -> AsyncIterator[Sender]:
 async def running(
     settings: Settings, patience_seconds: float = STARTUP_SECONDS, *, connections_of_sender: int = 1000
 ) -> AsyncIterator[tuple[Site, Engine]]:
-    """Everything but the listening socket: the store, the loops, and the site to be served; the engine is stopped.
-
-    A server of databases that cannot be reached is tried again for `patience_seconds` in each step of the start.
-    """
+    """Everything but the listening socket. Each step waits for a database that is away, `patience_seconds` at most."""
     place, dice = place_of(settings), Dice()
     clock = place.clock()
     kinds = connector_kinds(clock, dice)
@@ -345,7 +347,7 @@ async def running(
         database.start()
         try:
             # Once we are seen there: a copy that has begun since will find us.
-            await retry(partial(_require_servable_soon, place), step="copy_marks")
+            await retry(partial(asyncio.to_thread, _look_before_serving, place), step="copy_marks")
             if place.file is not None:  # this process is the only one that delivers: whoever held anything is dead
                 await database.write(deliveries.recover)
             await retry(partial(database.tend, keep_for), step="partitions")  # before there is anything to keep
@@ -382,13 +384,6 @@ async def _open_database(place: Place, clock: SystemClock, dice: random.Random) 
     if place.file is not None:
         return place.database(clock, dice)
     return await asyncio.to_thread(place.database, clock, dice)
-
-
-async def _require_servable_soon(place: Place) -> None:
-    """See `_require_servable`. Logs also what the operator should change."""
-    await asyncio.to_thread(_require_servable, place)
-    for concern in await asyncio.to_thread(place.concerns):
-        _log.warning("store.concern grade=%s says=%r", concern.grade, concern.says)
 
 
 async def serve(

@@ -10,7 +10,7 @@ import pytest
 
 from hookline.domain.deliveries import Attempt, State
 from hookline.domain.events import EventKind
-from hookline.domain.exports import COLUMNS, Recorded, head, lines, without_credentials
+from hookline.domain.exports import COLUMNS, Recorded, head, lines
 from hookline.domain.ids import DeliveryId, EventId, MeetingId, WebhookId
 from hookline.domain.processes import Export, File, Notification, Only, Process, ProcessStatus, Replay, Span, begun
 from tests.fakes import MONDAY
@@ -125,16 +125,3 @@ def test_whatever_a_text_holds_stays_in_its_cell() -> None:
 def test_of_a_webhook_that_is_gone_there_is_no_url() -> None:
     [row] = read(recorded(webhook_id=WebhookId(8)))
     assert (row["webhookId"], row["url"]) == ("8", "")
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("https://me:secret@you.example/a?b=c@d", "https://you.example/a?b=c@d"),
-        ("https://me:a@b@you.example", "https://you.example"),
-        ("http://me@you.example:8443#x", "http://you.example:8443#x"),
-        ("https://you.example/@me", "https://you.example/@me"),
-    ],
-)
-def test_a_url_is_told_without_credentials(url: str, shown: str) -> None:
-    assert without_credentials(url) == shown

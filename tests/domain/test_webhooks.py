@@ -16,6 +16,7 @@ from hookline.domain.webhooks import (
     Header,
     Secret,
     Target,
+    masked_url,
     parse_bearer_token,
     parse_events,
     parse_rate,
@@ -27,6 +28,21 @@ from tests.fakes import MONDAY
 from tests.values import HOUR, MICROSECOND, SECRET, webhook
 
 # Where a URL leads
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://hooks.slack.com/services/T0/B0/x", "https://hooks.slack.com/***"),
+        ("https://me:secret@you.example/a?b=c@d", "https://you.example/***"),
+        ("https://me:a@b@you.example", "https://you.example/***"),
+        ("http://me@you.example:8443?x=/y@z", "http://you.example:8443/***"),
+        ("https://[2001:db8::1]:8443/@me", "https://[2001:db8::1]:8443/***"),
+        ("https://you.example", "https://you.example/***"),
+    ],
+)
+def test_of_a_masked_url_scheme_and_host_are_left(url: str, shown: str) -> None:
+    assert masked_url(url) == shown
 
 
 def target(**changes: Any) -> Target:
@@ -175,7 +191,14 @@ def test_headers_of_ones_own_are_taken(key: str, value: str) -> None:
     [
         *("Host", "content-type", "Content-Length", "Transfer-Encoding", "Connection", "User-Agent", "Expect", "TE"),
         *("Trailer", "Upgrade", "Keep-Alive", "webhook-id", "Webhook-Signature", "WEBHOOK-ANYTHING", "hookline-event"),
-        *("Hookline-Test", "proxy-authorization"),
+        *(
+            "Hookline-Test",
+            "proxy-authorization",
+            "Content-Encoding",
+            "content-range",
+            "Accept-Encoding",
+            "Content-MD5",
+        ),
     ],
 )
 def test_a_header_of_ours_or_of_the_connection_is_refused_by_name(key: str) -> None:

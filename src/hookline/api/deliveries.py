@@ -1,5 +1,7 @@
 """Events and deliveries over HTTP: what happened, to whom it was sent, and what came of it."""
 
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 import msgspec
@@ -21,9 +23,10 @@ from hookline.domain.deliveries import Attempt, Delivery, State
 from hookline.domain.events import CallPayload, Event, EventKind, MeetingPayload
 from hookline.domain.ids import EventId, WebhookId
 from hookline.domain.instants import wire_form
+from hookline.domain.webhooks import without_secrets
 from hookline.domain.why import Explanation, Fortune
 from hookline.ports.storage import DeliveryFilter, Transaction
-from hookline.services import deliveries
+from hookline.services import deliveries, webhooks
 from hookline.services.explaining import explain_event
 
 EVENT_ID = doc(
@@ -152,7 +155,10 @@ def list_events(asked: Asked) -> Work:
 
 
 def read(asked: Asked) -> Work:
-    return lambda tx: Reply(200, _view(deliveries.read_delivery(tx, asked.path["id"])))
+    def work(tx: Transaction) -> Reply:
+        return Reply(200, _shown_to(asked, tx)(deliveries.read_delivery(tx, asked.path["id"])))
+
+    return work
 
 
 def list_(asked: Asked) -> Work:
@@ -169,7 +175,8 @@ def list_(asked: Asked) -> Work:
     limit, cursor = query.page(r"dlv_[0-9a-z]{26}_\d{1,15}")
 
     def work(tx: Transaction) -> Reply:
-        return listed("deliveries", deliveries.list_deliveries(tx, wanted, limit=limit, cursor=cursor), _view)
+        page = deliveries.list_deliveries(tx, wanted, limit=limit, cursor=cursor)
+        return listed("deliveries", page, _shown_to(asked, tx))
 
     return work
 
@@ -205,7 +212,24 @@ def _outcome_view(explanation: Explanation) -> WebhookOutcome:
     )
 
 
-def _view(delivery: Delivery) -> DeliveryView:
+def _unchanged(text: str) -> str:
+    return text
+
+
+def _shown_to(asked: Asked, tx: Transaction) -> Callable[[Delivery], DeliveryView]:
+    """How deliveries look to this key. A receiver may echo secrets of its webhook, which are for admin keys."""
+    if asked.sees_secrets:
+        return _view
+    all_webhooks = {webhook.id: webhook for webhook in webhooks.list_webhooks(tx)}
+
+    def view(delivery: Delivery) -> DeliveryView:
+        webhook = all_webhooks.get(delivery.webhook_id)
+        return _view(delivery, _unchanged if webhook is None else partial(without_secrets, webhook=webhook))
+
+    return view
+
+
+def _view(delivery: Delivery, clean: Callable[[str], str] = _unchanged) -> DeliveryView:
     return DeliveryView(
         id=delivery.id,
         eventId=delivery.event_id,
@@ -213,25 +237,26 @@ def _view(delivery: Delivery) -> DeliveryView:
         event=delivery.event,
         subject=delivery.subject,
         status=delivery.status,
-        attempts=[_attempt_view(attempt) for attempt in delivery.attempts],
+        attempts=[_attempt_view(attempt, clean) for attempt in delivery.attempts],
         nextAttemptAt=instant_or_null(delivery.next_attempt_at),
         createdAt=wire_form(delivery.created_at),
         batchId=delivery.batch_id,
     )
 
 
-def _attempt_view(attempt: Attempt) -> AttemptView:
+def _attempt_view(attempt: Attempt, clean: Callable[[str], str]) -> AttemptView:
     headers: dict[str, str] = {}
     for name, value in attempt.response_headers:  # RFC 9110, 5.3: a repeated field is one list
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        shown = clean(value)
+        headers[name] = f"{headers[name]}, {shown}" if name in headers else shown
     return AttemptView(
         number=attempt.number,
         startedAt=wire_form(attempt.started_at),
         durationMs=round(attempt.duration_ms, 3),
         status=attempt.status,
-        error=attempt.error or None,
+        error=clean(attempt.error) or None,
         responseHeaders=headers,
-        responseBody=attempt.response_body.decode("utf-8", "replace"),
+        responseBody=clean(attempt.response_body.decode("utf-8", "replace")),
     )
 
 

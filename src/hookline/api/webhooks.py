@@ -1,6 +1,5 @@
 """Webhooks over HTTP, in Brevo's shapes, so that its official SDKs work unchanged."""
 
-import re
 from collections.abc import Callable
 from datetime import timedelta
 from enum import StrEnum
@@ -33,6 +32,7 @@ from hookline.domain.filters import parse_filter
 from hookline.domain.text import require_storable_text
 from hookline.domain.webhooks import (
     DEFAULT_TIMEOUT_SECONDS,
+    MASK,
     MAX_DESCRIPTION,
     MAX_HEADER_VALUE,
     MAX_HEADERS,
@@ -42,6 +42,7 @@ from hookline.domain.webhooks import (
     MIN_RATE_PER_SECOND,
     Header,
     Webhook,
+    masked_url,
     parse_bearer_token,
     parse_events,
     parse_rate,
@@ -51,8 +52,6 @@ from hookline.ports.storage import Transaction
 from hookline.services import webhooks
 
 MAX_OVERLAP_HOURS: Final = 168
-_HIDDEN: Final = "***"
-_PASSWORD: Final = re.compile(r"(?<=//)[^/?#]*(?=@)")  # up to the last @ before the path
 
 URL: Final = doc(
     "Where events go: http or https.", format="uri", maxLength=MAX_URL, examples=["https://example.com/hook"]
@@ -164,7 +163,7 @@ class WebhookView(msgspec.Struct, omit_defaults=True, kw_only=True):
     url: Annotated[
         str,
         doc(
-            "Where events go; `***` stands for its password unless an admin key asks.",
+            "Where events go. Other keys than admin keys see `***` for all behind the host, such as `https://example.com/***`.",
             examples=["https://example.com/hook"],
         ),
     ]
@@ -382,15 +381,15 @@ def _view(webhook: Webhook, asked: Asked) -> WebhookView:
     token = webhook.bearer_token
     return WebhookView(
         id=webhook.id,
-        url=webhook.url if shown else _PASSWORD.sub(_HIDDEN, webhook.url),
+        url=webhook.url if shown else masked_url(webhook.url),
         description=webhook.description,
         events=list(webhook.events),
         type="transactional",
         createdAt=str(instant_or_null(webhook.created_at)),
         modifiedAt=str(instant_or_null(webhook.modified_at)),
         batched=webhook.batched,
-        auth=UNSET if token is None else Auth(type="bearer", token=token if shown else _HIDDEN),
-        headers=[HeaderItem(key=header.key, value=header.value if shown else _HIDDEN) for header in webhook.headers],
+        auth=UNSET if token is None else Auth(type="bearer", token=token if shown else MASK),
+        headers=[HeaderItem(key=header.key, value=header.value if shown else MASK) for header in webhook.headers],
         isActive=webhook.is_active,
         disabledReason=webhook.disabled_reason or None,
         failingSince=instant_or_null(webhook.failing_since),

@@ -46,16 +46,8 @@ def head() -> bytes:
 
 
 def lines(many: Iterable[Recorded], urls: Mapping[WebhookId, str]) -> bytes:
-    """A line for each attempt, and one for a delivery without any. `urls` are those of the webhooks there still are."""
+    """A line for each attempt, and one for a delivery without any. `urls` are those of the present webhooks, masked."""
     return _lines(row for recorded in many for row in _rows(recorded, urls.get(recorded.webhook_id, "")))
-
-
-def without_credentials(url: str) -> str:
-    """The URL without user and password. They end at the last @ before the path."""
-    scheme, separator, rest = url.partition("://")
-    ends = [rest.find(mark) for mark in "/?#" if mark in rest]
-    place = rest[: min(ends)] if ends else rest
-    return f"{scheme}{separator}{place.rpartition('@')[2]}{rest[len(place) :]}"
 
 
 def _rows(recorded: Recorded, url: str) -> Iterator[tuple[Cell, ...]]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Final, Literal
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import parse_qsl, unquote_to_bytes, urlsplit
 
 from hookline.domain.backoff import RetryPolicy
 from hookline.domain.events import EventKind
@@ -28,11 +28,19 @@ MAX_TIMEOUT_SECONDS: Final = 30
 MIN_RATE_PER_SECOND: Final = 0.01
 MAX_RATE_PER_SECOND: Final = 10_000
 
-#: Header names that are ours, or belong to the connection.
+#: Header names that are ours: they describe the body, frame the message, or belong to the connection. A webhook's own
+#: value would be wrong for every body, or break the request. Source: RFC 9110, 7 and 8; RFC 9112, 6 and 9; RFC 9530.
 RESERVED_HEADERS: Final = frozenset(
-    {"connection", "content-length", "content-type", "expect", "host", "keep-alive", "te", "trailer"}
-    | {"transfer-encoding", "upgrade", "user-agent"}
+    {"content-digest", "content-encoding", "content-length", "content-md5", "content-range", "content-type", "digest"}
+    | {"repr-digest", "transfer-encoding", "trailer", "te", "host", "connection", "keep-alive", "upgrade", "expect"}
+    | {"http2-settings", "accept-encoding", "user-agent"}
 )
+#: What stands for a secret in an answer.
+MASK: Final = "***"
+#: A secret that is shorter is not looked for in the texts of others: it would be found everywhere.
+_SHORTEST_SECRET: Final = 4
+#: A part of a path that is a token and no word: it is long, or has a digit in it.
+_PATH_TOKEN: Final = re.compile(r"[^/]{16,}|(?=[^/]*\d)[^/]{6,}")
 _RESERVED_PREFIXES: Final = ("webhook-", "hookline-", "proxy-")
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")  # RFC 9110, 5.6.2
 _VISIBLE: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?")
@@ -103,9 +111,41 @@ class Webhook:
         """Where its URL leads."""
         return parse_url(self.url)
 
+    @cached_property
+    def secret_texts(self) -> tuple[str, ...]:
+        """All of its requests that only admin keys may see, the longest first, also as JSON escapes it."""
+        path, _, query = self.target.path.partition("?")
+        found = {
+            *(self.url, self.target.path, path, query, self.bearer_token or ""),
+            *(self.target.basic or "").split()[1:],
+            *(header.value for header in self.headers),
+            *(secret.value for secret in self.secrets),
+            *(part for part in path.split("/") if _PATH_TOKEN.fullmatch(part)),
+            *(value for _, value in parse_qsl(query)),
+        }
+        found |= {secret.replace("/", "\\/") for secret in found}
+        return tuple(sorted((each for each in found if len(each) >= _SHORTEST_SECRET), key=len, reverse=True))
+
     def secrets_at(self, now: datetime) -> tuple[str, ...]:
         """The secrets to sign with at `now`."""
         return tuple(secret.value for secret in self.secrets if secret.expires_at is None or now < secret.expires_at)
+
+
+def masked_url(url: str) -> str:
+    """The URL as those may see it who may see no secrets: scheme, host and port, then `/***`.
+
+    User, password, path and query are left out, whatever they are: the address of a hook at Slack or Zapier is its key.
+    """
+    scheme, separator, rest = url.partition("://")
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    return f"{scheme}{separator}{authority.rpartition('@')[2]}/{MASK}"
+
+
+def without_secrets(text: str, webhook: Webhook) -> str:
+    """A receiver's text with this webhook's secrets replaced by `***`: a receiver may echo a request."""
+    for secret in webhook.secret_texts:
+        text = text.replace(secret, MASK)
+    return text
 
 
 def gone_because(webhook: Webhook | None) -> str:

@@ -17,7 +17,7 @@ from hookline.domain.ids import WebhookId
 from hookline.domain.instants import wire_form
 from hookline.domain.networks import plainly_refused
 from hookline.domain.processes import Export, File, Notification, Process, ProcessStatus, Span, begun
-from hookline.domain.webhooks import parse_url
+from hookline.domain.webhooks import masked_url, parse_url
 from hookline.errors import Invalid, NotFound
 from hookline.ports.storage import Transaction
 from hookline.services.webhooks import Limits
@@ -75,7 +75,7 @@ def step_export(tx: Transaction, process: Process, export: Export) -> Process:
     found = tx.history.recorded(
         export.span, export.webhook_id, after=process.cursor, newest_first=export.newest_first, limit=_STEP
     )
-    urls = {webhook.id: exports.without_credentials(webhook.url) for webhook in tx.webhooks.all()}
+    urls = {webhook.id: masked_url(webhook.url) for webhook in tx.webhooks.all()}
     body = (b"" if process.cursor else exports.head()) + exports.lines(found, urls)
     if body:
         tx.processes.add_part(process.id, body)
