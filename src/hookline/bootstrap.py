@@ -50,6 +50,7 @@ from hookline.connectors.twilio import Twilio
 from hookline.connectors.vonage import Vonage
 from hookline.engine import notices
 from hookline.engine.chores import Chores
+from hookline.engine.clock_watch import ClockWatch
 from hookline.engine.connections import Connections
 from hookline.engine.dispatcher import Dispatcher
 from hookline.engine.intake import Intake
@@ -169,6 +170,7 @@ class Engine:
             "processes": processes.step_forever,
             "notifications": notifier.tell_forever,
             "intake": intake.settle_forever,
+            "clock": ClockWatch(database, clock).watch_forever,
             "chores": Chores(database, clock, keep_for).tidy_forever,
         }
 
@@ -184,7 +186,9 @@ class Engine:
 
     async def stop(self) -> None:
         """Begin nothing new, and let what is being sent end."""
-        await self._supervisor.stop("connections", "claims", "timers", "processes", "notifications", "intake", "chores")
+        await self._supervisor.stop(
+            "connections", "claims", "timers", "processes", "notifications", "intake", "clock", "chores"
+        )
         if self._connections is not None:
             await self._connections.stop()
         if self._dispatcher is not None:

@@ -151,7 +151,7 @@ def test_a_loop_is_ended_also_while_it_rests(clock: ManualClock) -> None:
         await settle()
         await worker.fail(ValueError("A mistake."))
         await supervisor.stop()
-        assert clock.sleepers == 0
+        assert clock.sleepers == clock.alarms_set == 0
         clock.set_wall(MONDAY + timedelta(days=1))
         await settle()
         assert worker.runs == 1

@@ -16,6 +16,7 @@ from typing import Concatenate, Final, ParamSpec, TypeVar
 from hookline.domain.ids import ConnectorId
 from hookline.domain.phonebook import Connector, ConnectorState
 from hookline.engine.bell import Bell
+from hookline.engine.pausing import pause
 from hookline.errors import Invalid, Unavailable
 from hookline.ports.clock import Clock
 from hookline.ports.connectors import Held, Report, Stand, TakeIn
@@ -113,7 +114,7 @@ class Connections:
             except Exception:  # noqa: BLE001  no mistake may end a connection for good
                 _log.exception("connection.failed connector=%s", connector.id)
                 await self._stander(connector.id)(ConnectorState.FAILED, OUR_MISTAKE)
-            await self._clock.sleep_until(self._clock.now() + PAUSE)
+            await pause(self._clock, PAUSE)
 
     def _taker(self, connector: Connector, kind: Held) -> TakeIn:
         teller = intake.teller_of(connector, kind.waits)
@@ -158,7 +159,7 @@ class Connections:
                 if connector_id not in self._held:
                     raise  # nobody waits at the end
                 _log.warning("connection.waits connector=%s error=%r", connector_id, refusal.message)
-                await self._clock.sleep_until(self._clock.now() + RETRY)
+                await pause(self._clock, RETRY)
 
 
 def _name_of(connector_id: ConnectorId) -> str:

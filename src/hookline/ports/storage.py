@@ -15,14 +15,15 @@ from hookline.domain.calls import Call
 from hookline.domain.deliveries import Claim, Delivery, Outcome, State, Verdict
 from hookline.domain.events import CallType, Event, EventKind, Participant
 from hookline.domain.failing import Streak
-from hookline.domain.ids import DeliveryId, EventId, KeyId, MeetingId, WebhookId
-from hookline.domain.keys import ApiKey
+from hookline.domain.ids import DeliveryId, EventId, MeetingId, WebhookId
 from hookline.domain.meetings import Meeting, MeetingStatus
 from hookline.domain.notices import Notice
 from hookline.domain.webhooks import Webhook
 from hookline.domain.why import Fate, WebhookThen
+from hookline.ports.clock_repair import ClockRepair
 from hookline.ports.erasure import Erasure
 from hookline.ports.intake import Intake
+from hookline.ports.keys import Keys
 from hookline.ports.leases import Leases
 from hookline.ports.phonebook import PhonebookStore
 from hookline.ports.processes import History, Processes
@@ -302,22 +303,6 @@ class Outbox(Protocol):
         """The latest made first, with all their attempts."""
 
 
-class Keys(Protocol):
-    """API keys; only digests are kept."""
-
-    def add(self, key: ApiKey) -> None:
-        """Keep a new key."""
-
-    def by_digest(self, digest: str) -> ApiKey | None:
-        """The key with this digest, or None."""
-
-    def all(self) -> Sequence[ApiKey]:
-        """Every key, by creation."""
-
-    def remove(self, key_id: KeyId) -> bool:
-        """Forget a key. False when there was none."""
-
-
 class Answers(Protocol):
     """What requests with an idempotency key were answered. Of the key only a digest is kept."""
 
@@ -414,6 +399,10 @@ class Transaction(Protocol):
     @property
     def leases(self) -> Leases:
         """What one node at a time does."""
+
+    @property
+    def clock_repair(self) -> ClockRepair:
+        """What a clock that was wrong has left behind."""
 
     @property
     def intake(self) -> Intake:

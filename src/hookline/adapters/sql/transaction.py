@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from hookline.adapters.sql.batches import SqlBatches
 from hookline.adapters.sql.bodies import EventBodies
 from hookline.adapters.sql.calendar import SqlCalendar
+from hookline.adapters.sql.clock_repair import SqlClockRepair
 from hookline.adapters.sql.erasure import SqlErasure
 from hookline.adapters.sql.history import SqlHistory
 from hookline.adapters.sql.intake import SqlIntake
@@ -55,6 +56,7 @@ class SqlTransaction:
         self.erasure = SqlErasure(session, self.calendar, self.phone, self.outbox, self.intake, self._bodies)
         self.notices = SqlNotices(session)
         self.leases = SqlLeases(session)
+        self.clock_repair = SqlClockRepair(session)
 
     def forget_held(self) -> None:
         """Read from the database again: somebody changed it, or what was held was rolled back."""
