@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
+from hookline.domain.numbers import NumberKind, read_number
 from tests.api.door import CALL, Door
+from tests.spellings import LINES, SPELLINGS
 
 
 def test_a_call_is_told_of_with_exactly_the_payload_that_was_sent(door: Door) -> None:
@@ -140,3 +142,26 @@ def test_a_list_comes_in_pages_that_leave_nothing_out_and_repeat_nothing(door: D
 def test_what_is_no_call_is_not_found(shared_door: Door) -> None:
     answer = shared_door.ask("GET", "/v3/calls/call_01k2j3q4r5s6t7v8w9x0y1z2a3")
     assert (answer.status_code, answer.json()["code"]) == (404, "document_not_found")
+
+
+def test_international_spellings_are_kept_as_e164(door: Door) -> None:
+    known = [each for each in SPELLINGS if each.kind == NumberKind.E164 and read_number(each.spelling).e164]
+    calls = [CALL | {"phone_line": LINES[each.home], "phone_number": each.spelling} for each in known]
+    ids = door.post("/v3/calls/batch", {"calls": calls})["ids"]
+    for id_, each in list(zip(ids, known, strict=True))[::10]:
+        assert door.get(f"/v3/calls/{id_}")["call"]["phone_number"] == each.expected
+
+
+def test_what_is_not_understood_is_refused_and_nothing_is_mended(door: Door) -> None:
+    for each in SPELLINGS:
+        if each.kind == NumberKind.NOT_UNDERSTOOD:
+            call = CALL | {"phone_line": LINES[each.home], "phone_number": each.spelling}
+            answer = door.ask("POST", "/v3/calls", call)
+            assert (answer.status_code, answer.json()["fields"][0]["field"]) == (400, "phone_number")
+
+
+@pytest.mark.parametrize("digits", ["112", "116117", "101"])
+def test_a_service_is_kept_as_it_was_dialled_and_found_by_it(door: Door, digits: str) -> None:
+    id_ = door.post("/v3/calls", CALL | {"phone_number": digits})["id"]
+    assert door.get(f"/v3/calls/{id_}")["call"]["phone_number"] == digits
+    assert [call["id"] for call in door.get(f"/v3/calls?phoneNumber={digits}")["calls"]] == [id_]

@@ -76,7 +76,8 @@ class _Call(msgspec.Struct):
     def key(self) -> str:
         """What no other call has. A call of ours has one caller; one to us may be told for each phone that rang."""
         caller = "" if self.type in _INBOUND else self.agent
-        return f"{self.started_at.strip()} {caller}>{self.number.strip()}"
+        number = "".join(filter(str.isprintable, self.number.strip()))
+        return f"{self.started_at.strip()} {caller}>{number}"
 
 
 class ThreeCx:

@@ -120,7 +120,8 @@ class CallPayload:
     phone_line: Annotated[str, Rule(doc="Our own number, E.164.", pattern=_E164)]
     phone_line_name: Annotated[str, Rule(doc="The label of our number.")] = ""
     phone_number: Annotated[
-        str, Rule(doc="The contact's number, E.164, whoever called; empty when withheld.", pattern=f"{_E164}|^$")
+        str,
+        Rule(doc="The contact's number, E.164, whoever called; as dialled if it has no such form; empty if withheld."),
     ]
     recording: Annotated[bool, Rule(doc="Whether a recording of the call exists.")] = False
     type: Annotated[CallType, Rule(doc="How the call ended.")]

@@ -1,0 +1,107 @@
+"""The one place that turns what was told into a number, on the corpus of spellings."""
+
+import pytest
+
+from hookline.domain.calls import check_call
+from hookline.domain.events import CallPayload, CallType
+from hookline.domain.numbers import (
+    MAX_SPELLING,
+    NumberKind,
+    home_of,
+    international,
+    is_service,
+    read_caller,
+    read_number,
+)
+from hookline.domain.withheld import languages, words
+from hookline.errors import Invalid
+from tests.spellings import LINES, SPELLINGS, Spelling
+
+
+def test_the_corpus_is_as_large_as_was_promised() -> None:
+    assert len(SPELLINGS) >= 500
+    assert {spelling.kind for spelling in SPELLINGS} == set(NumberKind)
+    assert len({spelling.home for spelling in SPELLINGS if spelling.kind == NumberKind.E164}) >= 10
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS, ids=lambda each: f"{each.home} {each.spelling!a}")
+def test_a_spelling_is_understood(spelling: Spelling) -> None:
+    read = read_caller(spelling.spelling, spelling.home)
+    assert (read.kind, read.text) == (spelling.kind, spelling.expected), spelling.why
+
+
+@pytest.mark.parametrize("country", LINES)
+def test_a_line_tells_where_national_numbers_are_at_home(country: str) -> None:
+    assert home_of(LINES[country]) == country
+
+
+def test_what_is_dialled_is_never_withheld() -> None:
+    assert read_number("2562533", "US").kind is NumberKind.SHORT  # a number within one area, not BLOCKED
+    assert read_number("000", "AU").text == "000"
+    assert read_number("anonymous").kind is NumberKind.NOT_UNDERSTOOD
+
+
+def test_words_of_twelve_languages_stand_for_withheld_numbers_in_any_case() -> None:
+    assert len(languages()) >= 12
+    for language in languages():
+        for word in words(language):
+            for spelt in (word, word.upper(), word.lower(), f" {word} ", f"<{word}>", f'"{word}"'):
+                assert read_caller(spelt).kind is NumberKind.WITHHELD, spelt
+
+
+@pytest.mark.parametrize("text", ["+" * 300, "1" * 10_000, "%2B" * 80, "\x00", "\ud800", "+44\n1"])
+def test_what_nobody_would_call_a_number_is_not_understood(text: str) -> None:
+    read = read_caller(text, "GB")
+    assert read.kind is NumberKind.NOT_UNDERSTOOD
+    assert len(read.text) <= 40
+    assert read.text.isprintable()
+
+
+def test_a_spelling_without_a_home_is_not_guessed_at() -> None:
+    assert read_caller("3105550123").text == "3105550123"
+    assert read_caller("3105550123").kind is NumberKind.NOT_UNDERSTOOD
+    assert read_caller("441400800008").kind is NumberKind.NOT_UNDERSTOOD
+
+
+@pytest.mark.parametrize(
+    ("digits", "number"),
+    [("441400800008", "+441400800008"), ("101", "101"), ("116117", "116117"), ("02079460018", "02079460018"),
+     ("+441400800008", "+441400800008"), ("Alice", "Alice"), ("999123456789", "999123456789"), ("", "")],
+)  # fmt: skip
+def test_a_plus_is_added_where_a_system_writes_e164_without_it(digits: str, number: str) -> None:
+    assert international(digits) == number
+
+
+def test_services_are_known_by_country_and_some_everywhere() -> None:
+    assert is_service("101", "GB")
+    assert is_service("116117", "GB")
+    assert not is_service("800008", "GB")
+    assert not is_service("5550123", "US")
+    assert not is_service("+442079460018", "GB")
+
+
+def _reported(spelling: Spelling) -> str | None:
+    call = CallPayload(
+        phone_line=LINES[spelling.home], phone_number=spelling.spelling, type=CallType.MISSED,
+    )  # fmt: skip
+    try:
+        return check_call(call).phone_number
+    except Invalid:
+        return None
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS, ids=lambda each: f"{each.home} {each.spelling!a}")
+def test_a_report_has_an_international_number_a_service_or_none_and_all_else_is_refused(spelling: Spelling) -> None:
+    reported = _reported(spelling)
+    if spelling.spelling == "":
+        assert reported == ""
+    elif spelling.kind in (NumberKind.E164, NumberKind.SHORT):
+        needs_home = read_number(spelling.spelling).text != spelling.expected
+        assert reported == spelling.expected or (reported is None and (needs_home or spelling.kind == NumberKind.SHORT))
+    else:
+        # Digits on a keypad behind a plus may be those of a number in China: who reports knows what is withheld.
+        assert reported is None or reported == spelling.spelling == "+86282452253"
+
+
+def test_the_longest_spelling_is_bounded() -> None:
+    assert read_number("+44 " + " " * MAX_SPELLING + "2079460018").kind is NumberKind.NOT_UNDERSTOOD
