@@ -13,6 +13,7 @@ from hookline.domain.events import CallType
 from hookline.domain.finished_calls import Reason
 from hookline.domain.ids import ConnectorId
 from hookline.domain.legs import Fact, Rang
+from hookline.domain.notices import NoticeKind
 from hookline.errors import Invalid
 from hookline.ports.connectors import Report
 from hookline.ports.intake import HeardCall
@@ -31,6 +32,7 @@ from hookline.services.intake import (
     settle_this,
     take_in,
 )
+from hookline.services.notices import list_notices
 from hookline.services.retention import forget_old_intake
 from tests.contract.stores import Store
 from tests.fakes import MONDAY, ManualClock
@@ -355,3 +357,13 @@ def test_reports_of_one_message_are_taken_in_together(store: Store) -> None:
 
     store.write(all_of_it)
     assert len(settle(store)) == 2
+
+
+def test_a_number_that_is_not_understood_is_told_as_it_came_and_counted(store: Store, clock: ManualClock) -> None:
+    for key, shows in (("one", "441400A800008"), ("two", "441400A800009"), ("three", "anonymous")):
+        tell(store, *comes_in(shows=shows), *hangs_up(), key=key)
+    wait(clock)
+    settle(store)
+    assert {call.payload.phone_number for call in calls(store)} == {"441400A800008", "441400A800009", ""}
+    [notice] = store.read(list_notices, limit=10, cursor=None).items
+    assert (notice.kind, notice.connector_id, notice.calls) == (NoticeKind.NUMBER_NOT_UNDERSTOOD, HERE, 2)

@@ -1,4 +1,4 @@
-"""Notices over HTTP: what the owners of webhooks have to be told."""
+"""Notices over HTTP: what the owners of webhooks and connectors have to be told."""
 
 from typing import Annotated
 
@@ -12,14 +12,16 @@ from hookline.services import notices
 
 
 class NoticeView(msgspec.Struct):
-    """Something that the owner of a webhook has to be told."""
+    """Something that the owner of a webhook or a connector has to be told."""
 
     id: Annotated[str, doc("Id of the notice.", examples=["ntc_01k2j3q4r5s6t7v8w9x0y1z2a3"])]
-    webhookId: Annotated[int, doc("Id of the webhook.")]
+    webhookId: Annotated[int | None, doc("Id of the webhook; null when it is about a connector.", examples=[1])]
+    connectorId: Annotated[str | None, doc("Id of the connector; null when it is about a webhook.", examples=[None])]
     kind: Annotated[NoticeKind, doc("What it is about.", examples=["webhook_failing"])]
     message: Annotated[
         str, doc("Sentences for a person.", examples=["Every attempt has failed since 2026-01-05 09:00 UTC, ..."])
     ]
+    calls: Annotated[int | None, doc("How many calls it counts so far; null when it counts none.", examples=[None])]
     createdAt: Annotated[str, doc_instant("When it was made.")]
 
 
@@ -43,8 +45,10 @@ def _view(notice: Notice) -> NoticeView:
     return NoticeView(
         id=notice.id,
         webhookId=notice.webhook_id,
+        connectorId=notice.connector_id,
         kind=notice.kind,
         message=notice.message,
+        calls=notice.calls,
         createdAt=wire_form(notice.created_at),
     )
 
@@ -52,7 +56,7 @@ def _view(notice: Notice) -> NoticeView:
 ROUTES = (
     Route(
         method="GET", path="/notices", handler=list_, scopes=READERS, status=200,
-        summary="List what the owners of webhooks have to be told, the latest first.", gives=NoticeList,
+        summary="List what the owners of webhooks and connectors have to be told, the latest first.", gives=NoticeList,
         query=dict(PAGING),
     ),
 )  # fmt: skip

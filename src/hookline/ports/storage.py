@@ -15,7 +15,7 @@ from hookline.domain.calls import Call
 from hookline.domain.deliveries import Claim, Delivery, Outcome, State, Verdict
 from hookline.domain.events import CallType, Event, EventKind, Participant
 from hookline.domain.failing import Streak
-from hookline.domain.ids import DeliveryId, EventId, MeetingId, WebhookId
+from hookline.domain.ids import ConnectorId, DeliveryId, EventId, MeetingId, NoticeId, WebhookId
 from hookline.domain.meetings import Meeting, MeetingStatus
 from hookline.domain.notices import Notice
 from hookline.domain.webhooks import Webhook
@@ -336,6 +336,9 @@ class Notices(Protocol):
 
     def add(self, notice: Notice) -> None:
         """Keep a notice. The listener of the store hears of it as soon as it is committed."""
+
+    def count_unknown_number(self, notice_id: NoticeId, connector_id: ConnectorId, form: str) -> None:
+        """Count a call whose contact's number has this form and was not understood; the first makes the notice."""
 
     def notices(self, *, limit: int, cursor: str | None) -> Page[Notice]:
         """The latest first."""

@@ -32,6 +32,7 @@ from hookline.ports.connectors import Report
 from hookline.ports.intake import HeardCall
 from hookline.ports.storage import Transaction
 from hookline.services.calls import report_call
+from hookline.services.notices import count_unknown_number
 
 #: How long legs of ours may outlive the contact's, without a word, before they are taken for ended.
 LINGERING: Final = timedelta(minutes=10)
@@ -198,6 +199,8 @@ def _settle(tx: Transaction, call: HeardCall, books: Books) -> Settled:
     what = finished_call(call.facts, books(call.region))
     if isinstance(what, FinishedCall):
         require_possible(what.payload)
+        if what.not_understood is not None:
+            count_unknown_number(tx, call.connector_id, what.not_understood)
         call_id = report_call(tx, what.payload, source=call.kind)
         tx.intake.keep(replace(call, facts=(), due_at=None, call_id=call_id, reason="", updated_at=tx.now))
         return Settled(call=call, call_id=call_id, reason="")

@@ -1,7 +1,7 @@
 """Notices: what the owner of a webhook has to be told is kept, in the transaction in which it became so."""
 
-from hookline.domain.ids import NoticeId, WebhookId
-from hookline.domain.notices import Notice, NoticeKind
+from hookline.domain.ids import ConnectorId, NoticeId, WebhookId
+from hookline.domain.notices import Notice, NoticeKind, form_of
 from hookline.ports.storage import Page, Transaction
 
 
@@ -12,6 +12,11 @@ def give_notice(tx: Transaction, webhook_id: WebhookId, kind: NoticeKind, messag
     )
     tx.notices.add(notice)
     return notice
+
+
+def count_unknown_number(tx: Transaction, connector_id: ConnectorId, told: str) -> None:
+    """Count a contact's number that was not understood, by its form: the number itself is not kept here."""
+    tx.notices.count_unknown_number(NoticeId(f"ntc_{tx.ulid()}"), connector_id, form_of(told))
 
 
 def list_notices(tx: Transaction, *, limit: int, cursor: str | None) -> Page[Notice]:

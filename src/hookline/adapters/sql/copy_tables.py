@@ -111,6 +111,7 @@ TABLES: Final = (
         ),
     ),
     Copied("unknown_line", ("number", "calls", "last_at")),
+    Copied("unknown_number", ("connector_id", "form", "id", "calls", "created_at", "last_at"), key_length=2),
     Copied("call", ("id", "payload", "type", "phone_line", "phone_number", "source", "created_at")),
     Copied(
         "heard_call",
