@@ -10,7 +10,7 @@ from typing import Final
 
 from rich.console import Console
 
-from bench import machine, nodes, processes, report, scaling, scenarios
+from bench import large, machine, nodes, processes, report, scaling, scenarios
 from bench.queues import CELERY, TASKIQ
 
 _RESULTS: Final = Path(__file__).parent / "results" / "latest.json"
@@ -49,6 +49,8 @@ MEASUREMENTS: Final = (
     Measurement(name="latency", measure=scenarios.accept_to_arrival, amount=500, quick_amount=100),
     Measurement(name="lateness", measure=scenarios.lateness, amount=5_000, quick_amount=5_000),
     Measurement(name="isolation", measure=scaling.isolation, amount=500, quick_amount=100),
+    Measurement(name="large-bodies", measure=large.memory, amount=150, quick_amount=50, most_rounds=1),
+    Measurement(name="long-requests", measure=large.beside_long_requests, amount=500, quick_amount=100),
     Measurement(name="fan-out", measure=scaling.fan_out, amount=20_000, quick_amount=4_000),
     Measurement(name="asterisk", measure=scenarios.asterisk, amount=2_000, quick_amount=200),
     Measurement(name="disk", measure=scaling.disk, amount=10_000, quick_amount=2_000),

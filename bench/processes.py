@@ -103,6 +103,15 @@ def resident_mb(session: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
+def peak_mb(session: int) -> float:
+    """The most memory that the processes of one session ever held, in MB of 1,000,000 bytes."""
+    kib = 0
+    for process, _ in _processes_of(session):
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+        kib += sum(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+    return kib * 1024 / 1e6
+
+
 class Receiver:
     """The receiver process, seen from the one who measures."""
 

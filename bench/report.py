@@ -100,6 +100,22 @@ FIGURES: Final = (
         unit="ms",
     ),
     Figure(measurement="isolation", name="beside_hanging_p99_ms", title="... with the tenth hanging: p99", unit="ms"),
+    *(
+        Figure(measurement="long-requests", name=f"{beside}_{name}", title=f"{title}: {name[:3]}", unit="ms")
+        for beside, title in (
+            ("alone", "Request to arrival, one webhook"),
+            ("batches", "... beside batches of 1,000 meetings"),
+            ("large", "... beside meetings of 1 MB with 1,000 participants"),
+        )
+        for name in ("p50_ms", "p99_ms")
+    ),
+    Figure(
+        measurement="large-bodies",
+        name="reported_peak_mb",
+        title="Memory, bodies of 1 MB, 40 webhooks hang: most",
+        unit="MB",
+    ),
+    Figure(measurement="large-bodies", name="restarted_peak_mb", title="... after a restart: most", unit="MB"),
     Figure(measurement="fan-out", name="to_1", title="End to end, to 1 webhook", unit="deliveries/s"),
     Figure(measurement="fan-out", name="to_5", title="End to end, to 5 webhooks", unit="deliveries/s"),
     Figure(measurement="fan-out", name="to_20", title="End to end, to 20 webhooks", unit="deliveries/s"),
