@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
@@ -97,7 +98,8 @@ def _damage_at_ends(connection: sqlite3.Connection) -> str:
         for name, sql in connection.execute(TABLES).fetchall():
             order = "1" if "WITHOUT ROWID" in sql.upper() else "rowid"
             for direction in ("ASC", "DESC"):
-                connection.execute(f'SELECT * FROM "{name}" ORDER BY {order} {direction} LIMIT {_END_ROWS}').fetchall()
+                rows = connection.execute(f'SELECT * FROM "{name}" ORDER BY {order} {direction} LIMIT {_END_ROWS}')
+                deque(rows, maxlen=0)  # read, and none is held: each may have texts of 1 MiB
     except sqlite3.DatabaseError as problem:
         return str(problem)
     return ""
