@@ -20,6 +20,8 @@ _VALUES: dict[str, st.SearchStrategy[Any]] = {
     "places": st.booleans(),
     "sip": st.none() | st.integers(100, 699),
     "q850": st.none() | st.integers(0, 127),
+    "rang_at": st.none() | st.datetimes(timezones=st.just(UTC)),
+    "ended_at": st.datetimes(timezones=st.just(UTC)),
 }
 
 

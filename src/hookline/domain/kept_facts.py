@@ -18,6 +18,7 @@ MOST_TEXT: Final = 255
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
+_INSTANTS: Final = frozenset({"at", "rang_at", "ended_at"})
 _NAMES: Final = {kind: tuple(each.name for each in fields(kind)) for kind in KINDS.values()}
 
 
@@ -68,8 +69,12 @@ def facts_from_text(text: str) -> tuple[Fact, ...]:
 
 def _kept(fact: Fact) -> tuple[str, dict[str, Any]]:
     kind = type(fact)
-    said = {name: getattr(fact, name) for name in _NAMES[kind]}
-    return kind.__name__, {**said, "at": (fact.at - _EPOCH) // _MICROSECOND}
+    said = {name: _plain(getattr(fact, name)) for name in _NAMES[kind]}
+    return kind.__name__, said
+
+
+def _plain(value: Any) -> Any:
+    return (value - _EPOCH) // _MICROSECOND if isinstance(value, datetime) else value
 
 
 def _fact(name: str, said: dict[str, Any]) -> Fact | None:
@@ -78,7 +83,8 @@ def _fact(name: str, said: dict[str, Any]) -> Fact | None:
         return None
     values = {name: value for name, value in said.items() if name in _NAMES[kind]}
     try:
-        values["at"] = _EPOCH + values["at"] * _MICROSECOND
+        for each in _INSTANTS & values.keys():
+            values[each] = None if values[each] is None else _EPOCH + values[each] * _MICROSECOND
         if "side" in values:
             values["side"] = Side(values["side"])
         return kind(**values)

@@ -79,6 +79,35 @@ class Answered(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QueueJoined(Fact):
+    """The caller on a leg began to wait in a queue."""
+
+    queue: str  # as the phone system names it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueLeft(Fact):
+    """The caller on a leg waits in a queue no longer: an agent answered, the caller gave up or the queue did."""
+
+    queue: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RangInVain(Fact):
+    """A phone of ours was called and nobody answered there. `at` is when the leg started.
+
+    Stands for all facts about such a leg, where a connector keeps no more of it: a queue may ring hundreds.
+    """
+
+    identity: str  # as in `LegStarted`
+    dialled: str = ""
+    rang_at: datetime | None = None
+    ended_at: datetime
+    sip: int | None = None  # as in `HungUp`
+    q850: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Forwarded(Fact):
     """A leg sent its caller elsewhere instead of answering."""
 
@@ -150,5 +179,6 @@ KINDS: Final[dict[str, type[Fact]]] = {
     for kind in (
         *(LegStarted, Redialled, Shown, Identified, Dialled, Rang, Answered, Forwarded, GivenUp),
         *(Wired, Joined, Left, MessageLeft, RecordingStarted, RecordingStopped, RecordingKept, HungUp, Together),
+        *(QueueJoined, QueueLeft, RangInVain),
     )
 }
