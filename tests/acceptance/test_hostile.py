@@ -7,30 +7,16 @@ import pytest
 
 from tests.acceptance.hostile import run
 
-_REQUESTS = 2_000
+_REQUESTS = 3_000
 _CONNECTIONS = 200
 _RATE = 1_000.0
-#: Heads, framing, pipelines and slow clients join when the edge bounds them.
-_FAMILIES = "targets,bodies,intake"
-#: What is not refused yet.
-_NOT_YET = (
-    "25,000 participants",
-    "many parameters",
-    "answered 307",
-    "wrong phone_number",
-    "was never accepted",
-    "never is there",
-)
 
 
 @pytest.mark.slow
 def test_hostile_requests_are_refused_and_what_is_accepted_beside_them_is_kept_once(tmp_path: Path) -> None:
     seed = random.SystemRandom().getrandbits(32)
     said = [f"seed {seed}"]
-    summary = run.run(
-        _REQUESTS, seed, tmp_path, said.append, connections=_CONNECTIONS, rate=_RATE, families=_FAMILIES, niceness=0
-    )
-    broken = [each for each in summary.broken if not any(known in each for known in _NOT_YET)]
-    assert broken == [], "\n".join([*said, *summary.lines()])
+    summary = run.run(_REQUESTS, seed, tmp_path, said.append, connections=_CONNECTIONS, rate=_RATE, niceness=0)
+    assert summary.broken == [], "\n".join([*said, *summary.lines()])
     assert summary.outcome is not None
     assert summary.outcome.requests >= _REQUESTS

@@ -7,11 +7,11 @@ output. Two files are its books: what was accepted or may have been, and the byt
 import asyncio
 import os
 import random
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +33,9 @@ SLACK_SECONDS: Final = 30.0
 _HOLD_SECONDS: Final = 60.0
 #: A connection that was idle for longer is not used again: the server may be about to close it.
 _FRESH_SECONDS: Final = 20.0
+#: The rate changes every so many seconds, to these shares of it.
+_WAVE_SECONDS: Final = 15.0
+_WAVES: Final = (0.5, 1.0, 1.5, 1.25, 0.75)
 _PROGRESS_SECONDS: Final = 1.0
 _MOST_FILES: Final = 300
 _MOST_FILES_OF_ONE_KIND: Final = 3
@@ -128,19 +131,23 @@ class Books:
         self._ledger.write(msgspec.json.encode(booked) + b"\n")
 
 
-@dataclass(slots=True)
 class Pace:
-    """Lets so many requests a second begin, in the order in which connections ask."""
+    """Lets requests begin in the order in which connections ask: so many a second on average, in waves.
 
-    rate: float
-    next_at: float = 0.0
-    clock: SystemClock = field(default_factory=SystemClock)
+    The waves show in one run at which volume honest clients begin to notice.
+    """
+
+    def __init__(self, rate: float, clock: SystemClock) -> None:
+        self._rate = rate
+        self._clock = clock
+        self._begun = self._next_at = clock.monotonic()
 
     async def take(self, requests: int) -> None:
         """Wait for one's turn."""
-        now = self.clock.monotonic()
-        turn_at = max(self.next_at, now)
-        self.next_at = turn_at + requests / self.rate
+        now = self._clock.monotonic()
+        turn_at = max(self._next_at, now)
+        wave = _WAVES[int((turn_at - self._begun) / _WAVE_SECONDS) % len(_WAVES)]
+        self._next_at = turn_at + requests / (self._rate * wave)
         if turn_at > now:
             await real_seconds(turn_at - now)
 
@@ -153,7 +160,7 @@ class Attacker:
         self._world = World(order.keys, order.connectors, order.name)
         self._wires = Wires(order.port)
         self._books = Books(Path(order.folder))
-        self._pace = Pace(order.rate)
+        self._pace = Pace(order.rate, SystemClock())
         self._clock = SystemClock()
         self._requests = 0
         self._kinds: Counter[str] = Counter()
@@ -398,7 +405,7 @@ def _faults(expectation: Expectation, answer: Answer) -> Iterator[str]:
 
 def _class_of(came: str) -> str:
     """A sentence without what differs from case to case."""
-    return came.partition(":")[0][:100]
+    return re.sub(r"\d[\d.]*", "N", came.partition(":")[0])[:100]
 
 
 async def _attack() -> None:

@@ -7,7 +7,7 @@ import random
 from dataclasses import replace
 from typing import Final
 
-from tests.acceptance.hostile.attack import Attack, Closing, Expectation, Maker, Request, World, attack
+from tests.acceptance.hostile.attack import After, Attack, Closing, Expectation, Maker, Request, World, attack
 
 _REFUSED: Final = Expectation(statuses=frozenset({400}))
 _MOST_BODY: Final = 1_048_576
@@ -160,9 +160,12 @@ def wrong_chunks(dice: random.Random, world: World) -> Attack:
 def bare_chunks(dice: random.Random, world: World) -> Attack:
     """Chunk lines that end without CR: refused, or read as a lenient server does."""
     request = world.call(dice)
-    body = b"%x\n" % len(request.body) + request.body + b"\n0\n\n"
-    raw = request.head(b"Transfer-Encoding: chunked", length=False) + body
-    return attack("chunks: bare LF", raw, request.expect.also(400), closing=Closing.MAY)
+    head = request.head(b"Transfer-Encoding: chunked", length=False)
+    size = b"%x" % len(request.body)
+    ends = dice.choice(((b"\n", b"\r\n", b"\r\n"), (b"\r\n", b"\n", b"\r\n"), (b"\n", b"\n", b"\n")))
+    raw = head + size + ends[0] + request.body + ends[1] + b"0" + ends[2] + ends[2]
+    whole = attack("chunks: bare LF", raw, request.expect.also(400, 408), closing=Closing.MUST)
+    return replace(whole, after=After.HALF_CLOSE)
 
 
 def large_extension(dice: random.Random, world: World) -> Attack:

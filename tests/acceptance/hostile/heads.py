@@ -213,7 +213,9 @@ def expecting(dice: random.Random, world: World) -> Attack:
     request = world.any_request(dice)
     if dice.random() < 0.5:
         sent = (request.head(dice.choice((b"Expect: 100-continue", b"expect: 100-Continue"))), request.body)
-        plain = attack("head: Expect", [each for each in sent if each], request.expect)
+        # Who may not ask gets the answer instead of `100 Continue`, and the connection may be over.
+        closing = Closing.MAY if {401, 403} & request.expect.statuses else Closing.NEVER
+        plain = attack("head: Expect", [each for each in sent if each], request.expect, closing=closing)
         return replace(plain, may_continue=True)
     line = dice.choice(
         (b"Expect: 200-ok", b"Expect: everything", b"Expect: 100-continue, x=y", b"Expect: 100 continue")
@@ -271,7 +273,7 @@ def two_keys(dice: random.Random, world: World) -> Attack:
     """Two keys: no more than the better one may do, and no 5xx."""
     request = world.call(dice)
     line = dice.choice((b"api-key: wrong", b"api-key:", b"Authorization: Basic eDp5", b"Authorization: Bearer wrong"))
-    return attack("head: two keys", request.raw(line), request.expect.also(400, 401, 403))
+    return attack("head: two keys", request.raw(line), request.expect.also(400, 401, 403), closing=Closing.MAY)
 
 
 def odd_keys(dice: random.Random, world: World) -> Attack:

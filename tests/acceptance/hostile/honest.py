@@ -85,6 +85,7 @@ class Phase:
 
     name: str
     answers: list[float] = field(default_factory=list)  # seconds from a report to its 201
+    sent_at: list[float] = field(default_factory=list)  # when each was sent, on the monotonic clock
     reported: dict[str, float] = field(default_factory=dict)  # id -> when its request was sent
     health: list[float] = field(default_factory=list)  # seconds from asking /healthz to the answer
     not_ready: Counter[str] = field(default_factory=Counter)
@@ -134,6 +135,7 @@ class HonestClient:
         sent_at = self._clock.monotonic()
         id_ = (await self._api.ask("POST", path, payload, key=marker)).of(201)["id"]
         phase.answers.append(self._clock.monotonic() - sent_at)
+        phase.sent_at.append(sent_at)
         phase.reported[id_] = sent_at
         self.booked.append(Booked(id_, marker, kind, sha256(canonical(payload)).hexdigest()))
 

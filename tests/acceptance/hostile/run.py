@@ -8,7 +8,8 @@ of its own. Everybody who behaves (the honest client, the receiver, the probes) 
 import asyncio
 import random
 import sys
-from collections import Counter
+from bisect import bisect_left
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from tests.acceptance.hostile.attacker import Order, Outcome, Progress
 from tests.acceptance.hostile.grammar import FAMILIES
 from tests.acceptance.hostile.honest import Arrived, HonestClient, Phase, receiving
 from tests.acceptance.hostile.intake import AIRCALL_TOKEN, HOSTILE_LINE
-from tests.acceptance.hostile.reckoning import Accepted, broken, read_kept
+from tests.acceptance.hostile.reckoning import Accepted, broken, read_kept, repeated
 from tests.acceptance.record import settled_deliveries, until_nothing_is_owed
 from tests.acceptance.serving import Api, Broken, Server, in_patience, real_seconds
 
@@ -47,6 +48,7 @@ _SLOW_SHARE: Final = 0.4
 _SETTLING_SECONDS: Final = 600.0
 _PROGRESS_SECONDS: Final = 10.0
 _MOST_TOLD: Final = 30
+_VOLUME_STEP: Final = 250
 #: Phone systems that call us, with settings that each of them needs.
 _CONNECTORS: Final[dict[str, dict[str, str]]] = {
     "3cx": {},
@@ -64,13 +66,14 @@ class Summary:
     requests: int = 0
     connections: int = 0
     seconds: float = 0.0  # of the attack
-    volumes: list[float] = field(default_factory=list)  # requests a second, second by second
+    volumes: list[tuple[float, float]] = field(default_factory=list)  # instant, requests a second since the last one
     outcome: Outcome | None = None
     phases: list[Phase] = field(default_factory=list)
     arrivals: dict[str, list[float]] = field(default_factory=dict)  # seconds from report to arrival, by phase
     memory_mb: list[float] = field(default_factory=list)  # at the start, at the end
     files: list[int] = field(default_factory=list)
     accepted: int = 0
+    repeated: int = 0  # deliveries of more than one attempt
     log_bytes: int = 0
     broken: list[str] = field(default_factory=list)  # promises, whatever the machine
     late: list[str] = field(default_factory=list)  # figures, which belong to a machine
@@ -98,7 +101,8 @@ class Summary:
             yield from (f"{phase.name}: not ready {count} times: {why}" for why, count in phase.not_ready.items())
         yield f"memory at the start {self.memory_mb[0]:.0f} MB, at the end {self.memory_mb[-1]:.0f} MB"
         yield f"open files at the start {self.files[0]}, at the end {self.files[-1]}; log {self.log_bytes / 1e6:.1f} MB"
-        yield f"accepted and found again, each once: {self.accepted:,}"
+        yield from _by_volume(self.phases[1], self.volumes)
+        yield f"accepted, stored once and delivered: {self.accepted:,}; in more than one attempt: {self.repeated:,}"
         yield f"broken promises: {len(self.broken)}; figures out of bounds: {len(self.late)}"
         yield from [*self.broken, *self.late][:_MOST_TOLD]
 
@@ -156,12 +160,14 @@ class HostileRun:
         accepted = Accepted.read(client.booked, self._folder / "hostile.jsonl")
         await in_patience(_decided(api, accepted), "calls of phone systems to be decided on", seconds=_SETTLING_SECONDS)
         await in_patience(until_nothing_is_owed(api), "all to be settled", seconds=_SETTLING_SECONDS)
+        await self._phase(client, "calming down", real_seconds(_WARM_UP_SECONDS))
         after = await self._phase(client, "after", real_seconds(self._baseline_seconds))
         summary.phases = [before, beside, after]
         deliveries = await in_patience(settled_deliveries(api), "all to be settled", seconds=_SETTLING_SECONDS)
         accepted = Accepted.read(client.booked, self._folder / "hostile.jsonl")
         summary.accepted = accepted.total
         summary.broken += broken(accepted, await read_kept(api), deliveries, self._arrived)
+        summary.repeated = repeated(deliveries)
         summary.memory_mb.append(server.resident_mb)
 
     async def _note_files(self, server: Server) -> None:
@@ -212,7 +218,7 @@ class HostileRun:
     async def _attack(self, order: Order, server: Server) -> None:
         """Let the attacker do its work, and say how far it is."""
         begun = said = self._clock.monotonic()
-        before = 0
+        before, before_at = 0, begun
         async with _attacking(order) as lines:
             async for line in lines:
                 told = msgspec.json.decode(line)
@@ -220,12 +226,13 @@ class HostileRun:
                     self.summary.outcome = msgspec.convert(told["outcome"], Outcome)
                     break
                 progress = msgspec.convert(told, Progress)
-                self.summary.volumes.append(progress.requests - before)
-                before = progress.requests
+                now = self._clock.monotonic()
+                self.summary.volumes.append((now, (progress.requests - before) / (now - before_at)))
+                before, before_at = progress.requests, now
                 if server.died:
                     raise Broken(f"The server died by itself.\n{server.end_of_log()}")
-                if self._clock.monotonic() - said >= _PROGRESS_SECONDS:
-                    said = self._clock.monotonic()
+                if now - said >= _PROGRESS_SECONDS:
+                    said = now
                     self._say(
                         f"{progress.requests:,} of {order.requests:,} requests, {progress.connections} connections,"
                         f" {server.resident_mb:.0f} MB, findings {progress.findings}, refused {progress.refused}"
@@ -312,6 +319,18 @@ def spread(values: Sequence[float]) -> str:
     return ", ".join(f"{name} {seconds * 1000:.1f} ms" for name, seconds in told) + f" of {len(ordered):,}"
 
 
+def _by_volume(phase: Phase, volumes: Sequence[tuple[float, float]]) -> Iterator[str]:
+    """How long honest reports took at which volume of hostile requests."""
+    instants = [instant for instant, _ in volumes]
+    by_step: dict[int, list[float]] = defaultdict(list)
+    for sent_at, seconds in zip(phase.sent_at, phase.answers, strict=True):
+        place = bisect_left(instants, sent_at)
+        if place < len(volumes):
+            by_step[int(volumes[place][1] // _VOLUME_STEP)].append(seconds)
+    for step, answers in sorted(by_step.items()):
+        yield f"  from {step * _VOLUME_STEP:,} hostile requests a second: report to 201 {spread(answers)}"
+
+
 def _table(kinds: dict[str, int]) -> Iterator[str]:
     """How many of each family there were."""
     families: Counter[str] = Counter()
@@ -358,7 +377,7 @@ def main() -> int:
         seed_help="what decides what is sent",
         more={
             "connections": (2_000, "how many connections are open at a time"),
-            "rate": (1_500.0, "hostile requests a second, at most"),
+            "rate": (1_200.0, "hostile requests a second, on average: half as many up to half more, in turns"),
             "families": (",".join(FAMILIES), "which attacks"),
             "niceness": (LOWEST_PRIORITY, "priority of the attacker, 0 to 19"),
         },

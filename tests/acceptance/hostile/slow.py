@@ -10,13 +10,15 @@ from typing import Final
 
 from tests.acceptance.hostile.attack import After, Attack, Closing, Expectation, Maker, World, attack
 
-#: Documented limits: for a whole head, for a whole body of less than 1 MiB, and for a connection that asks nothing.
+#: Documented limits: for a whole head, for a small body, for one in chunks (it could have 1 MiB, for which there is
+#: more time), and for a connection on which nobody asks.
 HEAD_SECONDS: Final = 30.0
 BODY_SECONDS: Final = 60.0
+CHUNKS_SECONDS: Final = 188.0
 IDLE_SECONDS: Final = 75.0
 _PAUSE_SECONDS: Final = 1.0
-_LONG: Final = 200  # pieces: longer than any limit
-_MAYBE: Final = Expectation(statuses=frozenset({400, 401, 408}), is_optional=True)
+_LONG: Final = 300  # pieces: longer than any limit
+_MAYBE: Final = Expectation(statuses=frozenset({400, 401, 408, 431}), is_optional=True)
 
 
 def silent(dice: random.Random, world: World) -> Attack:
@@ -61,28 +63,30 @@ def dripping_body(dice: random.Random, world: World) -> Attack:
 def dripping_chunks(dice: random.Random, world: World) -> Attack:
     """One chunk a second."""
     head = world.call(dice).head(b"Transfer-Encoding: chunked", length=False)
-    return _held("slow: dripping chunks", (head, *(b"1\r\n \r\n" for _ in range(_LONG))), BODY_SECONDS)
+    return _held("slow: dripping chunks", (head, *(b"1\r\n \r\n" for _ in range(_LONG))), CHUNKS_SECONDS)
 
 
 def dripping_trailers(dice: random.Random, world: World) -> Attack:
     """One trailer a second."""
     request = world.call(dice)
     start = request.head(b"Transfer-Encoding: chunked", length=False) + b"%x\r\n" % len(request.body) + request.body
-    return _held("slow: dripping trailers", (start + b"\r\n0\r\n", *(b"X: y\r\n" for _ in range(_LONG))), BODY_SECONDS)
+    return _held(
+        "slow: dripping trailers", (start + b"\r\n0\r\n", *(b"X: y\r\n" for _ in range(_LONG))), CHUNKS_SECONDS
+    )
 
 
 def never_reading(dice: random.Random, world: World) -> Attack:
     """Ask for much, many times, and read none of it."""
     request = world.open_page(dice)
     request = replace(request, target=dice.choice((b"/openapi.json", b"/docs")))
-    count = dice.choice((10, 100, 400))
+    count = dice.choice((3, 10, 50, 400))
     whole = attack("slow: never reads", request.raw() * count, *(request.expect.optional() for _ in range(count)))
     return replace(whole, reads=False, after=After.HOLD, closing=Closing.MAY, limit_seconds=0.0)
 
 
 def never_reading_reports(dice: random.Random, world: World) -> Attack:
     """Report calls, and read none of the answers."""
-    requests = [world.call(dice) for _ in range(dice.choice((1, 10, 50)))]
+    requests = [world.call(dice) for _ in range(dice.choice((1, 5, 20)))]
     raw = b"".join(each.raw() for each in requests)
     whole = attack("slow: reports and never reads", raw, *(each.expect.optional() for each in requests))
     return replace(whole, reads=False, after=After.HOLD, closing=Closing.MAY, limit_seconds=0.0)
