@@ -17,7 +17,10 @@ def test_a_call_is_told_of_with_exactly_the_payload_that_was_sent(door: Door) ->
     assert (event["event"], event["sequence"], event["payload"]) == ("callFinished", 1, CALL)
     call = door.get(f"/v3/calls/{made['id']}")
     assert (call["id"], call["source"], call["call"]) == (made["id"], "api", CALL)
-    assert set(call) == {"id", "createdAt", "source", "call"}
+    assert set(call) - {"id", "createdAt", "source", "call"} == {
+        *("startedAt", "answeredAt", "endedAt", "connectorId", "externalId"),
+    }
+    assert [call[key] for key in ("startedAt", "answeredAt", "endedAt", "connectorId", "externalId")] == [None] * 5
     assert event["occurredAt"] == event["createdAt"] == call["createdAt"]
 
 
@@ -127,6 +130,80 @@ def test_calls_are_found_by_what_is_asked_for(door: Door) -> None:
     assert answered in found(f"to={reported_at}")
     assert set(found(f"from={reported_at}")) >= {missed, other}
     assert found("from=2100-01-01T00:00:00Z") == []
+
+
+def test_times_are_kept_and_shown_and_the_event_happened_when_the_call_ended(door: Door) -> None:
+    times = {
+        "startedAt": "2026-01-05T10:00:00+01:00",
+        "answeredAt": "2026-01-05T09:00:07.5Z",
+        "endedAt": "2026-01-05T09:01:08.123456Z",
+    }
+    single = door.post("/v3/calls", {**CALL, **times})["id"]
+    [batched] = door.post("/v3/calls/batch", {"calls": [{**CALL, **times}]})["ids"]
+    for id_ in (single, batched):
+        call = door.get(f"/v3/calls/{id_}")
+        assert call["startedAt"] == "2026-01-05T09:00:00.000Z"
+        assert call["answeredAt"] == "2026-01-05T09:00:07.500Z"
+        assert call["endedAt"] == "2026-01-05T09:01:08.123Z"
+        assert "endedAtIsEstimated" not in call
+        [event] = door.get(f"/v3/events?subject={id_}")["events"]
+        assert (event["occurredAt"], event["payload"]) == (call["endedAt"], CALL)
+        assert event["createdAt"] == call["createdAt"] != call["endedAt"]
+
+
+def test_a_call_whose_end_is_not_told_happened_when_it_was_reported(door: Door) -> None:
+    id_ = door.post("/v3/calls", {**CALL, "startedAt": "2026-01-05T10:00:00Z", "endedAt": None})["id"]
+    [event] = door.get(f"/v3/events?subject={id_}")["events"]
+    assert event["occurredAt"] == event["createdAt"]
+
+
+@pytest.mark.parametrize(
+    ("times", "field"),
+    [
+        ({"endedAt": "2026-01-05T10:00:00"}, "endedAt"),
+        ({"startedAt": "yesterday"}, "startedAt"),
+        ({"answeredAt": 5}, "answeredAt"),
+        ({"startedAt": "2026-01-05T10:00:01Z", "endedAt": "2026-01-05T10:00:00Z"}, "endedAt"),
+        ({"startedAt": "2026-01-05T10:00:01Z", "answeredAt": "2026-01-05T10:00:00Z"}, "answeredAt"),
+        ({"answeredAt": "2026-01-05T10:00:01Z", "endedAt": "2026-01-05T10:00:00Z"}, "endedAt"),
+    ],
+)
+def test_times_that_no_call_can_have_are_refused_by_name(shared_door: Door, times: dict[str, Any], field: str) -> None:
+    answer = shared_door.ask("POST", "/v3/calls", {**CALL, **times})
+    assert (answer.status_code, answer.json()["fields"][0]["field"]) == (400, field)
+    answer = shared_door.ask("POST", "/v3/calls/batch", {"calls": [CALL, {**CALL, **times}]})
+    assert (answer.status_code, answer.json()["fields"][0]["field"]) == (400, f"calls[1].{field}")
+
+
+def test_whole_seconds_beside_fractions_are_no_contradiction(shared_door: Door) -> None:
+    times = {"startedAt": "2026-01-05T10:00:00.9Z", "endedAt": "2026-01-05T10:00:00Z"}
+    assert shared_door.ask("POST", "/v3/calls", {**CALL, **times}).status_code == 201
+
+
+def test_a_silent_call_is_kept_without_an_event(door: Door) -> None:
+    single = door.post("/v3/calls?silent=true", CALL)["id"]
+    [batched] = door.post("/v3/calls/batch?silent=true", {"calls": [CALL]})["ids"]
+    loud = door.post("/v3/calls?silent=false", CALL)["id"]
+    assert [each["id"] for each in door.get("/v3/calls")["calls"]] == [loud, batched, single]
+    assert [event["subject"] for event in door.get("/v3/events")["events"]] == [loud]
+    assert door.ask("POST", "/v3/calls?silent=yes", CALL).json()["fields"][0]["field"] == "silent"
+
+
+def test_an_idempotency_key_tells_a_silent_call_from_a_loud_one(door: Door) -> None:
+    headers = {"Idempotency-Key": "pbx-1"}
+    assert door.ask("POST", "/v3/calls?silent=true", CALL, headers=headers).status_code == 201
+    assert door.ask("POST", "/v3/calls", CALL, headers=headers).status_code == 422
+    assert len(door.get("/v3/calls")["calls"]) == 1
+
+
+def test_calls_are_sorted_by_when_they_were_reported_either_way(door: Door) -> None:
+    ids = door.post("/v3/calls/batch", {"calls": [CALL] * 5})["ids"]
+    first = door.get("/v3/calls?sort=asc&limit=3")
+    rest = door.get(f"/v3/calls?sort=asc&cursor={first['next']}")
+    assert [each["id"] for each in first["calls"] + rest["calls"]] == ids
+    assert rest["next"] is None
+    assert [each["id"] for each in door.get("/v3/calls?sort=desc")["calls"]] == ids[::-1]
+    assert door.ask("GET", "/v3/calls?sort=upwards").json()["fields"][0]["field"] == "sort"
 
 
 def test_a_list_comes_in_pages_that_leave_nothing_out_and_repeat_nothing(door: Door) -> None:

@@ -137,11 +137,12 @@ def test_codes_of_refusals_are_those_of_the_description() -> None:
 
 def test_what_may_be_sent_is_described_as_it_is_read() -> None:
     """The looser schemas take what the contract lets callers write, and refuse unknown keys."""
-    meeting, call = (validator(f"#/components/schemas/{name}PayloadInput") for name in ("Meeting", "Call"))
+    meeting, call = (validator(f"#/components/schemas/{name}Input") for name in ("MeetingPayload", "CallReport"))
     assert meeting.is_valid({**MEETING, "currency": "eur", "meeting_start_timestamp": "2031-05-06T12:00:00+02:00"})
     assert meeting.is_valid({name: MEETING[name] for name in ("account_email", "event_participants", "meeting_name",
                              "meeting_start_timestamp", "meeting_end_timestamp")})  # fmt: skip
     assert call.is_valid({"type": "missed", "phone_line": "+44 1400 800008", "phone_number": ""})
+    assert call.is_valid({**CALL, "startedAt": None, "endedAt": "2031-05-06T12:00:00+02:00"})
     for body in ({**MEETING, "x": 1}, {**MEETING, "meeting_name": ""}, {**MEETING, "price": -1}, {}):
         assert not meeting.is_valid(body)
     for body in ({**CALL, "x": 1}, {**CALL, "type": "lost"}, {**CALL, "duration_seconds": -1}, {}):

@@ -1,13 +1,14 @@
 """What the store promises of calls, API keys, and the answers of idempotent requests."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from hookline.domain.calls import Call
+from hookline.domain.calls import NO_TIMES, Call, CallOrigin, CallTimes
 from hookline.domain.events import AccountName, CallType, canonical_bytes
-from hookline.domain.ids import CallId, KeyId
+from hookline.domain.ids import CallId, ConnectorId, KeyId
 from hookline.domain.keys import ApiKey, Scope
 from hookline.ports.storage import CallFilter, Page, StoredAnswer, Transaction
 from tests.contract.owing import pages
@@ -39,6 +40,32 @@ def test_a_call_reads_as_it_was_added(store: Store) -> None:
     assert store.read(lambda tx: tx.phone.call(call.id)) == call
 
 
+@pytest.mark.parametrize(
+    ("times", "origin"),
+    [
+        (CallTimes(started_at=MONDAY, answered_at=MONDAY + MICROSECOND, ended_at=MONDAY + HOUR), None),
+        (CallTimes(ended_at=MONDAY, end_is_estimated=True), None),
+        (NO_TIMES, CallOrigin(connector_id=ConnectorId("con_a"), external_id="pbx-1717.42 ü")),
+    ],
+)
+def test_when_a_call_was_and_who_told_of_it_read_as_they_were_added(
+    store: Store, times: CallTimes, origin: CallOrigin | None
+) -> None:
+    def add(tx: Transaction) -> None:
+        payload = call_payload()
+        plain = Call(
+            id=CallId("call_a"), payload=payload, body=canonical_bytes(payload), source="api", created_at=tx.now
+        )
+        tx.phone.add(plain)
+        tx.phone.add(replace(plain, id=CallId("call_b"), times=times, origin=origin))
+
+    store.write(add)
+    [other, plain] = listed(store, CallFilter())
+    assert (plain.times, plain.origin) == (NO_TIMES, None)
+    assert (other.times, other.origin) == (times, origin)
+    assert store.read(lambda tx: tx.phone.call("call_b")) == other
+
+
 def test_a_call_that_is_not_there_is_none(store: Store) -> None:
     assert store.read(lambda tx: tx.phone.call("call_nothing")) is None
 
@@ -58,6 +85,19 @@ def test_pages_of_calls_show_each_once(store: Store, limit: int) -> None:
         return page
 
     assert pages(fetch, limit) == made[::-1]
+
+
+@pytest.mark.parametrize("limit", range(1, 5))
+def test_pages_of_calls_may_begin_with_the_oldest(store: Store, limit: int) -> None:
+    made = [added(store) for _ in range(4)]
+
+    def fetch(limit: int, cursor: str | None) -> Page[Call]:
+        page: Page[Call] = store.read(
+            lambda tx: tx.phone.calls(CallFilter(), limit=limit, cursor=cursor, oldest_first=True)
+        )
+        return page
+
+    assert pages(fetch, limit) == made
 
 
 @pytest.mark.parametrize("kind", CallType)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hookline.domain.calls import Call
+from hookline.domain.calls import Call, CallOrigin, CallTimes
 from hookline.domain.calls_in_the_air import MOST_FACTS
 from hookline.domain.events import CallType
 from hookline.domain.finished_calls import Reason
@@ -109,6 +109,20 @@ def test_a_call_becomes_one_event_when_nothing_more_is_to_be_expected(store: Sto
     [event] = events(store)
     assert event.subject == call.id
     assert payload(event)["phone_number"] == CALLER
+
+
+def test_a_call_says_when_it_was_and_who_told_of_it_and_its_event_happened_at_its_end(
+    store: Store, clock: ManualClock
+) -> None:
+    tell(store, *a_whole_call(), key="pbx-1717.42")
+    wait(clock, timedelta(hours=5))
+    settle(store)
+    [call] = calls(store)
+    ended_at = MONDAY + 66 * SECOND
+    assert call.times == CallTimes(started_at=MONDAY, answered_at=MONDAY + 5 * SECOND, ended_at=ended_at)
+    assert call.origin == CallOrigin(connector_id=HERE, external_id="pbx-1717.42")
+    [event] = events(store)
+    assert (event.occurred_at, event.created_at) == (ended_at, clock.now())
 
 
 def test_of_what_is_settled_no_fact_is_left_but_what_it_became(store: Store, clock: ManualClock) -> None:

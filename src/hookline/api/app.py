@@ -200,7 +200,8 @@ class Api(Door):
             return await self._database.read(run)
         if route.method != "POST" or idempotency_key is None:
             return await self._database.write(run)
-        digest = hashlib.sha256(f"{request.method} {request.path}\n".encode() + asked.body).hexdigest()
+        query = b"?" + request.query if request.query else b""
+        digest = hashlib.sha256(f"{request.method} {request.path}".encode() + query + b"\n" + asked.body).hexdigest()
         return await self._database.write(once, key.id, _idempotency_key(idempotency_key), digest, run)
 
     async def _step_by_step(self, steps: Steps[Any]) -> tuple[int, bytes]:

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from hookline.api.calls import CallBatch
+from hookline.api.calls import CallBatch, CallReport
 from hookline.api.connectors import ConnectorBody, NewConnectorBody
 from hookline.api.meetings import Cancellation, MeetingBatch, MeetingEdit, Move
 from hookline.api.phone_lines import NewPhoneLineBody, PhoneLineBody
 from hookline.api.processes import ExportBody, ReplayBody
 from hookline.api.users import NewUserBody, UserBody
 from hookline.api.webhooks import NewWebhookBody, Rotation, TestSend, WebhookBody
-from hookline.domain.events import SAMPLES, CallPayload, EventKind, MeetingPayload, plain
+from hookline.domain.events import SAMPLES, EventKind, MeetingPayload, plain
 
 _MEETING: Final = plain(SAMPLES[EventKind.MEETING_BOOKED])
 _CALL: Final = plain(SAMPLES[EventKind.CALL_FINISHED])
@@ -32,7 +32,7 @@ BODIES: Final[Mapping[Any, Any]] = {
     MeetingEdit: {"meeting_location": "https://meet.example.com/john", "meeting_notes": "Ring twice."},
     Cancellation: {"reason": "Ill"},
     Move: {"meeting_start_timestamp": "2031-06-10T09:00:00+02:00"},
-    CallPayload: _CALL,
+    CallReport: {**_CALL, "endedAt": "2025-06-10T09:09:01+02:00"},
     CallBatch: {"calls": [_CALL]},
     NewUserBody: {
         "email": "john.doe@company.example",

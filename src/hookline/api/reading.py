@@ -242,6 +242,13 @@ class Query:
             raise Invalid.field(name, f"expected one of {', '.join(known)}, got {value[:40]!r}.")
         return known[value]
 
+    def flag(self, name: str) -> bool:
+        """True or false; false when absent."""
+        value = self._left.pop(name, "false")
+        if value not in ("true", "false"):
+            raise Invalid.field(name, f"expected true or false, got {value[:40]!r}.")
+        return value == "true"
+
     def matching(self, name: str, pattern: str, kind: str) -> str | None:
         """A text of one form; `kind` says of which."""
         value = self._left.pop(name, None)

@@ -11,6 +11,7 @@ from typing import Any, Final, get_args, get_type_hints
 
 import msgspec
 
+from hookline.api.calls import CallReport
 from hookline.api.reading import is_lenient
 from hookline.domain.events import (
     FIRED_WHEN,
@@ -32,7 +33,8 @@ DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _COMPONENT: Final = "#/components/schemas/{name}"
 _DEFINITION: Final = "#/$defs/{name}"
 _CARRIED: Final = {
-    each.__name__: each for each in (AccountName, CallPayload, MeetingPayload, Participant, QuestionAndAnswer)
+    each.__name__: each
+    for each in (AccountName, CallPayload, CallReport, MeetingPayload, Participant, QuestionAndAnswer)
 }
 _INPUT: Final = {name: f"{name}Input" for name in _CARRIED}
 _LOOSER: Final = (

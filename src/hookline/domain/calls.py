@@ -4,17 +4,44 @@
 """
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Final
 
 from hookline.domain.events import CallPayload, CallType
-from hookline.domain.ids import CallId
+from hookline.domain.ids import CallId, ConnectorId
+from hookline.domain.instants import wire_form
 from hookline.domain.numbers import NumberKind, home_of, is_service, read_number
 from hookline.domain.text import require_storable
 from hookline.errors import Invalid
 
 TALKED: Final = frozenset({CallType.ANSWERED, CallType.CONNECTED})
 _MAX_SECONDS: Final = 2**31 - 1
+
+
+#: Systems that tell whole seconds may seem to end a call a moment before they began it.
+_ROUNDING: Final = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallTimes:
+    """When a call began, was answered and ended; aware UTC, None where that is not known."""
+
+    started_at: datetime | None = None
+    answered_at: datetime | None = None
+    ended_at: datetime | None = None
+    end_is_estimated: bool = False  # nobody heard the end: `ended_at` is the last sign of life
+
+
+NO_TIMES: Final = CallTimes()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallOrigin:
+    """The connector that reported a call, and the id that its phone system has for the call."""
+
+    connector_id: ConnectorId
+    external_id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +53,22 @@ class Call:
     body: bytes  # of its event
     source: str  # who reported it: "api", or a connector's kind
     created_at: datetime
+    times: CallTimes = NO_TIMES
+    origin: CallOrigin | None = None  # None: not from a connector
+
+
+def check_times(times: CallTimes) -> CallTimes:
+    """Refuse times that no call can have.
+
+    Raises:
+        Invalid: the end or the answer is a second or more before the start, or the end before the answer.
+    """
+    told = (("startedAt", times.started_at), ("answeredAt", times.answered_at), ("endedAt", times.ended_at))
+    known = [(field, at) for field, at in told if at is not None]
+    for (before, earlier), (field, at) in pairwise(known):
+        if at <= earlier - _ROUNDING:
+            raise Invalid.field(field, f"expected a time not before {before}, {wire_form(earlier)}.")
+    return times
 
 
 def parse_number(spelling: str, field: str) -> str:

@@ -82,6 +82,8 @@ class FinishedCall:
     """A call that becomes an event."""
 
     payload: CallPayload
+    started_at: datetime  # of its first leg
+    answered_at: datetime | None  # when the talk began; None: nobody talked
     ended_at: datetime
     not_understood: str | None = None  # the contact's number as it was told, if it is neither a number nor a stand-in
 
@@ -299,7 +301,13 @@ def _on_a_line(
         type=_inbound_type(story) if story.is_inbound else _outbound_type(story),
     )
     not_understood = told if number.kind is NumberKind.NOT_UNDERSTOOD else None
-    return FinishedCall(payload=payload, ended_at=ended_at, not_understood=not_understood)
+    return FinishedCall(
+        payload=payload,
+        started_at=story.started_at or ended_at,
+        answered_at=story.talk_at,
+        ended_at=ended_at,
+        not_understood=not_understood,
+    )
 
 
 @dataclass(slots=True)
@@ -460,6 +468,11 @@ class _Story:
         """Of an outbound call, the leg of ours for which the contact was called; None when it was called by itself."""
         first = next((leg for leg in self.legs if leg.side is not Side.NOBODY), None)
         return first if first is not None and first.side is Side.OURS else None
+
+    @property
+    def started_at(self) -> datetime | None:
+        """When the first leg began, those of machines aside."""
+        return next((leg.started_at for leg in self.legs if leg.side is not Side.NOBODY), None)
 
     @property
     def talk_seconds(self) -> int:

@@ -157,8 +157,8 @@ class Phone(Protocol):
     def call(self, call_id: str) -> Call | None:
         """The call, or None."""
 
-    def calls(self, wanted: CallFilter, *, limit: int, cursor: str | None) -> Page[Call]:
-        """The latest made first."""
+    def calls(self, wanted: CallFilter, *, limit: int, cursor: str | None, oldest_first: bool = False) -> Page[Call]:
+        """In the order in which they were reported: the latest first, or the oldest first."""
 
 
 class Webhooks(Protocol):

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from itertools import repeat
 
-from hookline.domain.calls import Call
+from hookline.domain.calls import NO_TIMES, Call, CallOrigin, CallTimes
 from hookline.domain.events import CallPayload, EventKind, canonical_bytes
 from hookline.domain.ids import CallId
 from hookline.errors import NotFound
@@ -11,23 +11,52 @@ from hookline.ports.storage import CallFilter, Page, Transaction
 from hookline.services.publishing import publish
 
 
-def report_call(tx: Transaction, payload: CallPayload, *, source: str = "api", body: bytes | None = None) -> CallId:
-    """Keep a finished call and announce it. `payload` has been through `domain.calls.check_call`.
+def report_call(
+    tx: Transaction,
+    payload: CallPayload,
+    *,
+    source: str = "api",
+    body: bytes | None = None,
+    times: CallTimes = NO_TIMES,
+    origin: CallOrigin | None = None,
+    is_silent: bool = False,
+) -> CallId:
+    """Keep a finished call and announce it, unless it `is_silent`. `payload` has been through `check_call`.
 
-    `body` is the payload's `canonical_bytes`, from callers that made them before the transaction.
+    `body` is the payload's `canonical_bytes`, from callers that made them before the transaction. The event happened
+    when the call ended, if that is known.
     """
     body = body or canonical_bytes(payload)
-    call = Call(id=CallId(f"call_{tx.ulid()}"), payload=payload, body=body, source=source, created_at=tx.now)
+    call = Call(
+        id=CallId(f"call_{tx.ulid()}"),
+        payload=payload,
+        body=body,
+        source=source,
+        created_at=tx.now,
+        times=times,
+        origin=origin,
+    )
     tx.phone.add(call)
-    publish(tx, EventKind.CALL_FINISHED, call.id, sequence=1, body=body)
+    if not is_silent:
+        publish(tx, EventKind.CALL_FINISHED, call.id, sequence=1, body=body, occurred_at=times.ended_at)
     return call.id
 
 
-def report_calls(tx: Transaction, many: Sequence[CallPayload], bodies: Sequence[bytes] | None = None) -> list[CallId]:
-    """Report many, all or none. `bodies`: as in `report_call`, one for each."""
+def report_calls(
+    tx: Transaction,
+    many: Sequence[CallPayload],
+    bodies: Sequence[bytes] | None = None,
+    times: Sequence[CallTimes] | None = None,
+    *,
+    is_silent: bool = False,
+) -> list[CallId]:
+    """Report many, all or none. `bodies`, `times`: as in `report_call`, one for each."""
+    count = len(many)
     return [
-        report_call(tx, payload, body=body)
-        for payload, body in zip(many, bodies or repeat(None, len(many)), strict=True)
+        report_call(tx, payload, body=body, times=known, is_silent=is_silent)
+        for payload, body, known in zip(
+            many, bodies or repeat(None, count), times or repeat(NO_TIMES, count), strict=True
+        )
     ]
 
 
@@ -43,6 +72,8 @@ def read_call(tx: Transaction, call_id: str) -> Call:
     return call
 
 
-def list_calls(tx: Transaction, wanted: CallFilter, *, limit: int, cursor: str | None) -> Page[Call]:
-    """Calls, the latest reported first."""
-    return tx.phone.calls(wanted, limit=limit, cursor=cursor)
+def list_calls(
+    tx: Transaction, wanted: CallFilter, *, limit: int, cursor: str | None, oldest_first: bool = False
+) -> Page[Call]:
+    """Calls, the latest reported first unless told otherwise."""
+    return tx.phone.calls(wanted, limit=limit, cursor=cursor, oldest_first=oldest_first)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Final
 
-from hookline.domain.calls import require_possible
+from hookline.domain.calls import CallOrigin, CallTimes, require_possible
 from hookline.domain.finished_calls import (
     FinishedCall,
     NoCall,
@@ -201,12 +201,17 @@ def _settle(tx: Transaction, call: HeardCall, books: Books) -> Settled:
         require_possible(what.payload)
         if what.not_understood is not None:
             count_unknown_number(tx, call.connector_id, what.not_understood)
-        call_id = report_call(tx, what.payload, source=call.kind)
+        origin = CallOrigin(connector_id=call.connector_id, external_id=call.call_key)
+        call_id = report_call(tx, what.payload, source=call.kind, times=_times_of(what), origin=origin)
         tx.intake.keep(replace(call, facts=(), due_at=None, call_id=call_id, reason="", updated_at=tx.now))
         return Settled(call=call, call_id=call_id, reason="")
     if what.reason is Reason.UNKNOWN_LINE:
         return _on_no_line(tx, call, what.line)
     return _without_event(tx, call, what.reason)
+
+
+def _times_of(what: FinishedCall) -> CallTimes:
+    return CallTimes(started_at=what.started_at, answered_at=what.answered_at, ended_at=what.ended_at)
 
 
 def _without_event(tx: Transaction, call: HeardCall, because: str) -> Settled:

@@ -112,7 +112,13 @@ TABLES: Final = (
     ),
     Copied("unknown_line", ("number", "calls", "last_at")),
     Copied("unknown_number", ("connector_id", "form", "id", "calls", "created_at", "last_at"), key_length=2),
-    Copied("call", ("id", "payload", "type", "phone_line", "phone_number", "source", "created_at")),
+    Copied(
+        "call",
+        (
+            *("id", "payload", "type", "phone_line", "phone_number", "source", "created_at"),
+            *("started_at", "answered_at", "ended_at", "end_is_estimated", "connector_id", "external_id"),
+        ),
+    ),
     Copied(
         "heard_call",
         ("connector_id", "call_key", "kind", "region", "facts", "due_at", "call_id", "reason", "updated_at"),

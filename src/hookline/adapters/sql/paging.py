@@ -37,6 +37,11 @@ class Where:
         if cursor is not None:
             self.add(f"{column} < :cursor", cursor=cursor)
 
+    def after(self, column: str, cursor: str | None) -> None:
+        """Go on behind `cursor` in ascending order."""
+        if cursor is not None:
+            self.add(f"{column} > :cursor", cursor=cursor)
+
     def between(self, column: str, from_at: datetime | None, to_at: datetime | None) -> None:
         """The instant is in [from_at, to_at)."""
         if from_at is not None:

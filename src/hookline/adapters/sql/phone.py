@@ -5,18 +5,32 @@ from typing import Final
 
 from hookline.adapters.sql.bodies import WITH_THE_ROW
 from hookline.adapters.sql.paging import Where, page_of
-from hookline.adapters.sql.session import Insert, Row, Session, first, instant, micros
-from hookline.domain.calls import Call
+from hookline.adapters.sql.session import (
+    Insert,
+    Row,
+    Session,
+    first,
+    instant,
+    instant_or_none,
+    micros,
+    micros_or_none,
+)
+from hookline.domain.calls import NO_TIMES, Call, CallOrigin, CallTimes
 from hookline.domain.events import AccountName, CallPayload, CallType
 from hookline.domain.ids import CallId
 from hookline.ports.storage import CallFilter, Page
 
-ADD_CALL: Final = Insert("call", ("id", "payload", "type", "phone_line", "phone_number", "source", "created_at"))
-CALL: Final = "SELECT id, payload, source, created_at FROM call WHERE id = :id"
+_NEEDED: Final = ("id", "payload", "type", "phone_line", "phone_number", "source", "created_at")
+_KNOWN: Final = ("started_at", "answered_at", "ended_at", "end_is_estimated", "connector_id", "external_id")
+_LISTED_KNOWN: Final = ", ".join(_KNOWN)
+#: Of most calls nothing is known but the payload: their rows name no other column.
+ADD_CALL: Final = Insert("call", _NEEDED)
+ADD_KNOWN_CALL: Final = Insert("call", (*_NEEDED, *_KNOWN))
+CALL: Final = f"SELECT id, payload, source, created_at, {_LISTED_KNOWN} FROM call WHERE id = :id"
 #: A payload comes only when it is short.
 CALLS: Final = f"""
-    SELECT id, CASE WHEN LENGTH(payload) <= {WITH_THE_ROW} THEN payload END, source, created_at
-    FROM call WHERE {{where}} ORDER BY id DESC LIMIT :limit
+    SELECT id, CASE WHEN LENGTH(payload) <= {WITH_THE_ROW} THEN payload END, source, created_at, {_LISTED_KNOWN}
+    FROM call WHERE {{where}} ORDER BY id {{order}} LIMIT :limit
 """
 
 
@@ -28,31 +42,36 @@ class SqlPhone:
 
     def add(self, call: Call) -> None:
         payload = call.payload
-        self._session.insert(
-            ADD_CALL,
-            (
-                call.id,
-                call.body.decode(),
-                payload.type.value,
-                payload.phone_line,
-                payload.phone_number,
-                call.source,
-                micros(call.created_at),
-            ),
+        row = (
+            call.id,
+            call.body.decode(),
+            payload.type.value,
+            payload.phone_line,
+            payload.phone_number,
+            call.source,
+            micros(call.created_at),
         )
+        if call.times is NO_TIMES and call.origin is None:
+            self._session.insert(ADD_CALL, row)
+        else:
+            self._session.insert(ADD_KNOWN_CALL, (*row, *_known(call)))
 
     def call(self, call_id: str) -> Call | None:
         row = first(self._session.rows(CALL, {"id": call_id}))
         return None if row is None else _call(row)
 
-    def calls(self, wanted: CallFilter, *, limit: int, cursor: str | None) -> Page[Call]:
+    def calls(self, wanted: CallFilter, *, limit: int, cursor: str | None, oldest_first: bool = False) -> Page[Call]:
         where = Where()
-        where.before("id", cursor)
+        if oldest_first:
+            where.after("id", cursor)
+        else:
+            where.before("id", cursor)
         where.equals("type", "type", wanted.type and wanted.type.value)
         where.equals("phone_line", "phone_line", wanted.phone_line)
         where.equals("phone_number", "phone_number", wanted.phone_number)
         where.between("created_at", wanted.from_at, wanted.to_at)
-        rows = self._session.rows(CALLS.format(where=where.sql), {**where.parameters, "limit": limit + 1})
+        sql = CALLS.format(where=where.sql, order="ASC" if oldest_first else "DESC")
+        rows = self._session.rows(sql, {**where.parameters, "limit": limit + 1})
         return page_of(rows, limit, self._whole, lambda call: len(call.body))
 
     def _whole(self, row: Row) -> Call:
@@ -61,11 +80,33 @@ class SqlPhone:
         return _call(whole)
 
 
+def _known(call: Call) -> Row:
+    """The columns `_KNOWN` of a call."""
+    times, origin = call.times, call.origin
+    return (
+        *(micros_or_none(times.started_at), micros_or_none(times.answered_at), micros_or_none(times.ended_at)),
+        1 if times.end_is_estimated else None,
+        *((None, None) if origin is None else (origin.connector_id, origin.external_id)),
+    )
+
+
 def _call(row: Row) -> Call:
-    id_, text, source, created_at = row
+    id_, text, source, created_at, *times, end_is_estimated, connector_id, external_id = row
     kept = json.loads(text)
     kept["account_name"] = AccountName(**kept["account_name"])
     kept["type"] = CallType(kept["type"])
+    started_at, answered_at, ended_at = map(instant_or_none, times)
     return Call(
-        id=CallId(id_), payload=CallPayload(**kept), body=text.encode(), source=source, created_at=instant(created_at)
+        id=CallId(id_),
+        payload=CallPayload(**kept),
+        body=text.encode(),
+        source=source,
+        created_at=instant(created_at),
+        times=CallTimes(
+            started_at=started_at,
+            answered_at=answered_at,
+            ended_at=ended_at,
+            end_is_estimated=bool(end_is_estimated),
+        ),
+        origin=None if connector_id is None else CallOrigin(connector_id=connector_id, external_id=external_id),
     )
