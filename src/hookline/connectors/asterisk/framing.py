@@ -83,8 +83,10 @@ class Framing:
         if not self._end:
             self._begin(data)
         *blocks, rest = data.split(self._end)
+        # The blocks come first: the end of a message that is skipped is among them, and `rest` is no part of it.
+        messages = [message for block in blocks if (message := self._message(block)) is not None]
         self._keep(rest)
-        return [message for block in blocks if (message := self._message(block)) is not None]
+        return messages
 
     def _begin(self, data: bytes) -> None:
         line, _, _ = data.partition(b"\n")
