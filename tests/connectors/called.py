@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -20,25 +21,31 @@ CONTACT: Final = "+14002007868"
 _LONG_AGO: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def _user(email: str, given: str, family: str, *, extension: str = "", provider_ids: tuple[str, ...] = ()) -> User:
+def _user(
+    email: str, given: str, family: str, *, extension: str = "", outbound_line: str = "",
+    provider_ids: tuple[str, ...] = (),
+) -> User:  # fmt: skip
     return User(
         id=UserId(email), email=email, given_name=given, family_name=family, extension=extension, channel_prefixes=(),
-        outbound_line="", provider_ids=provider_ids, created_at=_LONG_AGO, modified_at=_LONG_AGO,
+        outbound_line=outbound_line, provider_ids=provider_ids, created_at=_LONG_AGO, modified_at=_LONG_AGO,
     )  # fmt: skip
 
 
-def phonebook() -> Phonebook:
-    """One line, whose owner is Olga; John has extension 101, and Mary is 456 at the provider."""
+def phonebook(*, are_named: bool = True, outbound_line: str = "") -> Phonebook:
+    """One line, whose owner is Olga; John has extension 101 and an outbound line, and Mary is 456 at the provider.
+
+    Users that are not named are known by their phones and addresses, but have no name.
+    """
     line = PhoneLine(
         id=PhoneLineId("line"), number=LINE, name="Front desk", owner_email="olga@company.example", region="",
         created_at=_LONG_AGO, modified_at=_LONG_AGO,
     )  # fmt: skip
     users = [
         _user("olga@company.example", "Olga", "Owner"),
-        _user("john@company.example", "John", "Doe", extension="101"),
+        _user("john@company.example", "John", "Doe", extension="101", outbound_line=outbound_line),
         _user("mary@company.example", "Mary", "Major", provider_ids=("456",)),
     ]
-    return Phonebook([line], users)
+    return Phonebook([line], users if are_named else [replace(user, given_name="", family_name="") for user in users])
 
 
 def posted(
@@ -70,9 +77,11 @@ def finished(
     return finished_call(facts, book or phonebook())
 
 
-def payload(connector: Called, settings: Mapping[str, Any], posts: Iterable[Posted]) -> dict[str, Any]:
+def payload(
+    connector: Called, settings: Mapping[str, Any], posts: Iterable[Posted], book: Phonebook | None = None
+) -> dict[str, Any]:
     """The body of the event."""
-    call = finished(connector, settings, posts)
+    call = finished(connector, settings, posts, book)
     assert isinstance(call, FinishedCall), call
     return plain(call.payload)
 

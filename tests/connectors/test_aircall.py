@@ -61,6 +61,24 @@ def test_a_call_that_the_contact_did_not_take_is_not_connected() -> None:
     assert payload(Aircall(), SETTINGS, [ended]) == right("not connected")
 
 
+@pytest.mark.parametrize("event", ["call.hungup", "call.ended"])
+@pytest.mark.parametrize(
+    ("different", "inbound", "outbound"),
+    [({"answered_at": ANSWERED}, "answered", "connected"), ({"answered_at": None}, "missed", "not connected"),
+     ({"answered_at": 0}, "missed", "not connected"),
+     *(({"answered_at": answered_at, "missed_call_reason": reason}, "missed", "not connected")
+       for answered_at in (None, ANSWERED)
+       for reason in ("out_of_opening_hours", "short_abandoned", "abandoned_in_ivr", "abandoned_in_classic",
+                      "no_available_agent", "agents_did_not_answer"))],
+)  # fmt: skip
+def test_done_does_not_say_that_somebody_talked(
+    event: str, different: dict[str, Any], inbound: str, outbound: str
+) -> None:
+    for direction, expected in (("inbound", inbound), ("outbound", outbound)):
+        told = call(event, status="done", direction=direction, user=JOHN, duration=133, **different)
+        assert payload(Aircall(), SETTINGS, [told])["type"] == expected
+
+
 def test_a_recording_is_told() -> None:
     ended = call("call.ended", **TALKED, recording="https://assets.aircall.io/812/recording")
     assert payload(Aircall(), SETTINGS, [ended]) == right("answered", recording=True)
@@ -74,6 +92,21 @@ def test_a_number_that_is_withheld_is_empty(digits: str | None) -> None:
 def test_a_user_without_a_mail_address_is_known_by_the_id() -> None:
     ended = call("call.ended", answered_at=ANSWERED, user=MARY)
     assert payload(Aircall(), SETTINGS, [ended]) == right("answered", account_name="Mary Major")
+
+
+@pytest.mark.parametrize("direction", ["inbound", "outbound"])
+def test_the_name_of_a_user_is_aircalls_where_the_phone_book_has_none(direction: str) -> None:
+    ended = call("call.ended", direction=direction, answered_at=ANSWERED, user={**JOHN, "name": "Johanna van Dam"})
+    assert payload(Aircall(), SETTINGS, [ended])["account_name"] == "John Doe"
+    assert payload(Aircall(), SETTINGS, [ended], phonebook(are_named=False))["account_name"] == "Johanna van Dam"
+    stranger = call("call.ended", direction=direction, answered_at=ANSWERED, user={"id": 5, "name": "Ann Other"})
+    assert payload(Aircall(), SETTINGS, [stranger])["account_name"] == "Ann Other"
+
+
+@pytest.mark.parametrize("name", [None, "", " ", "\x00"])
+def test_a_user_without_a_name_anywhere_has_none(name: str | None) -> None:
+    ended = call("call.ended", answered_at=ANSWERED, user={"id": 5, "name": name})
+    assert payload(Aircall(), SETTINGS, [ended]) == right("answered", account_name="")
 
 
 def test_a_mail_address_may_be_in_letters_of_either_size() -> None:

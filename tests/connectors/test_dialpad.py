@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hookline.connectors.dialpad import Dialpad
 from hookline.errors import Invalid, MissingField, Unauthorized
 from hookline.ports.connectors import Posted
-from tests.connectors.called import NOW, finished, payload, posted, reports, right
+from tests.connectors.called import NOW, finished, payload, phonebook, posted, reports, right
 
 SECRET = "a secret that is long enough for " * 2
 SETTINGS = {"secret": SECRET}
@@ -78,6 +78,24 @@ def test_a_call_that_the_contact_did_not_take_is_not_connected() -> None:
 
 
 @pytest.mark.parametrize(
+    ("state", "connected", "inbound", "outbound"),
+    [("hangup", CONNECTED, "answered", "connected"), ("hangup", None, "missed", "not connected"),
+     ("hangup", 0, "missed", "not connected"), ("missed", None, "missed", "not connected"),
+     ("missed", CONNECTED, "missed", "not connected"), ("voicemail", CONNECTED, "missed", "not connected"),
+     ("voicemail_uploaded", CONNECTED, "missed", "not connected"), ("recording", CONNECTED, "answered", "connected"),
+     ("recording", None, "missed", "not connected")],
+)  # fmt: skip
+def test_a_leg_that_is_over_was_taken_only_if_it_was_connected_to_a_person(
+    state: str, connected: int | None, inbound: str, outbound: str
+) -> None:
+    for direction, expected in (("inbound", inbound), ("outbound", outbound)):
+        told = event(state, direction=direction, date_connected=connected, duration=123_463.294)
+        assert payload(Dialpad(), SETTINGS, [told])["type"] == expected
+    at_a_department = event(state, target=DESK, date_connected=connected)
+    assert payload(Dialpad(), SETTINGS, [at_a_department])["type"] == "missed"
+
+
+@pytest.mark.parametrize(
     "line",
     [
         {"internal_number": "blocked", "target": JOHN | {"phone": "+441400800008"}},
@@ -87,6 +105,21 @@ def test_a_call_that_the_contact_did_not_take_is_not_connected() -> None:
 def test_the_line_of_an_outbound_call_is_what_was_shown_else_the_users_number(line: dict[str, Any]) -> None:
     told = event("hangup", direction="outbound", date_connected=CONNECTED, **line)
     assert payload(Dialpad(), SETTINGS, [told]) == right("connected")
+
+
+@pytest.mark.parametrize("direction", ["inbound", "outbound"])
+def test_the_name_of_a_user_is_dialpads_where_the_phone_book_has_none(direction: str) -> None:
+    told = event("hangup", direction=direction, date_connected=CONNECTED, target=JOHN | {"name": "Johanna van Dam"})
+    assert payload(Dialpad(), SETTINGS, [told])["account_name"] == "John Doe"
+    assert payload(Dialpad(), SETTINGS, [told], phonebook(are_named=False))["account_name"] == "Johanna van Dam"
+    stranger = JOHN | {"id": 5, "email": "ann@elsewhere.example", "name": "Ann Other"}
+    told = event("hangup", direction=direction, date_connected=CONNECTED, target=stranger)
+    assert payload(Dialpad(), SETTINGS, [told])["account_name"] == "Ann Other"
+
+
+def test_the_name_of_a_department_is_no_users() -> None:
+    told = [event("hangup", target=DESK, date_connected=CONNECTED)]
+    assert payload(Dialpad(), SETTINGS, told, phonebook(are_named=False)) == right("missed", account_name="")
 
 
 def test_a_recording_is_told_also_when_it_is_told_later() -> None:

@@ -1,5 +1,8 @@
 """Plivo: what its callbacks tell, and who may tell it."""
 
+from dataclasses import replace
+from datetime import datetime, timedelta
+from itertools import permutations
 from typing import Any
 from urllib.parse import urlencode
 
@@ -95,6 +98,75 @@ def test_callbacks_in_any_order_and_any_number_become_the_same_call(data: st.Dat
     told, expected = STORIES[story]
     order = data.draw(st.permutations(told + data.draw(st.lists(st.sampled_from(told), max_size=3))))
     assert payload(Plivo(), SETTINGS, order) == expected
+
+
+#: How a Dial ended -> what a call to us is then, and what a call of a phone of ours.
+DIAL_ENDS: dict[str, tuple[dict[str, str], str, str]] = {
+    "completed with a length": ({"DialStatus": "completed", "DialBLegDuration": "123"}, "answered", "connected"),
+    "completed, and no length is told": ({"DialStatus": "completed"}, "answered", "connected"),
+    "completed with length 0": ({"DialStatus": "completed", "DialBLegDuration": "0"}, "missed", "not connected"),
+    "completed, and nobody answered": ({"DialStatus": "completed", "DialBLegUUID": ""}, "missed", "not connected"),
+    "busy": ({"DialStatus": "busy"}, "missed", "not connected"),
+    "timeout": ({"DialStatus": "timeout"}, "missed", "not connected"),
+    "no-answer": ({"DialStatus": "no-answer"}, "missed", "not connected"),
+    "failed": ({"DialStatus": "failed"}, "missed", "failed/cancelled"),
+    "cancel": ({"DialStatus": "cancel"}, "missed", "failed/cancelled"),
+    "cancel after it rang": ({"DialStatus": "cancel", "DialRingStatus": "true"}, "missed", "failed/cancelled"),
+    **{
+        f"{status} with a length": ({"DialStatus": status, "DialBLegDuration": "9"}, "missed", outbound)
+        for status, outbound in (("busy", "not connected"), ("timeout", "not connected"),
+                                 ("no-answer", "not connected"), ("failed", "failed/cancelled"),
+                                 ("cancel", "failed/cancelled"))
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DIAL_ENDS)
+def test_a_dial_that_is_over_was_taken_only_if_somebody_answered(name: str) -> None:
+    form, inbound, outbound = DIAL_ENDS[name]
+    for leg, expected in ((INBOUND, inbound), (PHONE, outbound)):
+        told = [signed({**leg, "DialBLegUUID": "b1", "DialBLegFrom": LINE[1:], **form}), ended(leg, "completed")]
+        assert payload(Plivo(), SETTINGS, told)["type"] == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "times", "kind"),
+    [("completed", {"Duration": "123"}, "connected"),
+     ("completed", {"Duration": "123", "AnswerTime": "2026-11-25 08:57:57"}, "connected"),
+     ("completed", {"Duration": "0", "AnswerTime": "2026-11-25 08:57:57"}, "failed/cancelled"),
+     ("completed", {"Duration": "0"}, "failed/cancelled"), ("completed", {"Duration": ""}, "failed/cancelled"),
+     ("busy", {}, "not connected"), ("no-answer", {}, "not connected"), ("timeout", {}, "not connected"),
+     ("failed", {}, "failed/cancelled"), ("cancel", {}, "failed/cancelled")],
+)  # fmt: skip
+def test_a_leg_that_is_over_was_taken_only_if_it_is_completed_and_lasted(
+    status: str, times: dict[str, str], kind: str
+) -> None:
+    assert payload(Plivo(), SETTINGS, [ended(API, status, **times)])["type"] == kind
+    assert payload(Plivo(), SETTINGS, [ended(INBOUND, status, **times)])["type"] == "missed"
+
+
+def step(action: str, at: datetime, **more: str) -> Posted:
+    """A step of a Dial, as its `callbackUrl` is told of it."""
+    form = {**INBOUND, "DialAction": action, "DialBLegUUID": "b1", "DialBLegTo": JOHN, **more}
+    return replace(signed(form), at=at)
+
+
+def test_the_steps_of_a_dial_tell_when_the_talk_began_and_who_took_it() -> None:
+    talk_at = NOW - timedelta(seconds=123)
+    action = signed({**INBOUND, "DialStatus": "completed", "DialALegUUID": "c1", "DialBLegUUID": "b1"})
+    told = [
+        step("answer", talk_at), step("connected", talk_at), step("hangup", NOW, DialBLegDuration="123"), action,
+        ended(INBOUND, "completed"),
+    ]  # fmt: skip
+    for order in permutations(told):
+        assert payload(Plivo(), SETTINGS, order) == right("answered")
+
+
+def test_a_phone_that_answered_and_was_never_connected_took_no_call() -> None:
+    action = signed({**INBOUND, "DialStatus": "no-answer", "DialBLegUUID": ""})
+    told = [step("answer", NOW - timedelta(seconds=9)), step("hangup", NOW, DialBLegDuration="9"), action,
+            ended(INBOUND, "completed")]  # fmt: skip
+    assert payload(Plivo(), SETTINGS, told) == right("missed")
 
 
 def agree(

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hookline.connectors.ringover import Ringover
 from hookline.errors import Invalid, Unauthorized
 from hookline.ports.connectors import Posted
-from tests.connectors.called import NOW, URL, finished, payload, posted, reports, right
+from tests.connectors.called import NOW, URL, finished, payload, phonebook, posted, reports, right
 
 KEY = "0410d565ba53e10061a758256c881bd7048a44640410d565ba53e10061a75825"
 SETTINGS = {"key": KEY}
@@ -63,9 +63,37 @@ def test_a_call_that_a_user_took_is_answered() -> None:
     assert payload(Ringover(), SETTINGS, [event("hangup", duration_in_seconds=123)]) == right("answered")
 
 
-def test_a_hangup_without_a_length_is_of_a_call_that_was_taken() -> None:
-    told = event("hangup", duration_in_seconds=None, start_time=ENDED - 123)
-    assert payload(Ringover(), SETTINGS, [told]) == right("answered")
+@pytest.mark.parametrize(
+    ("name", "seconds", "inbound", "outbound"),
+    [("hangup", 123, "answered", "connected"), ("hangup", 0.5, "answered", "connected"),
+     ("hangup", 0, "missed", "not connected"), ("hangup", -1, "missed", "not connected"),
+     ("hangup", None, "missed", "not connected"), ("missed", 123, "missed", "not connected"),
+     ("missed", None, "missed", "not connected"), ("voicemail", 123, "missed voicemail", "not connected"),
+     ("voicemail", None, "missed voicemail", "not connected")],
+)  # fmt: skip
+def test_a_call_that_is_over_was_taken_only_if_a_hangup_tells_its_length(
+    name: str, seconds: float | None, inbound: str, outbound: str
+) -> None:
+    for direction, expected in (({}, inbound), (OUT, outbound)):
+        told = event(name, duration_in_seconds=seconds, start_time=ENDED - 130, **direction)
+        assert payload(Ringover(), SETTINGS, [told])["type"] == expected
+
+
+def answered_at(moment: float) -> Posted:
+    return signed(message("answered", hangup_time=None) | {"timestamp": moment})
+
+
+def test_a_hangup_without_a_length_is_of_a_talk_since_it_was_answered() -> None:
+    for order in permutations([answered_at(ENDED - 123), event("hangup", duration_in_seconds=None)]):
+        assert payload(Ringover(), SETTINGS, order) == right("answered")
+
+
+@pytest.mark.parametrize("moment", [ENDED - 130, ENDED - 123, ENDED - 1])
+def test_a_length_that_is_told_counts_whenever_the_answer_was_told(moment: float) -> None:
+    for order in permutations([answered_at(moment), event("hangup", duration_in_seconds=123)]):
+        assert payload(Ringover(), SETTINGS, order) == right("answered")
+    for order in permutations([answered_at(moment), event("hangup", duration_in_seconds=0)]):
+        assert payload(Ringover(), SETTINGS, order) == right("missed")
 
 
 def test_a_call_that_nobody_took_is_missed() -> None:
@@ -126,6 +154,23 @@ def test_a_user_without_a_mail_address_is_known_by_the_id() -> None:
     assert payload(Ringover(), SETTINGS, [told]) == right("answered", account_name="Mary Major")
     told = event("hangup", duration_in_seconds=123, user=None, user_id="456")
     assert payload(Ringover(), SETTINGS, [told]) == right("answered", account_name="Mary Major")
+
+
+@pytest.mark.parametrize("direction", [{}, OUT])
+def test_the_name_of_a_user_is_ringovers_where_the_phone_book_has_none(direction: dict[str, str]) -> None:
+    told = event("hangup", duration_in_seconds=123, user=JOHN | {"firstname": "Johanna", "lastname": "van Dam"},
+                 **direction)  # fmt: skip
+    assert payload(Ringover(), SETTINGS, [told])["account_name"] == "John Doe"
+    assert payload(Ringover(), SETTINGS, [told], phonebook(are_named=False))["account_name"] == "Johanna van Dam"
+    stranger = {"user_id": 5, "email": "ann@elsewhere.example", "firstname": "Ann", "lastname": "Other"}
+    told = event("hangup", duration_in_seconds=123, user=stranger, user_id=5, **direction)
+    assert payload(Ringover(), SETTINGS, [told])["account_name"] == "Ann Other"
+
+
+def test_a_name_that_cannot_be_shown_costs_no_call() -> None:
+    user = {"user_id": 5, "firstname": "A" * 300, "lastname": "\x00"}
+    told = event("hangup", duration_in_seconds=123, user=user, user_id=5)
+    assert payload(Ringover(), SETTINGS, [told]) == right("answered", account_name="A" * 100)
 
 
 def test_after_a_transfer_who_answered_counts_in_whatever_order_it_is_told() -> None:

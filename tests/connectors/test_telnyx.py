@@ -84,6 +84,24 @@ def test_events_in_any_order_and_any_number_become_the_same_call(data: st.DataOb
     assert payload(Telnyx(), SETTINGS, order) == expected
 
 
+#: Every cause of `call.hangup` -> what a call that was never bridged is, of ours when nobody answered.
+CAUSES = {
+    "normal_clearing": "failed/cancelled", "originator_cancel": "failed/cancelled", "not_found": "failed/cancelled",
+    "unspecified": "failed/cancelled", "time_limit": "failed/cancelled", "user_busy": "not connected",
+    "call_rejected": "not connected", "no_answer": "not connected", "timeout": "not connected",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_a_hangup_does_not_say_that_somebody_talked_whatever_its_cause(cause: str) -> None:
+    assert payload(Telnyx(), SETTINGS, [CALLS, GOES_OUT, *hangups(cause)])["type"] == CAUSES[cause]
+    answered_by_a_program = [COMES_IN, event("answered", 1), *hangups(cause), RINGS]
+    assert payload(Telnyx(), SETTINGS, answered_by_a_program) == right("missed")
+    assert payload(Telnyx(), SETTINGS, [GOES_OUT, event("hangup", 9, hangup_cause=cause)])["type"] == CAUSES[cause]
+    talked = [COMES_IN, RINGS, *TALK, *hangups(cause)]
+    assert payload(Telnyx(), SETTINGS, talked) == right("answered")
+
+
 def agree(posted: Posted, monkeypatch: pytest.MonkeyPatch, key: str = SETTINGS["publicKey"]) -> bool:
     """We accept what the official SDK accepts, and nothing else."""
     monkeypatch.setattr("telnyx.lib.webhook_verification.time.time", NOW.timestamp)

@@ -56,6 +56,26 @@ def test_where_the_answer_is_not_told_the_length_is(established: str, duration: 
         assert payload(ThreeCx(), {}, [told]) == right("answered", duration_seconds=seconds)
 
 
+NEVER = "0001-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("call_type", "established", "duration", "kind"),
+    [("Inbound", "2026-11-25T08:50:10Z", "00:02:03", "answered"), ("Inbound", NEVER, "00:00:00", "missed"),
+     ("Inbound", "", "00:00:00", "missed"), ("Inbound", "", "00:02:03", "answered"),
+     ("Inbound", "2026-11-25T08:52:13Z", "00:00:00", "answered"),
+     ("Outbound", "2026-11-25T08:50:10Z", "00:02:03", "connected"), ("Outbound", NEVER, "00:00:00", "not connected"),
+     ("Outbound", "", "0.00:00:00.0", "not connected"), ("Outbound", "", "00:02:03", "connected"),
+     ("Missed", "2026-11-25T08:50:10Z", "00:02:03", "missed"), ("Missed", "", "", "missed"),
+     ("Notanswered", "2026-11-25T08:50:10Z", "00:02:03", "not connected"), ("Notanswered", "", "", "not connected")],
+)  # fmt: skip
+def test_a_call_that_is_over_was_taken_only_if_its_type_says_so_and_it_lasted(
+    call_type: str, established: str, duration: str, kind: str
+) -> None:
+    told = call(call_type, established_at=established, duration=duration)
+    assert payload(ThreeCx(), {}, [told])["type"] == kind
+
+
 def test_a_length_beyond_the_call_is_cut() -> None:
     told = call("Inbound", established_at="", duration="09:00:00")
     assert payload(ThreeCx(), {}, [told]) == right("answered", duration_seconds=133)

@@ -1,6 +1,7 @@
 """Twilio: what its callbacks tell, and who may tell it."""
 
 import hashlib
+from itertools import permutations
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,7 +14,7 @@ from hookline.connectors.twilio import Twilio
 from hookline.domain.finished_calls import NoCall
 from hookline.errors import Invalid, PermissionDenied, Unauthorized
 from hookline.ports.connectors import Posted
-from tests.connectors.called import CONTACT, LINE, NOW, finished, payload, reports, right
+from tests.connectors.called import CONTACT, LINE, NOW, finished, payload, phonebook, reports, right
 
 SETTINGS = {"authToken": "12345"}
 URL = "https://hookline.company.example/in/twilio/token"
@@ -131,6 +132,75 @@ def test_callbacks_in_any_order_and_any_number_become_the_same_call(data: st.Dat
     told, expected = STORIES[story]
     order = data.draw(st.permutations(told + data.draw(st.lists(st.sampled_from(told), max_size=3))))
     assert payload(Twilio(), SETTINGS, order) == expected
+
+
+API_CALL = {**INBOUND, "From": LINE, "To": CONTACT, "Direction": "outbound-api"}
+#: How a Dial ended -> what a call to us is then, and what a call of a client.
+DIAL_ENDS: dict[str, tuple[str, int | None, str, str, str]] = {
+    # name: DialCallStatus, DialCallDuration, DialBridged, inbound, outbound
+    "completed and bridged": ("completed", 123, "true", "answered", "connected"),
+    "completed and bridged for less than a second": ("completed", 0, "true", "answered", "connected"),
+    "completed and not bridged": ("completed", 123, "false", "missed", "not connected"),
+    "completed, not bridged, without a length": ("completed", 0, "false", "missed", "not connected"),
+    "completed with a length": ("completed", 123, "", "answered", "connected"),
+    "completed without a length": ("completed", 0, "", "missed", "not connected"),
+    "a conference, of which no length is sent": ("answered", None, "", "answered", "connected"),
+    "a conference, not bridged": ("answered", None, "false", "missed", "not connected"),
+    "busy": ("busy", 0, "false", "missed", "not connected"),
+    "no-answer": ("no-answer", 0, "false", "missed", "not connected"),
+    "failed": ("failed", 0, "false", "missed", "failed/cancelled"),
+    "canceled": ("canceled", 0, "false", "missed", "failed/cancelled"),
+    "busy with a length": ("busy", 9, "", "missed", "not connected"),
+    "no-answer with a length": ("no-answer", 9, "", "missed", "not connected"),
+    "failed with a length": ("failed", 9, "", "missed", "failed/cancelled"),
+    "canceled with a length": ("canceled", 9, "", "missed", "failed/cancelled"),
+}
+
+
+@pytest.mark.parametrize("name", DIAL_ENDS)
+def test_a_dial_that_is_over_was_taken_only_if_it_was_bridged(name: str) -> None:
+    status, seconds, bridged, inbound, outbound = DIAL_ENDS[name]
+    more = {"DialBridged": bridged} if bridged else {}
+    for leg, expected in ((INBOUND, inbound), (CLIENT, outbound)):
+        form = {**leg, "CallStatus": "in-progress", "DialCallStatus": status, **more}
+        length = {} if seconds is None else {"DialCallSid": "CA2", "DialCallDuration": str(seconds)}
+        told = [signed({**form, **length}), ended(leg, "completed", 130)]
+        assert payload(Twilio(), SETTINGS, told, phonebook(outbound_line=LINE))["type"] == expected
+
+
+@pytest.mark.parametrize(
+    ("status", "seconds", "inbound", "outbound"),
+    [("completed", 123, "answered", "connected"), ("completed", 0, "missed", "not connected"),
+     ("busy", 0, "missed", "not connected"), ("no-answer", 0, "missed", "not connected"),
+     ("failed", 0, "missed", "failed/cancelled"), ("canceled", 0, "missed", "failed/cancelled"),
+     ("busy", 9, "missed", "not connected"), ("no-answer", 9, "missed", "not connected"),
+     ("failed", 9, "missed", "failed/cancelled"), ("canceled", 9, "missed", "failed/cancelled")],
+)  # fmt: skip
+def test_a_leg_that_is_over_was_taken_only_if_it_is_completed_and_lasted(
+    status: str, seconds: int, inbound: str, outbound: str
+) -> None:
+    comes_in = [child(JOHN, status, seconds), ended(INBOUND, "completed", 130)]
+    assert payload(Twilio(), SETTINGS, comes_in)["type"] == inbound
+    goes_out = [child(CONTACT, status, seconds, from_=LINE), CLIENT_CALLS]
+    assert payload(Twilio(), SETTINGS, goes_out)["type"] == outbound
+    assert payload(Twilio(), SETTINGS, [ended(API_CALL, status, seconds)])["type"] == outbound
+
+
+@pytest.mark.parametrize("status", ["completed", "busy", "no-answer", "failed", "canceled"])
+def test_the_end_of_the_leg_that_called_does_not_say_that_somebody_took_it(status: str) -> None:
+    assert payload(Twilio(), SETTINGS, [ended(INBOUND, status, 130)]) == right("missed")
+
+
+def test_a_phone_that_answered_and_was_not_bridged_took_no_call_in_whatever_order_it_is_told() -> None:
+    told = [
+        child(JOHN, "completed", 12),
+        dialled("completed", 12, DialBridged="false"),
+        ended(INBOUND, "completed", 30),
+    ]
+    for order in permutations(told):
+        assert payload(Twilio(), SETTINGS, order) == right("missed")
+    forwarded = [child("+447700900103", "completed", 12), *told[1:]]
+    assert payload(Twilio(), SETTINGS, forwarded) == right("missed", is_forwarded=True)
 
 
 def test_a_withheld_number_is_empty() -> None:

@@ -19,7 +19,11 @@ from hookline.domain.users import split_name
         ("山田太郎", ("山田太郎", "")),
         ("Doe,", ("Doe,", "")),
         ("", ("", "")),
+        (None, ("", "")),
+        (" , ", (",", "")),
+        ("John\x00 Doe\u202e", ("John", "Doe")),
+        ("J" * 300 + " " + "D" * 300, ("J" * 100, "D" * 100)),
     ],
 )
-def test_a_display_name_is_given_and_family_name(name: str, parts: tuple[str, str]) -> None:
+def test_a_display_name_is_given_and_family_name(name: str | None, parts: tuple[str, str]) -> None:
     assert split_name(name) == parts

@@ -4,6 +4,8 @@ Every event carries the whole call as it stands. `call.ended` comes about half a
 and message: nothing comes after it. `call.hungup` tells the end at once, should `call.ended` get lost. Who answered is
 told best by `call.answered`, since later events may name the user that the call was transferred to.
 
+`status` is `done` for every call that is over. A call was taken if it has an `answered_at` and no `missed_call_reason`.
+
 Source: https://developer.aircall.io/api-references/#call-webhooks-events
 """
 
@@ -61,6 +63,7 @@ class _Call(msgspec.Struct):
     started_at: int | float
     answered_at: int | float | None = None
     ended_at: int | float | None = None
+    missed_call_reason: str | None = None  # of inbound calls that nobody took, such as abandoned_in_ivr
     raw_digits: str | None = None
     number: _Number | None = None
     user: _User | None = None
@@ -108,7 +111,7 @@ def _facts(call: _Call, *, is_who_answered: bool) -> Iterator[Fact]:
     yield from _legs(call, started_at, is_who_answered=is_who_answered)
     if call.voicemail:
         yield MessageLeft(leg=_CONTACT, at=started_at)
-    if call.answered_at:
+    if call.answered_at and not call.missed_call_reason:
         yield from _talk(reading.since_1970(call.answered_at, "data.answered_at"))
     if call.ended_at:
         yield from _end(call, reading.since_1970(call.ended_at, "data.ended_at"))
@@ -120,7 +123,7 @@ def _legs(call: _Call, started_at: datetime, *, is_who_answered: bool) -> Iterat
     is_inbound = call.direction == "inbound"
     # Of two that are said to be the user the earlier one counts: see the top of this file.
     user_at = started_at + _TICK * (is_inbound + (not is_who_answered))
-    given_name, family_name = split_name((call.user.name if call.user is not None else None) or "")
+    given_name, family_name = split_name(call.user.name if call.user is not None else "")
     yield LegStarted(
         leg=_USER, at=user_at, side=Side.OURS, places=not is_inbound, identity=_identity(call.user),
         given_name=given_name, family_name=family_name,

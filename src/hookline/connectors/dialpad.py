@@ -2,7 +2,8 @@
 
 A call has many legs, each with a `call_id` of its own, and each state of each is an event, in no particular order. An
 event is a picture of its leg when it was sent. What joins the legs is the one through which the call came in: a leg
-that came later names it as its entry point.
+that came later names it as its entry point. `hangup` says that a leg is over; it was taken if it has a `date_connected`
+and is neither `missed` nor at a mailbox.
 
 The contact's leg ends when the leg through which the call came in does, or, once that was transferred, the leg that it
 was transferred to. A leg to a department, a menu or a queue is nobody's phone: it may be answered, and nobody talks.
@@ -36,6 +37,7 @@ _CONTACT: Final = "contact"
 _TALK: Final = "talk"
 #: Targets at which somebody sits. The others are offices, departments, call centers, menus.
 _PERSONS: Final = frozenset({"user", "room", "coaching_group_member"})
+_MISSED: Final = "missed"
 _VOICEMAIL_STATES: Final = frozenset({"voicemail", "voicemail_uploaded"})
 #: Of two legs, or users, of the same instant, the one that came first is earlier by this.
 _TICK: Final = timedelta(microseconds=1)
@@ -108,6 +110,11 @@ class _Leg(msgspec.Struct):
         return bool(self.voicemail_link) or self.state in _VOICEMAIL_STATES
 
     @property
+    def was_taken(self) -> bool:
+        """Whether somebody talked on it."""
+        return bool(self.date_connected) and not self.is_message and self.state != _MISSED
+
+    @property
     def ends_the_call(self) -> bool:
         return self.was_transferred_here or (self.is_entry and not self.is_transferred)
 
@@ -155,12 +162,12 @@ def _facts(leg: _Leg) -> Iterator[Fact]:
     for place, user in enumerate(users):
         at = started_at + _TICK * place
         is_caller = leg.direction == "outbound" and place == 0
-        given_name, family_name = split_name(user.name or "")
+        given_name, family_name = split_name(user.name)
         yield LegStarted(
             leg=_name(leg, user), at=at, side=Side.OURS, places=is_caller, identity=user.identity,
             given_name=given_name, family_name=family_name,
         )  # fmt: skip
-    if leg.date_connected and not leg.is_message:
+    if leg.date_connected and leg.was_taken:
         yield from _talk(leg, users, _instant(leg.date_connected, "date_connected"))
     if leg.voicemail_link:
         yield MessageLeft(leg=_CONTACT, at=started_at)

@@ -1,11 +1,17 @@
 """Plivo: its callbacks become facts about the leg that called or was called, and about those it was put through to.
 
 The hangup callback tells how the first leg ended, with its times; the `action` of a Dial how it went with those it was
-put through to; the callback of a Record that a message was left, that of a Dial or of a call its recording.
+put through to, and its `callbackUrl` each step of it; the callback of a Record that a message was left, that of a Dial
+or of a call its recording.
 
-Numbers are E.164 without the plus ("the phone number with country code", 14157654321, in all of its examples).
+`completed` says that a Dial or a leg is over. Of a Dial, `DialBLegUUID` is "empty if nobody answers"; its length is
+told in callbacks only. People talked if somebody answered, and the length, where one is told, is not 0.
 
-Sources: https://www.plivo.com/docs/voice/concepts/callbacks, .../voice/xml/dial, .../voice/xml/record,
+Numbers are E.164 without the plus: `From` and `To` are "the phone number of the party [...] including the country code"
+(voice/xml/request), and E.164 is written as 14157654321 there (voice/api/call/make-a-call).
+
+Sources: https://www.plivo.com/docs/voice/concepts/callbacks, .../voice/xml/request, .../voice/api/call/make-a-call,
+.../voice/xml/dial ("Parameters sent to action URL", "Parameters sent to callback URL"), .../voice/xml/record,
 .../concepts/signature-validation, and the official SDK.
 """
 
@@ -28,6 +34,7 @@ from hookline.domain.legs import (
     Joined,
     LegStarted,
     MessageLeft,
+    Rang,
     RecordingKept,
     Side,
 )
@@ -42,6 +49,8 @@ _BEFORE: Final = timedelta(days=1)
 _AFTER: Final = timedelta(days=1)
 _CAUSES: Final = {"busy": 486, "timeout": 480, "no-answer": 480, "failed": 503}
 _ENDED: Final = frozenset({*_CAUSES, "completed", "cancel"})
+#: Of several guesses at when a dialled leg began, one that tells its number stands before one that does not.
+_NAMED: Final = timedelta(hours=1)
 
 
 class Settings(reading.Settings, frozen=True, kw_only=True, rename="camel"):
@@ -110,6 +119,8 @@ def _facts(form: Mapping[str, str], at: datetime) -> Iterator[Fact]:
         yield _first_leg(form, ended_at)
     if form.get("RecordUrl"):
         yield from _recorded(form, at)
+    elif form.get("DialAction"):
+        yield from _stepped(form, at)
     elif "DialStatus" in form:
         yield from _dialled(form, at)
     elif form.get("Event", "Hangup") == "Hangup" and form.get("CallStatus") in _ENDED:
@@ -145,26 +156,60 @@ def _hung_up(leg: str, form: Mapping[str, str], at: datetime) -> Iterator[Fact]:
 def _answered_at(form: Mapping[str, str], ended_at: datetime) -> datetime | None:
     """When the leg was picked up: `completed` says that it is over. None: it never was."""
     told, seconds = _told(form.get("AnswerTime", "")), seconds_in(form, "Duration")
+    if form.get("Duration") and not seconds:
+        return None
     return told or (ended_at - timedelta(seconds=seconds) if seconds else None)
 
 
 def _dialled(form: Mapping[str, str], at: datetime) -> Iterator[Fact]:
-    """How a Dial went, with the leg that answered. A number that is dialled for a caller is a forwarding."""
-    first, status = form["CallUUID"], form["DialStatus"]
-    leg, to = form.get("DialBLegUUID") or f"{first}/dial", _end(form, "DialBLegTo")
+    """How a Dial went, with the leg that answered."""
+    leg, status = _dialled_leg(form), form["DialStatus"]
+    yield _dialled_start(form, leg, at)
+    if form.get("DialRingStatus", "").lower() == "true" or status == "completed":
+        yield Rang(leg=leg, at=at)
+    if status == "completed" and _was_answered(form):
+        yield from _joined(form, leg, at - timedelta(seconds=seconds_in(form, "DialBLegDuration")))
+    yield from _how_it_went(leg, status, at)
+    yield HungUp(leg=leg, at=at)
+
+
+def _was_answered(form: Mapping[str, str]) -> bool:
+    has_length = not form.get("DialBLegDuration") or seconds_in(form, "DialBLegDuration") > 0
+    return bool(form.get("DialBLegUUID")) and has_length
+
+
+def _stepped(form: Mapping[str, str], at: datetime) -> Iterator[Fact]:
+    """A step of a Dial as it happens. Its last one says that the leg is over, and nothing of a talk."""
+    leg, step = _dialled_leg(form), form["DialAction"]
+    yield _dialled_start(form, leg, at)
+    if step == "answer":
+        yield Answered(leg=leg, at=at)
+    if step == "connected":
+        yield from _joined(form, leg, at)
+    if step == "hangup":
+        yield HungUp(leg=leg, at=at)
+
+
+def _dialled_leg(form: Mapping[str, str]) -> str:
+    return form.get("DialBLegUUID") or f"{form['CallUUID']}/dial"
+
+
+def _dialled_start(form: Mapping[str, str], leg: str, at: datetime) -> LegStarted:
+    """The leg that a Dial called. A number that is dialled for a caller is a forwarding."""
+    to = _end(form, "DialBLegTo")
     calls_out = _is_address(_end(form, "From"))
     number = to or (_end(form, "To") if calls_out else "")
     is_ours = not calls_out and (_is_address(number) or not number)
-    yield LegStarted(
-        leg=leg, at=at - _BEFORE / 2, side=Side.OURS if is_ours else Side.OUTSIDE, places=False,
+    return LegStarted(
+        leg=leg, at=at - _BEFORE / 2 - (_NAMED if to else timedelta(0)),
+        side=Side.OURS if is_ours else Side.OUTSIDE, places=False,
         dialled="" if is_ours else number, shows=_end(form, "DialBLegFrom"), identity=number if is_ours else "",
     )  # fmt: skip
-    if status == "completed":
-        began_at = at - timedelta(seconds=seconds_in(form, "DialBLegDuration"))
-        yield Joined(leg=first, at=began_at, bridge=_TALK)
-        yield Joined(leg=leg, at=began_at, bridge=_TALK)
-    yield from _how_it_went(leg, status, at)
-    yield HungUp(leg=leg, at=at)
+
+
+def _joined(form: Mapping[str, str], leg: str, at: datetime) -> Iterator[Fact]:
+    yield Joined(leg=form["CallUUID"], at=at, bridge=_TALK)
+    yield Joined(leg=leg, at=at, bridge=_TALK)
 
 
 def _how_it_went(leg: str, status: str, at: datetime) -> Iterator[Fact]:

@@ -1,12 +1,17 @@
 """Ringover: its webhooks become facts about two legs, the contact's and the user's.
 
 `hangup` tells how long was talked, and nothing before it does exactly; `missed` and `voicemail` come instead of it, or
-beside it. `answered` is read for who answered. That there is a recording or a message may be told later.
+beside it. A `hangup` says that a call is over, not that it was taken: its `duration_in_seconds` may be null, and then
+people talked only if there was an `answered`, from its instant on. That there is a recording or a message may be told
+later.
+
+Numbers are E.164 without the plus (33123456789 in all examples of the webhook reference).
 
 Two ways of signing: by default a token in a header that holds a copy of the message, and the copy is what is read; on
 request a signature over method, URL, body and time.
 
-Source: https://developer.ringover.com/#tag/webhook
+Sources: https://developer.ringover.com/#tag/webhook, and the models of the official SDK,
+https://github.com/ringover/ringover-webhooks-php (`HangupCallEventRequest`, `UserDataCallEventRequest`).
 """
 
 import hashlib
@@ -32,6 +37,7 @@ from hookline.domain.legs import (
     Side,
 )
 from hookline.domain.numbers import international
+from hookline.domain.users import told_name
 from hookline.errors import Invalid, Unauthorized
 from hookline.ports.connectors import Posted, Report
 
@@ -186,8 +192,9 @@ def _instant(number: float, field: str) -> datetime:
 
 def _facts(event: str, call: _Call, sent_at: datetime) -> Iterator[Fact]:
     if event in _OVER or event == _ANSWERED:
-        started_at = _instant(call.start_time, "data.start_time") if call.start_time else sent_at
-        yield from _legs(call, started_at, is_who_answered=event == _ANSWERED)
+        yield from _legs(call, _started_at(call, sent_at), is_who_answered=event == _ANSWERED)
+    if event == _ANSWERED:
+        yield Joined(leg=_USER, at=sent_at, bridge=_TALK)
     if event == "voicemail" or call.voicemail_link:
         yield MessageLeft(leg=_CONTACT, at=sent_at)
     if event in _OVER:
@@ -207,7 +214,7 @@ def _legs(call: _Call, started_at: datetime, *, is_who_answered: bool) -> Iterat
     user = call.user or _User()
     yield LegStarted(
         leg=_USER, at=user_at, side=Side.OURS, places=not is_inbound, identity=call.identity,
-        given_name=user.firstname or "", family_name=user.lastname or "",
+        given_name=told_name(user.firstname), family_name=told_name(user.lastname),
     )  # fmt: skip
     if is_inbound:
         line = _menu_number(call) or asked_for
@@ -223,22 +230,25 @@ def _menu_number(call: _Call) -> str:
 
 
 def _end(call: _Call, ended_at: datetime, *, has_talk: bool) -> Iterator[Fact]:
-    talk_seconds = _talk_seconds(call, ended_at) if has_talk else 0
-    if talk_seconds > 0:
-        talk_at = ended_at - timedelta(seconds=talk_seconds)
+    """The end, and when the contact came into the talk: `answered` tells only of the user.
+
+    With a length both came in when it began. Without one the contact waits from the start for an `answered`.
+    """
+    seconds = call.duration_in_seconds if has_talk else 0
+    if seconds is None:
+        yield Joined(leg=_CONTACT, at=_started_at(call, ended_at), bridge=_TALK)
+    elif seconds > 0:
+        talk_at = ended_at - timedelta(seconds=min(seconds, ended_at.timestamp()))
         yield Joined(leg=_CONTACT, at=talk_at, bridge=_TALK)
         yield Joined(leg=_USER, at=talk_at, bridge=_TALK)
     yield HungUp(leg=_USER, at=ended_at)
     yield HungUp(leg=_CONTACT, at=ended_at)
 
 
-def _talk_seconds(call: _Call, ended_at: datetime) -> float:
-    """How long was talked. A hang-up without a length is of a call that was answered: others are told as missed."""
-    if call.duration_in_seconds is not None:
-        return min(call.duration_in_seconds, ended_at.timestamp())
-    return ended_at.timestamp() - _seconds(call.start_time) if call.start_time else 0
+def _started_at(call: _Call, otherwise: datetime) -> datetime:
+    return _instant(call.start_time, "data.start_time") if call.start_time else otherwise
 
 
 def _number(spelling: str | int | None) -> str:
-    """With its plus: Ringover's reference has numbers in E.164 as integers, which have none."""
+    """With its plus: see the top of this file."""
     return international(str(spelling or "").strip())

@@ -104,8 +104,8 @@ def _facts(call: _Call) -> Iterator[Fact]:
     ended_at = max(parse_instant(call.ended_at.strip(), "ended_at"), started_at)
     user = f"agent {call.agent}"
     yield from _legs(call, user, started_at)
-    if call.type in _TALKED:
-        talk_at = _talk_at(call, started_at, ended_at)
+    talk_at = _talk_at(call, started_at, ended_at) if call.type in _TALKED else None
+    if talk_at is not None:
         yield Joined(leg=_CONTACT, at=talk_at, bridge=_TALK)
         yield Joined(leg=user, at=talk_at, bridge=_TALK)
     yield HungUp(leg=user, at=ended_at)
@@ -128,8 +128,8 @@ def _legs(call: _Call, user: str, started_at: datetime) -> Iterator[Fact]:
     yield Rang(leg=_CONTACT, at=contact_at)  # it is not told why nobody answered
 
 
-def _talk_at(call: _Call, started_at: datetime, ended_at: datetime) -> datetime:
-    """When the talk began: as told, else counted back from the end."""
+def _talk_at(call: _Call, started_at: datetime, ended_at: datetime) -> datetime | None:
+    """When the talk began: as told, else counted back from the end. None: it has no length, and nobody talked."""
     told = call.established_at.strip()
     established_at = parse_instant(told, "established_at") if told else None
     if established_at is not None and started_at <= established_at <= ended_at:
@@ -139,4 +139,4 @@ def _talk_at(call: _Call, started_at: datetime, ended_at: datetime) -> datetime:
         raise Invalid.field("established_at", "expected when the call was answered, or its length as duration.")
     days, hours, minutes, seconds = (int(each or 0) for each in match.groups())
     length = timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
-    return max(started_at, ended_at - length)
+    return max(started_at, ended_at - length) if length else None

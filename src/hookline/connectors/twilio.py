@@ -4,8 +4,12 @@ Status callbacks tell how a leg ended, with its length; the `action` of a Dial h
 to; the `action` of a Record that a message was left; recording callbacks, after the call, what became of a recording.
 None tells the beginning of a leg: it is counted back from the end, and whoever calls was there before whom it reaches.
 
-Sources: https://www.twilio.com/docs/voice/api/call-resource#statuscallback, .../twiml/dial#action, .../twiml/record,
-.../usage/security#validating-requests, and the official SDK.
+`completed` says that a leg is over. People talked only if it lasted, or if `DialBridged` ("whether or not the dialing
+call has been connected to the dialed destination") says so. A caller who dials a conference is told as `answered`, of
+which neither a length nor a leg is sent.
+
+Sources: https://www.twilio.com/docs/voice/api/call-resource#statuscallback, .../twiml/dial#action (`DialBridged`,
+`DialCallStatus`, `DialCallDuration`), .../twiml/record, .../usage/security#validating-requests, and the official SDK.
 """
 
 import hmac
@@ -27,6 +31,7 @@ from hookline.domain.legs import (
     Joined,
     LegStarted,
     MessageLeft,
+    NeverJoined,
     Rang,
     RecordingKept,
     Side,
@@ -152,8 +157,9 @@ def _first_leg(form: Mapping[str, str], at: datetime) -> Iterator[Fact]:
         return
     if form.get("Direction", "").startswith("outbound"):
         yield from _how_it_went(leg, status, form, told_at)
-        if status == "completed":
-            yield Answered(leg=leg, at=told_at - timedelta(seconds=seconds_in(form, "CallDuration")))
+        seconds = seconds_in(form, "CallDuration")
+        if status == "completed" and seconds:
+            yield Answered(leg=leg, at=told_at - timedelta(seconds=seconds))
     yield HungUp(leg=leg, at=told_at)
 
 
@@ -187,7 +193,7 @@ def _put_through(form: Mapping[str, str], at: datetime) -> Iterator[Fact]:
     if status == "ringing":
         yield Rang(leg=leg, at=told_at)
     if status in _ENDED:
-        if status == "completed":
+        if status == "completed" and seconds:
             yield Joined(leg=parent, at=told_at - seconds, bridge=_TALK)
             yield Joined(leg=leg, at=told_at - seconds, bridge=_TALK)
         yield from _how_it_went(leg, status, form, told_at)
@@ -206,19 +212,38 @@ def _dialled(form: Mapping[str, str], at: datetime) -> Iterator[Fact]:
         places=False,
         dialled=_end(form, "To") if calls_out else "",
     )
-    if status in _TALKED:
+    if _was_bridged(form):
         yield Joined(leg=form["CallSid"], at=began_at, bridge=_TALK)
         yield Joined(leg=leg, at=began_at, bridge=_TALK)
         if form.get("RecordingUrl"):
             yield RecordingKept(leg=form["CallSid"], at=at)
+    if _bridged(form) is False:
+        yield NeverJoined(leg=leg, at=at)
     yield from _how_it_went(leg, status, form, at)
     yield HungUp(leg=leg, at=at)
+
+
+def _was_bridged(form: Mapping[str, str]) -> bool:
+    """Whether a Dial connected its caller: as `DialBridged` says, else by its status, unless its length is 0."""
+    if form["DialCallStatus"] not in _TALKED:
+        return False
+    bridged = _bridged(form)
+    if bridged is None:
+        return not form.get("DialCallDuration") or seconds_in(form, "DialCallDuration") > 0
+    return bridged
+
+
+def _bridged(form: Mapping[str, str]) -> bool | None:
+    """What `DialBridged` says; None when it says nothing."""
+    return {"true": True, "false": False}.get(form.get("DialBridged", "").strip().lower())
 
 
 def _how_it_went(leg: str, status: str, form: Mapping[str, str], at: datetime) -> Iterator[Fact]:
     """Why nobody answered: by the last word of the signalling where that is told."""
     if status == "canceled":
         yield GivenUp(leg=leg, at=at)
+    if status in _TALKED:
+        yield Rang(leg=leg, at=at)  # it was reached, even when nobody talked
     code = form.get("SipResponseCode", "")
     known = int(code) if code.isascii() and code.isdigit() and len(code) == 3 and code >= "400" else None
     sip = {"busy": 486, "no-answer": 480, "failed": known or 503}.get(status)

@@ -41,6 +41,7 @@ from hookline.domain.legs import (
     Left,
     LegStarted,
     MessageLeft,
+    NeverJoined,
     Rang,
     RecordingKept,
     RecordingStarted,
@@ -415,11 +416,18 @@ class _Air:
                     yield other
 
 
+def _without_false_joins(facts: Iterable[Fact]) -> Sequence[Fact]:
+    """The facts without joins of legs that the system says were never connected."""
+    told = tuple(facts)
+    never = {fact.leg for fact in told if isinstance(fact, NeverJoined)}
+    return [fact for fact in told if not (isinstance(fact, Joined) and fact.leg in never)] if never else told
+
+
 class _Story:
     """All that the facts tell, in the order in which it happened."""
 
     def __init__(self, facts: Iterable[Fact]) -> None:
-        self._facts: Sequence[Fact] = sorted(facts, key=attrgetter("at"))
+        self._facts: Sequence[Fact] = sorted(_without_false_joins(facts), key=attrgetter("at"))
         self.legs = _legs(self._facts)
         self._by_name = {leg.name: leg for leg in self.legs}
         self._talks = self._first_talks()

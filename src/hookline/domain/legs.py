@@ -139,6 +139,14 @@ class Left(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NeverJoined(Fact):
+    """The system says that a leg was never connected to the other party, whatever else is told of it.
+
+    It outweighs every `Joined` of the leg: some systems report that a leg is over in the words of one that was taken.
+    """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MessageLeft(Fact):
     """A message was stored in a mailbox by the caller on this leg."""
 
@@ -179,6 +187,6 @@ KINDS: Final[dict[str, type[Fact]]] = {
     for kind in (
         *(LegStarted, Redialled, Shown, Identified, Dialled, Rang, Answered, Forwarded, GivenUp),
         *(Wired, Joined, Left, MessageLeft, RecordingStarted, RecordingStopped, RecordingKept, HungUp, Together),
-        *(QueueJoined, QueueLeft, RangInVain),
+        *(QueueJoined, QueueLeft, RangInVain, NeverJoined),
     )
 }
