@@ -2,13 +2,10 @@
 
 import json
 from contextlib import AsyncExitStack
-from typing import Any
 
 from tests.api.door import Door
 from tests.connectors.asterisk.ami_server import SECRET, USERNAME, AmiServer, events_of
-from tests.connectors.asterisk.captures import CONFIG, FOLDER, assert_right, capture
-
-EXPECTED: dict[str, Any] = json.loads((FOLDER / "expected.json").read_text("utf-8"))
+from tests.connectors.asterisk.captures import CONFIG, EXPECTED, assert_right, capture
 
 
 def set_up(door: Door, port: int) -> str:

@@ -11,13 +11,15 @@
 |            | no talk, whatever the reason                                                       | missed
 | outbound   | talk                                                                               | connected
 |            | no talk: our side gave up before the answer                                        | failed/cancelled
-|            | no talk: the far side was busy, rang in vain, was not there or rejected            | not connected
+|            | no talk: the far side was busy, rang in vain, was not there or rejected, on any    | not connected
+|            | carrier that was tried
 |            | no talk: no such number, no way there, carrier or trunk failed                     | failed/cancelled
 | no event   | internal calls and consultations; a phone of ours was called for nothing (click to call); a number of
 |            | ours that is no line
 
 | transfer   | changes nothing: one event, under the first user and the first line, when the contact has hung up
-| forwarded  | sent to another number before anybody answered, also when nobody did there
+| forwarded  | sent to another number before anybody answered, also when nobody did there; but a mobile that rang
+|            | beside a phone, or before it, is none when the phone took the call
 | recording  | of the talk: a message in a mailbox is none, and what was recorded while it rang is none
 """
 
@@ -31,6 +33,7 @@ from typing import Final
 from hookline.domain.events import AccountName, CallPayload, CallType
 from hookline.domain.legs import (
     Answered,
+    CallPlaced,
     Dialled,
     Fact,
     Forwarded,
@@ -98,7 +101,7 @@ class NoCall:
 
 
 def is_over(facts: Iterable[Fact]) -> bool:
-    """Whether every leg has ended, those of machines aside."""
+    """Whether every leg has ended, those of machines aside. Wires count: whoever is called through one may yet come."""
     legs = _legs(facts)
     return bool(legs) and all(leg.ended_at for leg in legs if leg.side is not Side.NOBODY)
 
@@ -179,7 +182,7 @@ def _outbound_type(story: "_Story") -> CallType:
     contact = story.contact
     if contact is None or contact.was_given_up:
         return CallType.FAILED_CANCELLED
-    return CallType.NOT_CONNECTED if _was_refused(contact) else CallType.FAILED_CANCELLED
+    return CallType.NOT_CONNECTED if any(map(_was_refused, story.called_outside)) else CallType.FAILED_CANCELLED
 
 
 def _was_refused(leg: "_Leg") -> bool:
@@ -335,7 +338,11 @@ class _Leg:
     q850: int | None = None
 
     def hear(self, fact: Fact) -> None:
-        """One more fact, in order."""
+        """One more fact, in order. What is about more than this leg: see _Story."""
+        self._hear_addresses(fact)
+        self._hear_progress(fact)
+
+    def _hear_addresses(self, fact: Fact) -> None:
         match fact:
             case LegStarted() if self.started_at is None:
                 self.started_at, self.side, self.places = fact.at, fact.side, fact.places
@@ -343,12 +350,20 @@ class _Leg:
                 self.dialled = self.dialled or fact.dialled
                 self.shows, self.identity = self.shows or fact.shows, fact.identity
                 self.given_name, self.family_name = fact.given_name, fact.family_name
+            case CallPlaced():
+                self.places = True
+                self.asked_for, self.dialled, self.shows = fact.dialled, fact.dialled, fact.shows
             case Redialled():
                 self.dialled = fact.dialled
             case Shown() if not fact.shows or not (self.places and self.side is Side.OUTSIDE):
                 self.shows = fact.shows  # who withholds it says so late; another one is the work of a dial plan
             case Identified():
                 self.identity = fact.identity
+            case _:
+                pass
+
+    def _hear_progress(self, fact: Fact) -> None:
+        match fact:
             case Dialled():
                 self.had_dialled = True
             case Rang():
@@ -362,7 +377,7 @@ class _Leg:
                 self.sip = fact.sip if self.sip is None else self.sip
                 self.q850 = fact.q850 if self.q850 is None else self.q850
             case _:
-                pass  # about more than this leg: see _Story
+                pass
 
 
 def _legs(facts: Iterable[Fact]) -> list[_Leg]:
@@ -458,7 +473,7 @@ class _Story:
             air.change(fact)
             if isinstance(fact, Joined | Wired):
                 for leg in self.legs:
-                    if leg.side is not Side.NOBODY and leg.name not in talks:
+                    if leg.side.is_somebody and leg.name not in talks:
                         partner = self._person(air.heard_by(leg.name))
                         if partner is not None:
                             talks[leg.name] = (_answered(fact.at, leg, partner), partner)
@@ -467,14 +482,19 @@ class _Story:
 
     def _person(self, names: Iterable[str]) -> _Leg | None:
         """The first to be called of those who are persons; one of ours before one outside."""
-        persons = [leg for name in names if (leg := self._by_name.get(name)) and leg.side is not Side.NOBODY]
+        persons = [leg for name in names if (leg := self._by_name.get(name)) and leg.side.is_somebody]
         order = {leg.name: place for place, leg in enumerate(self.legs)}
         return min(persons, key=lambda leg: (leg.side is not Side.OURS, order[leg.name]), default=None)
 
     @property
+    def called_outside(self) -> Sequence[_Leg]:
+        """The legs outside that we called: over a second carrier when the first one failed."""
+        return [leg for leg in self.legs if leg.side is Side.OUTSIDE and not leg.places]
+
+    @property
     def caller(self) -> _Leg | None:
         """Of an outbound call, the leg of ours for which the contact was called; None when it was called by itself."""
-        first = next((leg for leg in self.legs if leg.side is not Side.NOBODY), None)
+        first = next((leg for leg in self.legs if leg.side.is_somebody), None)
         return first if first is not None and first.side is Side.OURS else None
 
     @property
@@ -495,13 +515,15 @@ class _Story:
 
     @property
     def was_forwarded(self) -> bool:
-        """Whether it was sent to another number before anybody answered."""
+        """Whether it was sent elsewhere before anybody answered. A mobile that rang beside the phone, or before it,
+        counts only if nobody of ours took the call.
+        """
         before = [fact for fact in self._facts if self.talk_at is None or fact.at <= self.talk_at]
-        return any(
-            isinstance(fact, Forwarded)
-            or (isinstance(fact, LegStarted) and fact.side is Side.OUTSIDE and not fact.places)
-            for fact in before
-        )
+        if any(isinstance(fact, Forwarded) for fact in before):
+            return True
+        if self.partner is not None and self.partner.side is Side.OURS:
+            return False
+        return any(isinstance(fact, LegStarted) and fact.side is Side.OUTSIDE and not fact.places for fact in before)
 
     @property
     def was_recorded(self) -> bool:

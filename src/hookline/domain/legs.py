@@ -18,7 +18,13 @@ class Side(StrEnum):
     OUTSIDE = "outside"  # over a trunk or a carrier: the contact, or a number that the call was forwarded to
     OURS = "ours"  # to a phone of ours
     BY_PHONE_BOOK = "by phone book"  # ours if the phone book knows its address; which it is, is decided with the call
-    NOBODY = "nobody"  # to a machine, with which nobody talks: half of a wire, an announcer, a recorder
+    WIRE = "wire"  # to nobody: half of a wire inside the system, whose other half leads on
+    NOBODY = "nobody"  # to a machine, with which nobody talks: an announcer, a recorder
+
+    @property
+    def is_somebody(self) -> bool:
+        """Whether a person may be at the end of such a leg."""
+        return self not in (Side.WIRE, Side.NOBODY)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +46,14 @@ class LegStarted(Fact):
     identity: str = ""  # what tells whose phone it is: a channel, an extension, an id at the provider, a mail address
     given_name: str = ""  # of its user, as the provider knows them; used where the phone book has no name
     family_name: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallPlaced(Fact):
+    """A leg that had begun turns out to place a call. Told where a leg is announced before that is known."""
+
+    dialled: str
+    shows: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +199,7 @@ class Together(Fact):
 KINDS: Final[dict[str, type[Fact]]] = {
     kind.__name__: kind
     for kind in (
-        *(LegStarted, Redialled, Shown, Identified, Dialled, Rang, Answered, Forwarded, GivenUp),
+        *(LegStarted, CallPlaced, Redialled, Shown, Identified, Dialled, Rang, Answered, Forwarded, GivenUp),
         *(Wired, Joined, Left, MessageLeft, RecordingStarted, RecordingStopped, RecordingKept, HungUp, Together),
         *(QueueJoined, QueueLeft, RangInVain, NeverJoined),
     )

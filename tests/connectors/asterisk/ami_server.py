@@ -11,6 +11,7 @@ from hashlib import md5
 from typing import Final
 
 from tests.connectors.asterisk.captures import Message, messages
+from tests.connectors.asterisk.channel_list import ChannelList
 from tests.fakes import turn
 
 USERNAME: Final = "hookline"
@@ -19,12 +20,12 @@ _CHALLENGE: Final = "840415273"
 #: Action -> (event of one entry, event of the end)
 _LISTS: Final[Mapping[str, tuple[str, str]]] = {
     "CoreShowChannels": ("CoreShowChannel", "CoreShowChannelsComplete"),
+    "BridgeList": ("BridgeListItem", "BridgeListComplete"),
     "PJSIPShowEndpoints": ("EndpointList", "EndpointListComplete"),
     "PJSIPShowEndpoint": ("EndpointDetail", "EndpointDetailComplete"),
     "SIPpeers": ("PeerEntry", "PeerlistComplete"),
     "ShowDialPlan": ("ListDialplan", "ShowDialPlanComplete"),
 }
-_KEPT: Final = ("Linkedid", "CallerIDNum", "ConnectedLineNum", "Exten", "Context", "ChannelStateDesc")
 
 
 def written(*pairs: tuple[str, str]) -> bytes:
@@ -50,9 +51,10 @@ class AmiServer:
         self.denied: set[str] = set()  # actions that the account may not do
         self.deaf: set[str] = set()  # actions that are not answered
         self.entries: dict[str, Sequence[Mapping[str, str]]] = {}  # of lists
+        self.presentation = "allowed_not_screened"  # of each caller's number
         self.heard: list[Message] = []  # actions, over all connections
         self.visits = 0
-        self._channels: dict[str, dict[str, str]] = {}
+        self._there = ChannelList()
         self._in: set[asyncio.StreamWriter] = set()  # those who have logged in
         self._news = asyncio.Event()
 
@@ -134,7 +136,7 @@ class AmiServer:
 
     def die(self) -> None:
         """Break all connections, and all calls with them: none is told. As when the process is killed."""
-        self._channels.clear()
+        self._there.clear()
         self.uptime = 0
         self.cut()
 
@@ -166,6 +168,8 @@ class AmiServer:
             self._list(action, writer)
         elif name == "Ping":
             self._say(writer, action, "Success", Ping="Pong", Timestamp="1795425040.000000")
+        elif name == "Getvar":
+            self._say(writer, action, "Success", Variable=action.get("Variable"), Value=self.presentation)
         elif name == "CoreSettings":
             self._say(writer, action, "Success", AMIversion="11.0.0", AsteriskVersion="22.10.1")
         elif name == "Logoff":
@@ -188,7 +192,8 @@ class AmiServer:
     def _list(self, action: Message, writer: asyncio.StreamWriter) -> None:
         name, id_ = action.get("Action"), ("ActionID", action.get("ActionID"))
         entry, complete = _LISTS[name]
-        entries = list(self._channels.values()) if name == "CoreShowChannels" else self.entries.get(name, ())
+        asked = {"CoreShowChannels": self._there.channels, "BridgeList": self._there.bridges}.get(name)
+        entries = self.entries.get(name, ()) if asked is None else asked()
         self._say(writer, action, "Success", EventList="start")
         for each in entries:
             writer.write(written(("Event", entry), id_, *each.items()))
@@ -201,13 +206,4 @@ class AmiServer:
     def _happen(self, event: bytes) -> None:
         """Keep account of which channels there are."""
         [message] = [each for each in messages(event) if each]
-        name, kind = message.get("Uniqueid"), message.get("Event")
-        if kind == "Newchannel":
-            self._channels[name] = {"Channel": message.get("Channel"), "Uniqueid": name, "Duration": "00:00:01"}
-        elif kind == "Hangup":
-            self._channels.pop(name, None)
-        if name in self._channels:
-            channel = self._channels[name]
-            channel.update({key: message.get(key) for key in _KEPT if key in message})
-            if kind in ("BridgeEnter", "BridgeLeave"):
-                channel["BridgeId"] = message.get("BridgeUniqueid") if kind == "BridgeEnter" else ""
+        self._there.hear(message)

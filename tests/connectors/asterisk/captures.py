@@ -1,6 +1,6 @@
 """Captures of a live Asterisk's manager interface: what was sent, what was configured, and the right calls.
 
-How they were made, and the rules behind what is right, is in `tests/fixtures/asterisk/README.md`.
+How they were made, and the rules behind what is right, is in `tests/fixtures/asterisk*/README.md`.
 """
 
 import json
@@ -17,9 +17,7 @@ from hookline.domain.ids import PhoneLineId, UserId
 from hookline.domain.legs import Fact
 from hookline.domain.phonebook import Phonebook, PhoneLine, User
 
-FOLDER: Final = Path(__file__).parents[2] / "fixtures" / "asterisk"
-EXPECTED: Final[Mapping[str, list[dict[str, Any]]]] = json.loads((FOLDER / "expected.json").read_text("utf-8"))
-CONFIG: Final[Mapping[str, Any]] = json.loads((FOLDER / "config.json").read_text("utf-8"))
+_FIXTURES: Final = Path(__file__).parents[2] / "fixtures"
 _LONG_AGO: Final = datetime(2026, 1, 1, tzinfo=UTC)
 #: When messages come that bear no time of their own.
 ARRIVAL: Final = datetime(2026, 11, 23, 9, tzinfo=UTC)
@@ -33,33 +31,51 @@ class Message(dict[str, str]):
         return super().get(key, default)
 
 
-def capture(name: str) -> bytes:
-    """All that the socket gave."""
-    return (FOLDER / name / "ami.txt").read_bytes()
-
-
 def messages(stream: bytes) -> list[Message]:
     """The messages of a stream, by the simplest reader that there can be."""
     blocks = stream.decode("utf-8", "replace").split("\r\n\r\n")
     return [Message(line.split(": ", 1) for line in block.split("\r\n") if ": " in line) for block in blocks]
 
 
-def words() -> Words:
-    """The translator of the captured Asterisk."""
-    return Words(trunk_channel_prefixes=[CONFIG["trunk_channel_prefix"]], inbound_contexts=[CONFIG["inbound_context"]])
+class CaptureSet:
+    """Captures of one office: a folder with `config.json`, `expected.json`, and a folder of each scenario."""
 
+    def __init__(self, folder: str) -> None:
+        self._folder = _FIXTURES / folder
+        self.expected: Mapping[str, list[dict[str, Any]]] = self._json("expected.json")
+        self.config: Mapping[str, Any] = self._json("config.json")
+        self.names = sorted(self.expected)
 
-def phonebook() -> Phonebook:
-    """The lines and users that were configured."""
-    users = [_user(extension, given) for extension, given in CONFIG["users"].items()]
-    lines = [
-        PhoneLine(
-            id=PhoneLineId(number), number=number, name=given["name"], region="",
-            owner_email=_email(given["owner"]), created_at=_LONG_AGO, modified_at=_LONG_AGO,
-        )
-        for number, given in CONFIG["lines"].items()
-    ]  # fmt: skip
-    return Phonebook(lines, users, region="GB")
+    def stream(self, name: str) -> bytes:
+        """All that the socket gave in this scenario."""
+        return (self._folder / name / "ami.txt").read_bytes()
+
+    def settings(self) -> dict[str, Any]:
+        """The settings of the connector, but for where it is and who logs in."""
+        trunks = self.config.get("trunk_channel_prefixes") or [self.config["trunk_channel_prefix"]]
+        contexts = self.config.get("inbound_contexts") or [self.config["inbound_context"]]
+        return {"trunkChannelPrefixes": list(trunks), "inboundContexts": list(contexts)}
+
+    def lines(self) -> list[PhoneLine]:
+        """The lines that were configured."""
+        return [
+            PhoneLine(
+                id=PhoneLineId(number), number=number, name=given["name"], region="",
+                owner_email=_email(given["owner"]), created_at=_LONG_AGO, modified_at=_LONG_AGO,
+            )
+            for number, given in self.config["lines"].items()
+        ]  # fmt: skip
+
+    def users(self) -> list[User]:
+        """The users that were configured."""
+        return [_user(extension, given) for extension, given in self.config["users"].items()]
+
+    def phonebook(self) -> Phonebook:
+        """The lines and users that were configured."""
+        return Phonebook(self.lines(), self.users(), region="GB")
+
+    def _json(self, name: str) -> Any:
+        return json.loads((self._folder / name).read_text("utf-8"))
 
 
 def _user(extension: str, given: Mapping[str, Any]) -> User:
@@ -74,11 +90,33 @@ def _email(extension: str) -> str:
     return f"{extension}@company.example"
 
 
+def words(captures: CaptureSet, **other: list[str]) -> Words:
+    """The translator of a captured Asterisk, with other settings where they are given."""
+    settings = {**captures.settings(), **other}
+    return Words(trunk_channel_prefixes=settings["trunkChannelPrefixes"], inbound_contexts=settings["inboundContexts"])
+
+
+#: What Asterisk said of the callers of these captures when it was asked for CALLERID(num-pres). All others allow it.
+PRESENTATIONS: Final[Mapping[str, str]] = {
+    "caller_anonymous_pai": "prohib_not_screened",
+    "caller_privacy_only": "prohib_not_screened",
+}
+#: Of an Asterisk 22.10.1.
+FIRST: Final = CaptureSet("asterisk")
+#: Of an Asterisk 23.4.1, and where the name says so 18.26.4.
+LIVE: Final = CaptureSet("asterisk-live")
+EXPECTED: Final = FIRST.expected
+CONFIG: Final = FIRST.config
+capture: Final = FIRST.stream
+phonebook: Final = FIRST.phonebook
+
+
 class Table:
     """What becomes of messages: the calls, each once, as the store would keep them."""
 
-    def __init__(self) -> None:
-        self.words = words()
+    def __init__(self, captures: CaptureSet = FIRST) -> None:
+        self._captures = captures
+        self.words = words(captures)
         self.air = CallsInTheAir()
         self.over: dict[str, list[Fact]] = {}
 
@@ -97,7 +135,7 @@ class Table:
 
     def payloads(self) -> list[dict[str, Any]]:
         """The bodies of the events, in no particular order."""
-        found = [finished_call(facts, phonebook()) for facts in self.over.values()]
+        found = [finished_call(facts, self._captures.phonebook()) for facts in self.over.values()]
         return [plain(call.payload) for call in found if isinstance(call, FinishedCall)]
 
 

@@ -16,7 +16,16 @@ from hookline.domain.legs import Fact
 from hookline.errors import Unavailable
 from hookline.ports.connectors import Report
 from tests.connectors.asterisk.ami_server import SECRET, USERNAME, AmiServer, events_of, written
-from tests.connectors.asterisk.captures import CONFIG, EXPECTED, assert_right, capture, phonebook, plain
+from tests.connectors.asterisk.captures import (
+    CONFIG,
+    EXPECTED,
+    LIVE,
+    PRESENTATIONS,
+    assert_right,
+    capture,
+    phonebook,
+    plain,
+)
 from tests.fakes import ManualClock, RawReceiver, Visit, turn, until
 
 NAMES = sorted(EXPECTED)
@@ -199,6 +208,42 @@ def test_a_hang_up_that_was_lost_does_not_keep_a_call_in_the_air(clock: ManualCl
             assert not holder.payloads()
             clock.advance(seconds=5)
             await holder.have(1)
+
+    run(script)
+
+
+def test_a_caller_whose_number_is_withheld_on_a_trusted_trunk_has_none(clock: ManualClock) -> None:
+    """No event says it: Asterisk is asked about each caller, and while the call goes on."""
+
+    async def script() -> None:
+        async with AmiServer.running() as ami, Holder(clock, ami.port).holding() as holder:
+            ami.presentation = PRESENTATIONS["caller_privacy_only"]
+            await ami.listened_to()
+            events = events_of(LIVE.stream("caller_privacy_only"))
+            await ami.play(events[:20])
+            await ami.asked("Getvar")
+            await turn(times=20)
+            await ami.play(events[20:])
+            await holder.have(1)
+            assert holder.payloads()[0]["phone_number"] == ""
+            [asked] = [each for each in ami.heard if each["Action"] == "Getvar"]  # not about phones of ours
+            assert (asked["Channel"], asked["Variable"]) == ("PJSIP/trunk-000000b6", "CALLERID(num-pres)")
+
+    run(script)
+
+
+def test_an_account_that_may_not_ask_about_callers_is_told_so_once(clock: ManualClock) -> None:
+    async def script() -> None:
+        async with AmiServer.running() as ami, Holder(clock, ami.port).holding() as holder:
+            ami.denied.add("Getvar")
+            await ami.listened_to()
+            await ami.play(events_of(capture("inbound_answered")))
+            await holder.have(1)
+            await heard(ami, holder)
+            await ami.play(events_of(capture("inbound_missed_no_answer")))
+            await holder.have(2)
+            await heard(ami, holder)
+            assert ami.names().count("Getvar") == 1
 
     run(script)
 

@@ -11,10 +11,11 @@ from typing import Final
 
 from hookline.connectors.asterisk.framing import Message
 from hookline.connectors.asterisk.login import action, answers
+from hookline.connectors.asterisk.privacy import Privacy
 from hookline.connectors.asterisk.settings import AsteriskSettings
 from hookline.connectors.asterisk.words import Words
 from hookline.domain.calls_in_the_air import AirCall, CallsInTheAir
-from hookline.domain.legs import Fact, Joined, LegStarted, Side
+from hookline.domain.legs import CallPlaced, Fact, Joined, LegStarted, Shown, Side
 from hookline.ports.connectors import Report
 
 _LIST: Final = "CoreShowChannels"
@@ -40,6 +41,7 @@ class Hearing:
             trunk_channel_prefixes=settings.trunk_channel_prefixes, inbound_contexts=settings.inbound_contexts
         )
         self._air = CallsInTheAir()
+        self._privacy = Privacy()
         self._listing: _Listing | None = None
         self._heard_at: datetime | None = None
         self._ahead = timedelta(0)  # how far Asterisk's clock is before ours, by the last event that had its own time
@@ -54,6 +56,10 @@ class Hearing:
         self._listing = _Listing()
         return action(_LIST)
 
+    def questions(self) -> Sequence[bytes]:
+        """What is to be said to Asterisk after what was heard."""
+        return self._privacy.questions()
+
     def hear(self, message: Message, at: datetime) -> Sequence[Report]:
         """A message that came at this instant. Returns the calls about which it tells and that are over."""
         event = message.get("Event")
@@ -66,6 +72,7 @@ class Hearing:
         if not facts:
             return ()
         self._ahead = facts[0].at - at
+        self._ask_for_privacy(message, facts)
         return self._feed(facts)
 
     def beat(self, now: datetime) -> Sequence[Report]:
@@ -83,6 +90,7 @@ class Hearing:
     def lost(self) -> None:
         """The connection has ended: what was being answered on it stays unanswered, and what is allowed may change."""
         self._listing, self.may_list = None, True
+        self._privacy.lost()
 
     def _feed(self, facts: Iterable[Fact]) -> Sequence[Report]:
         heard = tuple(facts)
@@ -115,7 +123,13 @@ class Hearing:
         self._has_restarted = at - timedelta(seconds=int(uptime)) > self._heard_at + _SLACK
         return self._none_is_there() if self._has_restarted else ()
 
-    def _answered(self, message: Message, _: datetime) -> Sequence[Report]:
+    def _ask_for_privacy(self, message: Message, facts: Sequence[Fact]) -> None:
+        if any(map(_shows_a_caller, facts)) and self._words.leads_outside(message):
+            self._privacy.ask(message.get("Channel"), message.get("Uniqueid"))
+
+    def _answered(self, message: Message, at: datetime) -> Sequence[Report]:
+        if withheld := self._privacy.hear(message):
+            return self._feed([Shown(leg=self._words.leg(withheld), at=at + self._ahead, shows="")])
         if message.get("Response") == "Error" and message.get("ActionID") == f"hookline-{_LIST}":
             self.may_list, self._listing = False, None
         return ()
@@ -135,7 +149,11 @@ class Hearing:
             return ()
         at += self._ahead  # entries have no time, and must not seem to be before what was told before
         there = [entry for entry in listing.entries if entry.get("Uniqueid") not in listing.hung_up]
-        reports = [*self._feed(fact for entry in there for fact in self._words.facts(entry, at))]
+        reports: list[Report] = []
+        for entry in there:
+            facts = self._words.facts(entry, at)
+            self._ask_for_privacy(entry, facts)
+            reports += self._feed(facts)
         legs = {self._words.leg(entry.get("Uniqueid")) for entry in there}
         reports += self._feed(self._air.missing(legs))
         self.is_in_doubt = bool(self._air.legs() - legs)
@@ -144,6 +162,10 @@ class Hearing:
 
 def _leads_outside(fact: Fact) -> bool:
     return isinstance(fact, LegStarted) and fact.side is Side.OUTSIDE
+
+
+def _shows_a_caller(fact: Fact) -> bool:
+    return isinstance(fact, CallPlaced | LegStarted) and bool(fact.shows)
 
 
 def _report(call: AirCall) -> Report:

@@ -15,8 +15,8 @@ from hookline.ports.clock import Alarm, Clock
 from hookline.ports.connectors import Stand, TakeIn
 
 #: How often we ask which channels there are, in beats; and how soon again when some were missing.
-_BEATS_BETWEEN_LISTINGS: Final = 10
-_DOUBT_SECONDS: Final = 5.0
+BEATS_BETWEEN_LISTINGS: Final = 10
+DOUBT_SECONDS: Final = 5.0
 
 _log = logging.getLogger("hookline.connectors.asterisk")
 
@@ -82,6 +82,8 @@ class Holding:
                 messages, now = await link.messages(), self._clock.now()
                 for message in messages:
                     self._keeper.put(self._hearing.hear(message, now))
+                for question in self._hearing.questions():
+                    link.say(question)
                 pulse.look()
                 if link.framing.skipped > skipped:
                     skipped = link.framing.skipped
@@ -119,7 +121,7 @@ class _Pulse:
     def look(self) -> None:
         """Something was heard: channels that were missing in the answer have to be looked for again."""
         if self._hearing.is_in_doubt and self._again is None:
-            self._again = self._clock.alarm(_DOUBT_SECONDS, self._ask)
+            self._again = self._clock.alarm(DOUBT_SECONDS, self._ask)
 
     def stop(self) -> None:
         """Never ring again."""
@@ -132,7 +134,7 @@ class _Pulse:
         self._beats += 1
         self._keeper.put(self._hearing.beat(self._clock.now()))
         self._link.beat()
-        if self._beats % _BEATS_BETWEEN_LISTINGS == 0:
+        if self._beats % BEATS_BETWEEN_LISTINGS == 0:
             self._ask()
 
     def _ask(self) -> None:

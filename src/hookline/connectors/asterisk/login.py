@@ -19,10 +19,16 @@ class Stage(StrEnum):
     REFUSED = "refused"
 
 
-def action(name: str, **fields: str) -> bytes:
-    """The bytes of an action. Its ActionID is its name: answers to it bear it too."""
-    lines = [f"Action: {name}", f"ActionID: hookline-{name}", *(f"{key}: {value}" for key, value in fields.items())]
+def action(name: str, about: str = "", /, **fields: str) -> bytes:
+    """The bytes of an action. Its ActionID is its name and what it is about: answers to it bear it too."""
+    lines = [f"Action: {name}", f"ActionID: {action_id(name, about)}"]
+    lines += [f"{key}: {value}" for key, value in fields.items()]
     return "\r\n".join([*lines, "", ""]).encode()
+
+
+def action_id(name: str, about: str = "", /) -> str:
+    """The ActionID of an action."""
+    return f"hookline-{name}" + (f"-{about}" if about else "")
 
 
 def answers(message: Message, name: str) -> bool:

@@ -10,8 +10,10 @@ from datetime import UTC, datetime, timedelta
 from re import compile as pattern
 from typing import Final, Protocol
 
+from hookline.connectors.asterisk.conferences import Conferences
 from hookline.domain.legs import (
     Answered,
+    CallPlaced,
     Dialled,
     Fact,
     Forwarded,
@@ -33,12 +35,16 @@ from hookline.domain.legs import (
 )
 from hookline.domain.numbers import is_withheld
 
-#: Channels behind which nobody sits: halves of wires, and what plays or records for a bridge.
+#: Channels behind which nobody sits: what plays or records for a bridge.
 _MACHINES: Final = frozenset(
-    {"Local", "Announcer", "CBAnn", "CBRec", "Recorder", "Message", "Surrogate", "Snoop", "AudioSocket", "UnicastRTP"}
+    {"Announcer", "CBAnn", "CBRec", "Recorder", "Message", "Surrogate", "Snoop", "AudioSocket", "UnicastRTP"}
 )
 #: A channel that asks for something. One that we call is Down at first.
-_PLACING: Final = frozenset({"Ring", "Rsrvd", "OffHook"})
+_PLACING: Final = frozenset({"Ring", "Pre-ring", "Rsrvd", "OffHook"})
+#: One that is in none of these states has been called, if it is not up.
+_CALLED: Final = frozenset({"Down", "Ringing", "Dialing"})
+#: A bridge in which music is played to each, and none hears another.
+_HOLDING: Final = "holding_bridge"
 #: A number in what is dialled, such as +442079460018@trunk, trunk/02079460018 or trunk/sip:02079460018@203.0.113.7.
 _NUMBER: Final = pattern(r"(?<![\w.+])\+?\d{5,}(?![\w.])")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -67,6 +73,8 @@ class Words:
         self._stamps: dict[str, str] = {}  # Uniqueid -> when it began, as Asterisk wrote it
         self._ended: deque[str] = deque()  # Uniqueids of channels that have gone
         self._halves: dict[str, str] = {}  # name of a Local channel's half -> leg
+        self._announced: set[str] = set()  # Uniqueids of channels that may yet turn out to ask for something
+        self._conferences = Conferences()
 
     def facts(self, message: Message, arrived_at: datetime) -> Sequence[Fact]:
         """What an event tells. Its own time counts; one without is of when it arrived."""
@@ -77,10 +85,18 @@ class Words:
         """The leg of a channel."""
         return self._legs.get(uniqueid, uniqueid)
 
+    def leads_outside(self, message: Message) -> bool:
+        """Whether the channel of a message is that of a trunk."""
+        return self._side(message.get("Channel"), message.get("Context")) is Side.OUTSIDE
+
     # One reader for each kind of event
 
     def _new_channel(self, message: Message, at: datetime) -> Iterator[Fact]:
-        yield from self._begin(message, at, places=message.get("ChannelStateDesc") in _PLACING)
+        """chan_sip and chan_dahdi announce a channel before they know what it asks for: `Ring` follows."""
+        state = message.get("ChannelStateDesc")
+        if state != "Ring":
+            self._announced.add(message.get("Uniqueid"))
+        yield from self._begin(message, at, places=state in _PLACING)
 
     def _begin(self, message: Message, at: datetime, *, places: bool) -> Iterator[Fact]:
         """A Uniqueid is unique unless Asterisk restarts within a second: then the time of its beginning tells.
@@ -94,7 +110,7 @@ class Words:
         if stamp:
             self._stamps[uniqueid] = stamp
         if len(self._legs) > _MOST_CHANNELS:  # hang-ups are lost, or somebody plays with us
-            self._stamps.pop(self._legs.popitem(last=False)[0], None)
+            self._forget(self._legs.popitem(last=False)[0])
         yield LegStarted(
             leg=leg,
             at=at,
@@ -117,8 +133,11 @@ class Words:
             yield Wired(leg=leg, at=at, to=other)
 
     def _side(self, name: str, context: str) -> Side:
-        if name.partition("/")[0] in _MACHINES:
+        technology = name.partition("/")[0]
+        if technology in _MACHINES:
             return Side.NOBODY
+        if technology == "Local":
+            return Side.WIRE
         is_trunk = name.startswith(self._trunks) if self._trunks else False
         return Side.OUTSIDE if is_trunk or context in self._inbound else Side.OURS
 
@@ -129,6 +148,10 @@ class Words:
                 yield Rang(leg=self._of(message), at=at)
             case "Up":
                 yield Answered(leg=self._of(message), at=at)
+            case "Ring" if message.get("Uniqueid") in self._announced:
+                self._announced.discard(message.get("Uniqueid"))
+                shows = _number(message.get("CallerIDNum"))
+                yield CallPlaced(leg=self._of(message), at=at, dialled=message.get("Exten"), shows=shows)
 
     def _group(self, message: Message, at: datetime) -> Iterator[Fact]:
         """Linkedids change, when calls are joined; the last one is right."""
@@ -166,14 +189,53 @@ class Words:
             yield GivenUp(leg=self._of(message, "Dest"), at=at)
 
     def _bridge_enter(self, message: Message, at: datetime) -> Iterator[Fact]:
-        """In a holding bridge there is music, whoever else waits in it."""
+        """Whoever is in one bridge is in one call, also when Linkedids differ: in a conference they do. But in a
+        holding bridge there is music, whoever else waits in it.
+        """
         yield from self._group(message, at)
-        if message.get("BridgeTechnology") != "holding_bridge":
-            yield Joined(leg=self._of(message), at=at, bridge=message.get("BridgeUniqueid"))
+        if message.get("BridgeTechnology") != _HOLDING:
+            yield from self._join(self._of(message), at, message.get("BridgeUniqueid"))
 
     def _bridge_leave(self, message: Message, at: datetime) -> Iterator[Fact]:
         yield from self._group(message, at)
-        yield Left(leg=self._of(message), at=at, bridge=message.get("BridgeUniqueid"))
+        yield from self._leave(self._of(message), at, message.get("BridgeUniqueid"))
+
+    def _join(self, leg: str, at: datetime, bridge: str) -> Iterator[Fact]:
+        yield Together(leg=leg, at=at, group=f"bridge {bridge}")
+        yield Joined(leg=leg, at=at, bridge=bridge)
+        if self._conferences.joins(bridge, leg):
+            yield RecordingStarted(leg=leg, at=at)
+
+    def _leave(self, leg: str, at: datetime, bridge: str) -> Iterator[Fact]:
+        yield Left(leg=leg, at=at, bridge=bridge)
+        if self._conferences.leaves(bridge, leg):
+            yield RecordingStopped(leg=leg, at=at)
+
+    def _conference_recorded(self, message: Message, at: datetime) -> Iterator[Fact]:
+        """ConfBridge records with a channel that no event tells of; who is in the conference is recorded."""
+        for leg in self._conferences.record(message.get("BridgeUniqueid")):
+            yield RecordingStarted(leg=leg, at=at)
+
+    def _conference_not_recorded(self, message: Message, at: datetime) -> Iterator[Fact]:
+        for leg in self._conferences.stop_recording(message.get("BridgeUniqueid")):
+            yield RecordingStopped(leg=leg, at=at)
+
+    def _bridge_end(self, message: Message, _: datetime) -> Iterator[Fact]:
+        self._conferences.end(message.get("BridgeUniqueid"))
+        yield from ()
+
+    def _meetme_join(self, message: Message, at: datetime) -> Iterator[Fact]:
+        """MeetMe mixes in DAHDI, and makes no bridge."""
+        leg = self._of(message)
+        yield from self._join(leg, at, self._conferences.meeting(message.get("Meetme"), leg))
+
+    def _meetme_leave(self, message: Message, at: datetime) -> Iterator[Fact]:
+        leg = self._of(message)
+        yield from self._leave(leg, at, self._conferences.meeting(message.get("Meetme"), leg))
+
+    def _meetme_end(self, message: Message, _: datetime) -> Iterator[Fact]:
+        self._conferences.end_meeting(message.get("Meetme"))
+        yield from ()
 
     def _variable(self, message: Message, at: datetime) -> Iterator[Fact]:
         if not message.get("Value"):
@@ -202,7 +264,7 @@ class Words:
         if len(self._ended) > _REMEMBERED:
             gone = self._ended.popleft()
             self._legs.pop(gone, None)
-            self._stamps.pop(gone, None)
+            self._forget(gone)
 
     def _shown_channel(self, message: Message, at: datetime) -> Iterator[Fact]:
         """A channel that is there: what we would know if we had seen it begin, as well as can be told.
@@ -213,13 +275,18 @@ class Words:
         uniqueid, linked = message.get("Uniqueid"), message.get("Linkedid")
         if uniqueid not in self._legs:
             began = at - _duration(message.get("Duration"))
-            is_first = uniqueid == linked
-            yield from self._begin(_Unstamped(message), began, places=is_first)
-            if not is_first:
+            state, is_first = message.get("ChannelStateDesc"), uniqueid == linked
+            places = state in _PLACING or (is_first and state not in _CALLED)
+            yield from self._begin(_Unstamped(message), began, places=places)
+            if not places:
                 yield Redialled(leg=self._of(message), at=began, dialled=_number(message.get("CallerIDNum")))
                 yield Shown(leg=self._of(message), at=began, shows=_number(message.get("ConnectedLineNum")))
         if message.get("BridgeId"):
             yield Joined(leg=self._of(message), at=at, bridge=message.get("BridgeId"))
+
+    def _forget(self, uniqueid: str) -> None:
+        self._stamps.pop(uniqueid, None)
+        self._announced.discard(uniqueid)
 
     def _of(self, message: Message, which: str = "") -> str:
         return self.leg(message.get(which + "Uniqueid"))
@@ -250,6 +317,12 @@ _READERS: Final[Mapping[str, Reader]] = {
     "DialEnd": Words._dial_end,  # noqa: SLF001
     "BridgeEnter": Words._bridge_enter,  # noqa: SLF001
     "BridgeLeave": Words._bridge_leave,  # noqa: SLF001
+    "MeetmeJoin": Words._meetme_join,  # noqa: SLF001
+    "MeetmeLeave": Words._meetme_leave,  # noqa: SLF001
+    "MeetmeEnd": Words._meetme_end,  # noqa: SLF001
+    "ConfbridgeRecord": Words._conference_recorded,  # noqa: SLF001
+    "ConfbridgeStopRecord": Words._conference_not_recorded,  # noqa: SLF001
+    "BridgeDestroy": Words._bridge_end,  # noqa: SLF001
     "VarSet": Words._variable,  # noqa: SLF001
     "MixMonitorStart": Words._recording_started,  # noqa: SLF001
     "MixMonitorStop": Words._recording_stopped,  # noqa: SLF001

@@ -1,0 +1,66 @@
+"""Captures become the right calls in the running product: at their own pace, at once, and over new processes."""
+
+import random
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from hookline.adapters.sql.sqlite import SqliteStore
+from tests.connectors.asterisk.captures import FIRST, LIVE, PRESENTATIONS, CaptureSet, assert_right
+from tests.connectors.asterisk.running import Running, events_with_times, set_up
+from tests.fakes import ManualClock
+
+SETS = {"first": FIRST, "live": LIVE}
+EVERY = [pytest.param(captures, name, id=name) for captures in SETS.values() for name in captures.names]
+OF_LIVE = [pytest.param(LIVE, name, id=name) for name in LIVE.names]
+
+Begin = Callable[[CaptureSet, str], Running]
+
+
+@pytest.fixture(scope="module")
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory: pytest.TempPathFactory, clock: ManualClock) -> Iterator[dict[str, SqliteStore]]:
+    """A store for each office; each play is a connector of its own in it."""
+    folder = tmp_path_factory.mktemp("running")
+    opened = {name: SqliteStore(folder / f"{name}.db", clock, random.Random(1)) for name in SETS}
+    for name, store in opened.items():
+        store.write(set_up, SETS[name])
+    yield opened
+    for store in opened.values():
+        store.close()
+
+
+@pytest.fixture
+def begin(stores: dict[str, SqliteStore], clock: ManualClock) -> Begin:
+    """A process that is connected when a capture begins."""
+
+    def begun(captures: CaptureSet, name: str) -> Running:
+        store = next(store for key, store in stores.items() if SETS[key] is captures)
+        clock.set_wall(events_with_times(captures, name)[0][0])
+        return Running(store, clock, captures, PRESENTATIONS.get(name, "allowed_not_screened"))
+
+    return begun
+
+
+@pytest.mark.parametrize(("captures", "name"), EVERY)
+def test_a_capture_at_its_own_pace_becomes_the_right_calls(captures: CaptureSet, name: str, begin: Begin) -> None:
+    running = begin(captures, name)
+    running.start()
+    running.play(events_with_times(captures, name))
+    running.finish()
+    running.kill()
+    assert_right(running.payloads(), captures.expected[name])
+
+
+@pytest.mark.parametrize(("captures", "name"), EVERY)
+def test_a_capture_at_once_becomes_the_right_calls(captures: CaptureSet, name: str, begin: Begin) -> None:
+    running = begin(captures, name)
+    running.start()
+    running.play(events_with_times(captures, name), at_its_pace=False)
+    running.finish()
+    running.kill()
+    assert_right(running.payloads(), captures.expected[name])
