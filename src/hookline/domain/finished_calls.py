@@ -547,3 +547,71 @@ class _Story:
                 case _:
                     pass
         return bool(running)
+
+    @property
+    def talking_since(self) -> dict[str, datetime]:
+        """Since when each leg outside or of ours heard a person, if it did."""
+        return {leg: at for leg, (at, _) in self._talks.items()}
+
+    def heard_by(self, listener: _Leg) -> Sequence["Heard"]:
+        """The persons whom this leg heard, in order."""
+        air, heard, now = _Air(), dict[str, Heard](), set[str]()
+        persons = {leg.name for leg in self.legs if leg.side in PERSONS}
+        for fact in self._facts:
+            air.change(fact)
+            if isinstance(fact, Joined | Left | Wired | HungUp):
+                before, now = now, persons.intersection(air.heard_by(listener.name))
+                for leg in before - now:
+                    heard[leg] = replace(heard[leg], until=fact.at)
+                for leg in now - before:
+                    from_at = heard[leg].from_at if leg in heard else fact.at
+                    heard[leg] = Heard(leg=leg, from_at=from_at, until=None)
+        return sorted(heard.values(), key=attrgetter("from_at"))
+
+
+#: A leg as the story left it, for `domain/call_legs.py`.
+LegStory = _Leg
+#: Where legs of persons lead.
+PERSONS: Final = frozenset({Side.OURS, Side.OUTSIDE})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """A person whom the contact heard: at first and at last."""
+
+    leg: str
+    from_at: datetime
+    until: datetime | None  # None: to the end of what is known
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallStory:
+    """What happened on the legs of a call, as far as it decides what the call was."""
+
+    legs: Sequence[LegStory]  # those of machines and wires aside, in their order
+    contact: LegStory | None
+    is_inbound: bool
+    number: str  # the contact's, as in the payload
+    home: str  # of numbers without a country code: ISO 3166-1, "" when that is unknown
+    talk_at: datetime | None
+    talking_since: dict[str, datetime]  # leg -> when it first heard a person
+    heard: Sequence[Heard]  # by the contact, in the order of `from_at`
+
+
+def story_of(facts: Iterable[Fact], phonebook: Phonebook) -> CallStory:
+    """The story by which `finished_call` decides."""
+    story = _Story(placed(facts, phonebook))
+    contact, number, home = story.contact, "", ""
+    if contact is not None:
+        home = phonebook.home(_line(story, contact, phonebook))
+        number = _number(story, contact, home)[1].text
+    return CallStory(
+        legs=[leg for leg in story.legs if leg.side in PERSONS],
+        contact=contact,
+        is_inbound=story.is_inbound,
+        number=number,
+        home=home,
+        talk_at=story.talk_at,
+        talking_since=story.talking_since,
+        heard=story.heard_by(contact) if contact is not None else (),
+    )
