@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from hookline.adapters.sql.copy_tables import OF_ONE_DATABASE, TABLES, Copied
+from hookline.adapters.sql.migrate import migrations_of
 from hookline.adapters.sql.sqlite import SqliteStore
 from tests.copying import tables
 from tests.fakes import ManualClock
@@ -23,6 +24,12 @@ def file(tmp_path: Path, clock: ManualClock, dice: random.Random) -> Path:
 @pytest.fixture(scope="module")
 def url() -> str:
     return postgres_server().new_database()
+
+
+@pytest.mark.parametrize("dialect", ["sqlite", "postgres"])
+def test_migrations_are_numbered_from_one_without_a_gap_and_none_has_the_number_of_another(dialect: str) -> None:
+    numbers = [number for number, _ in migrations_of(dialect)]
+    assert numbers == list(range(1, len(numbers) + 1))
 
 
 def test_each_table_of_sqlite_is_known(file: Path) -> None:
