@@ -20,8 +20,9 @@ import uvicorn
 
 from hookline.adapters import descriptors
 from hookline.adapters.address_guard import AddressGuard
-from hookline.adapters.descriptors import Shares
+from hookline.adapters.descriptors import Shares, Shortage
 from hookline.adapters.http_sender import HttpSender
+from hookline.adapters.http_server import Server as Server  # noqa: PLC0414  the command line has it from here
 from hookline.adapters.sql import copying, sqlite_file
 from hookline.adapters.sql.group import every_body_fits, nobody_has_room
 from hookline.adapters.sql.grouped import GroupedDatabase
@@ -332,7 +333,11 @@ async def open_sender(settings: Settings) -> AsyncIterator[Sender]:
 
 @asynccontextmanager
 async def running(
-    settings: Settings, patience_seconds: float = STARTUP_SECONDS, *, connections_of_sender: int = 1000
+    settings: Settings,
+    patience_seconds: float = STARTUP_SECONDS,
+    *,
+    connections_of_sender: int = 1000,
+    shortage: Shortage | None = None,
 ) -> AsyncIterator[tuple[Site, Engine]]:
     """Everything but the listening socket. Each step waits for a database that is away, `patience_seconds` at most."""
     place, dice = place_of(settings), Dice()
@@ -343,7 +348,11 @@ async def running(
         database = await retry(partial(_open_database, place, clock, dice), step="database")
         guard = AddressGuard(settings.allowed_networks)
         sender = HttpSender(
-            clock, guard, connections_per_origin=CONNECTIONS_PER_HOST, connections_in_all=connections_of_sender
+            clock,
+            guard,
+            connections_per_origin=CONNECTIONS_PER_HOST,
+            connections_in_all=connections_of_sender,
+            shortage=shortage,
         )
         keep_for = timedelta(days=settings.retention_days)
         engine = Engine(database, sender, clock, keep_for, settings.roles, kinds)
@@ -407,7 +416,11 @@ async def serve(
     shares = descriptors.shares_of(limit)
     max_connections = _connections_of_clients(settings.max_connections, shares, limit)
     host, port = listening.getsockname()[:2]
-    async with running(settings, patience_seconds, connections_of_sender=shares.sender) as (site, engine):
+    shortage = Shortage(SystemClock())
+    async with running(settings, patience_seconds, connections_of_sender=shares.sender, shortage=shortage) as (
+        site,
+        engine,
+    ):
         admission = Admission(SystemClock(), max_connections, status_paths=frozenset((IS_UP, IS_READY)))
         server = Server(
             uvicorn.Config(
@@ -422,6 +435,8 @@ async def serve(
                 timeout_graceful_shutdown=GRACE_SECONDS,
             ),
             lambda: ready(f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"),
+            has_room=admission.has_room,
+            shortage=shortage,
         )
 
         def leave() -> None:
@@ -455,31 +470,6 @@ def _connections_of_clients(wanted: int | None, shares: Shares, limit: int) -> i
             f" {limit} files, and keeps some for deliveries and the database. Raise that limit: LimitNOFILE, ulimit -n."
         )
     return wanted
-
-
-class Server(uvicorn.Server):
-    """uvicorn, whose own way with signals would end the process before we are done.
-
-    `listens` is called as soon as connections are accepted: whoever waits for that word may connect at once.
-    """
-
-    def __init__(self, config: uvicorn.Config, listens: Callable[[], None] = lambda: None) -> None:
-        super().__init__(config)
-        self._listens = listens
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen, then say so."""
-        await super().startup(sockets)
-        self._listens()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Leave signals to those who started the server."""
-        yield
-
-    def leave(self) -> None:
-        """Take no new connections, and end when the open requests have ended."""
-        self.should_exit = True
 
 
 def listening_on(host: str, port: int) -> socket.socket:

@@ -10,8 +10,8 @@ import pytest
 
 from hookline.adapters import descriptors
 from hookline.adapters.address_guard import AddressGuard
-from hookline.adapters.descriptors import shares_of
-from hookline.adapters.http_sender import STARVED_SECONDS, HttpSender
+from hookline.adapters.descriptors import SHORTAGE_SECONDS, shares_of
+from hookline.adapters.http_sender import HttpSender
 from hookline.domain.networks import AllowedNetworks
 from hookline.ports.sender import NoDescriptors, Post
 from tests.fakes import ManualClock, RawReceiver, answering
@@ -58,7 +58,7 @@ def test_for_want_of_a_descriptor_nothing_is_sent_and_the_sender_says_so(host: s
                 assert "no free file descriptor" in sender.problem()
             assert "no free file descriptor" in sender.problem()
             assert (await sender.send(post)).status == 200
-            clock.advance(seconds=STARVED_SECONDS)
+            clock.advance(seconds=SHORTAGE_SECONDS)
             assert sender.problem() == ""
             await sender.close()
 

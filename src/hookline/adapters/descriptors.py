@@ -9,12 +9,17 @@ import os
 import resource
 from typing import Final, NamedTuple
 
+from hookline.ports.clock import Clock
+
 #: What is asked of the system, if the hard limit allows it.
 MOST_OPEN_FILES: Final = 65_536
 #: For the store, name lookups, connections to phone systems, logs and files.
 _RESERVE: Final = 256
 _MOST_OF_SENDER: Final = 1000
 _MOST_OF_CLIENTS_BY_DEFAULT: Final = 4000
+
+#: How long a shortage is told after it occurred last.
+SHORTAGE_SECONDS: Final = 60.0
 
 _EXHAUSTED: Final = frozenset((errno.EMFILE, errno.ENFILE))
 
@@ -57,3 +62,22 @@ def none_is_left() -> bool:
     except OSError as problem:
         return is_exhausted(problem)
     return False
+
+
+class Shortage:
+    """Whether this process ran out of descriptors lately. One for all its parts, which tell it."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._occurred_at: float | None = None
+
+    def occurred(self) -> None:
+        """Something could not be opened for want of a descriptor."""
+        self._occurred_at = self._clock.monotonic()
+
+    def problem(self) -> str:
+        """A sentence while no descriptor is free and for `SHORTAGE_SECONDS` after; else ""."""
+        since = None if self._occurred_at is None else self._clock.monotonic() - self._occurred_at
+        if none_is_left() or (since is not None and since < SHORTAGE_SECONDS):
+            return "There is no free file descriptor: raise the limit of open files (LimitNOFILE, ulimit -n)."
+        return ""

@@ -16,9 +16,9 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Final, TypeVar
 
-from hookline.adapters import descriptors
 from hookline.adapters.address_guard import AddressGuard
 from hookline.adapters.deadlines import Deadlines, TooLate, in_time
+from hookline.adapters.descriptors import Shortage
 from hookline.adapters.http_answer import AnswerReader
 from hookline.adapters.http_connection import Connection, Dialer, NoConnection, Origin
 from hookline.adapters.http_content import decoded
@@ -40,8 +40,6 @@ _COPIED_BODY: Final = 4096
 
 T = TypeVar("T")
 
-#: How long it is told that there was no file descriptor.
-STARVED_SECONDS: Final = 60.0
 STOPPED: Final = "Hookline stopped before the answer came."
 
 
@@ -62,6 +60,7 @@ class HttpSender:
         connections_per_origin: int = 64,
         connections_in_all: int = 1000,
         idle_seconds: float = 50.0,
+        shortage: Shortage | None = None,
     ) -> None:
         """Idle connections go before the 60 s after which most load balancers cut them."""
         self._clock = clock
@@ -71,7 +70,8 @@ class HttpSender:
         )
         self._deadlines: dict[float, Deadlines] = {}
         self._is_closed = False
-        self._starved_at: float | None = None  # when there was no descriptor to connect with
+        self._shortage = shortage or Shortage(clock)
+        self.problem = self._shortage.problem
 
     async def send(self, post: Post) -> Answer:
         """Make one POST. As `ports.sender.Sender`."""
@@ -82,15 +82,8 @@ class HttpSender:
         except (Unsendable, NoConnection) as failure:
             return self._answer(None, str(failure), started_at, started)
         except NoDescriptors:
-            self._starved_at = self._clock.monotonic()
+            self._shortage.occurred()
             raise
-
-    def problem(self) -> str:
-        """What keeps requests from being sent, as a sentence; "" when nothing does, or has for a minute."""
-        since = None if self._starved_at is None else self._clock.monotonic() - self._starved_at
-        if descriptors.none_is_left() or (since is not None and since < STARVED_SECONDS):
-            return "There is no free file descriptor: raise the limit of open files (LimitNOFILE, ulimit -n)."
-        return ""
 
     async def close(self) -> None:
         """Close every connection. Requests under way end with an error, and no new one is sent."""

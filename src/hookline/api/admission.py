@@ -53,6 +53,13 @@ class Admission:
         self._said_at = -SAID_EVERY_SECONDS
         self._refused = 0
 
+    def has_room(self, connections: int) -> bool:
+        """Whether one more than so many connections is at least told something."""
+        if connections < self._max_connections + RESERVE + TOLD:
+            return True
+        self._say()
+        return False
+
     def admit(self, connections: int) -> Admitted:
         """What the newest of so many connections may do."""
         beyond = connections - self._max_connections
