@@ -417,10 +417,8 @@ async def serve(
     max_connections = _connections_of_clients(settings.max_connections, shares, limit)
     host, port = listening.getsockname()[:2]
     shortage = Shortage(SystemClock())
-    async with running(settings, patience_seconds, connections_of_sender=shares.sender, shortage=shortage) as (
-        site,
-        engine,
-    ):
+    running_server = running(settings, patience_seconds, connections_of_sender=shares.sender, shortage=shortage)
+    async with running_server as (site, engine):
         admission = Admission(SystemClock(), max_connections, status_paths=frozenset((IS_UP, IS_READY)))
         server = Server(
             uvicorn.Config(

@@ -68,7 +68,8 @@ FIGURES: Final = {
     "explanation/security.md": (
         f"a secret of {signatures.SECRET_BYTES} random bytes",
         f"`hl_` and {keys.KEY_BYTES} random bytes",
-        f"{http_answer.MAX_HEAD_BYTES // KIB} KiB of headers, {MAX_ANSWER_BYTES // KIB} KiB of body",
+        f"{http_answer.MAX_HEAD_BYTES // KIB} KiB and {http_answer.MAX_HEADERS} headers of head",
+        f"{MAX_ANSWER_BYTES // KIB} KiB of body",
     ),
     "decisions/0002-one-writer-with-group-commit.md": (f"up to {GROUP}, runs them",),
     "explanation/several-nodes.md": (
