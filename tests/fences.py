@@ -9,7 +9,7 @@ proves that the fences would notice.
 import ast
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -64,6 +64,18 @@ def takes_away(migration: str) -> list[str]:
     return found + [f"makes {table} unique" for table in _UNIQUE_INDEX.findall(sql) if table not in made]
 
 
+def shared_numbers(names: Iterable[str]) -> list[str]:
+    """Files among these migrations of one database that have the number of another: only one of both would be applied
+    to a database that exists.
+    """
+    first: dict[str, str] = {}
+    return [
+        f"{name}: it has the number of {first[number]}"
+        for name in sorted(names)
+        if first.setdefault(number := name.partition("_")[0], name) != name
+    ]
+
+
 def climbers(path: str, source: str) -> Iterator[str]:
     """What in this file (a path relative to src/hookline) climbs over a fence, each as `path:line: why`."""
     tree = ast.parse(source)
@@ -115,6 +127,8 @@ def main() -> int:
         for file in sorted(MIGRATIONS.glob("*.sql"))
         for what in takes_away(file.read_text("utf-8"))
     ]
+    for dialect in ("postgres", "sqlite"):
+        found += shared_numbers(file.name for file in (MIGRATIONS.parent / dialect).glob("*.sql"))
     found += [
         bound
         for file in sorted(TESTS.rglob("*.py"))

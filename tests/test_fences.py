@@ -3,7 +3,7 @@
 import pytest
 
 from hookline.adapters.sql.postgres_migrate import BREAKS
-from tests.fences import CLOCK_HOME, climbers, main, takes_away
+from tests.fences import CLOCK_HOME, climbers, main, shared_numbers, takes_away
 from tests.patience import PATIENCE_SECONDS
 from tests.time_bounds import EXCUSE, short_bounds
 
@@ -143,3 +143,10 @@ def test_a_time_limit_that_a_busy_machine_would_miss_is_noticed_where_attempts_a
 )
 def test_a_wait_that_any_machine_can_keep_is_let_pass(source: str) -> None:
     assert not list(short_bounds("acceptance/test_main_job.py", source))
+
+
+def test_migrations_that_share_a_number_are_noticed() -> None:
+    assert shared_numbers(["0001_first.sql", "0002_second.sql"]) == []
+    assert shared_numbers(["0002_b.sql", "0001_first.sql", "0002_a.sql"]) == [
+        "0002_b.sql: it has the number of 0002_a.sql"
+    ]
