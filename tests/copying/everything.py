@@ -126,6 +126,7 @@ def _heard(tx: Transaction) -> None:
     )
     tx.intake.keep(heard)
     tx.intake.keep(replace(heard, call_key="settled", facts=(), due_at=None, reason="internal"))
+    tx.intake.name(heard.connector_id, heard.call_key, ["leg-1", "leg-2"], told="leg-1")
 
 
 def arrivals(posts: Sequence[Post]) -> Counter[tuple[str, str]]:

@@ -80,8 +80,8 @@ def talk(second: float, *legs: str, bridge: str = "b") -> list[Fact]:
     return [*answered, *(Joined(leg=leg, at=at(second), bridge=bridge) for leg in legs)]
 
 
-def ends(second: float, *legs: str, **causes: int) -> list[Fact]:
-    return [HungUp(leg=leg, at=at(second), **causes) for leg in legs]
+def ends(second: float, *legs: str, sip: int | None = None, q850: int | None = None) -> list[Fact]:
+    return [HungUp(leg=leg, at=at(second), sip=sip, q850=q850) for leg in legs]
 
 
 def shown(*facts: Fact | list[Fact]) -> dict[str, CallLeg]:

@@ -97,8 +97,8 @@ def talk(seconds: float, *legs: str, bridge: str = "b") -> list[Fact]:
     return [Joined(leg=leg, at=at(seconds), bridge=bridge) for leg in legs]
 
 
-def ends(seconds: float, *legs: str, **cause: int) -> list[Fact]:
-    return [HungUp(leg=leg, at=at(seconds), **cause) for leg in legs]
+def ends(seconds: float, *legs: str, sip: int | None = None, q850: int | None = None) -> list[Fact]:
+    return [HungUp(leg=leg, at=at(seconds), sip=sip, q850=q850) for leg in legs]
 
 
 def call(*many: Sequence[Fact]) -> CallPayload | Reason:

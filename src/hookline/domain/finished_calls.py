@@ -1,5 +1,7 @@
 """What a call was: legs in, one call out. Whoever knows telephony can read and check this one file.
 
+| order      | a leg comes after the one for which it was called, whatever the clocks say. Others are ordered by time;
+|            | of one instant, legs that came in come before those that were called
 | contact    | of the legs that lead outside, the first; did it come in, the call is inbound. Else the call is
 |            | outbound, and the contact is the leg we called that somebody of ours talked to, or the last
 | talk       | begins when the contact and a person have answered and hear one another: at a phone of ours, or at a
@@ -336,6 +338,9 @@ class _Leg:
     ended_at: datetime | None = None  # the first time
     sip: int | None = None
     q850: int | None = None
+    called_for: str = ""
+    is_hearsay: bool = False  # another leg told how this one began
+    ends_by_hearsay: bool = False  # another leg told how this one ended
 
     def hear(self, fact: Fact) -> None:
         """One more fact, in order. What is about more than this leg: see _Story."""
@@ -344,12 +349,8 @@ class _Leg:
 
     def _hear_addresses(self, fact: Fact) -> None:
         match fact:
-            case LegStarted() if self.started_at is None:
-                self.started_at, self.side, self.places = fact.at, fact.side, fact.places
-                self.asked_for = fact.dialled
-                self.dialled = self.dialled or fact.dialled
-                self.shows, self.identity = self.shows or fact.shows, fact.identity
-                self.given_name, self.family_name = fact.given_name, fact.family_name
+            case LegStarted() if self.started_at is None or (self.is_hearsay and not fact.is_hearsay):
+                self._begin(fact)
             case CallPlaced():
                 self.places = True
                 self.asked_for, self.dialled, self.shows = fact.dialled, fact.dialled, fact.shows
@@ -373,11 +374,29 @@ class _Leg:
             case GivenUp():
                 self.was_given_up = True
             case HungUp():
-                self.ended_at = self.ended_at or fact.at
-                self.sip = fact.sip if self.sip is None else self.sip
-                self.q850 = fact.q850 if self.q850 is None else self.q850
+                self._end(fact)
             case _:
                 pass
+
+    def _begin(self, fact: LegStarted) -> None:
+        if self.is_hearsay:  # what was told by others is void
+            self.dialled = self.shows = ""
+        self.started_at, self.side, self.places = fact.at, fact.side, fact.places
+        self.asked_for = fact.dialled
+        self.dialled = self.dialled or fact.dialled
+        self.shows, self.identity = self.shows or fact.shows, fact.identity
+        self.given_name, self.family_name = fact.given_name, fact.family_name
+        self.called_for, self.is_hearsay = fact.called_for or self.called_for, fact.is_hearsay
+
+    def _end(self, fact: HungUp) -> None:
+        if self.ends_by_hearsay and not fact.is_hearsay:  # of the causes only what nobody else knows stays
+            self.ended_at = None
+            self.sip = None if fact.sip is not None else self.sip
+            self.q850 = None if fact.q850 is not None else self.q850
+        if self.ended_at is None:
+            self.ended_at, self.ends_by_hearsay = fact.at, fact.is_hearsay
+        self.sip = fact.sip if self.sip is None else self.sip
+        self.q850 = fact.q850 if self.q850 is None else self.q850
 
 
 def _legs(facts: Iterable[Fact]) -> list[_Leg]:
@@ -385,8 +404,20 @@ def _legs(facts: Iterable[Fact]) -> list[_Leg]:
     legs: dict[str, _Leg] = {}
     for fact in facts:
         legs.setdefault(fact.leg, _Leg(fact.leg)).hear(fact)
-    started = [(leg.started_at, leg) for leg in legs.values() if leg.started_at is not None]
-    return [leg for _, leg in sorted(started, key=lambda pair: pair[0])]
+    started = [(leg.started_at, not leg.places, leg) for leg in legs.values() if leg.started_at is not None]
+    return _callers_first([leg for *_, leg in sorted(started, key=lambda each: each[:2])])
+
+
+def _callers_first(legs: Sequence[_Leg]) -> list[_Leg]:
+    """The same legs, each after the one for which it was called."""
+    by_name = {leg.name: leg for leg in legs}
+    placed: dict[str, _Leg] = {}
+    for leg in legs:
+        chain = [leg]
+        while (caller := by_name.get(chain[-1].called_for)) and caller.name not in placed and caller not in chain:
+            chain.append(caller)
+        placed |= {each.name: each for each in reversed(chain)}
+    return list(placed.values())
 
 
 def _answered(joined_at: datetime, *legs: _Leg) -> datetime:
@@ -521,9 +552,13 @@ class _Story:
         before = [fact for fact in self._facts if self.talk_at is None or fact.at <= self.talk_at]
         if any(isinstance(fact, Forwarded) for fact in before):
             return True
-        if self.partner is not None and self.partner.side is Side.OURS:
-            return False
-        return any(isinstance(fact, LegStarted) and fact.side is Side.OUTSIDE and not fact.places for fact in before)
+        is_taken = self.partner is not None and self.partner.side is Side.OURS
+        return not is_taken and any(self._calls_outside(leg) for leg in self.legs)
+
+    def _calls_outside(self, leg: _Leg) -> bool:
+        """Whether this leg calls a number outside before the talk."""
+        is_early = self.talk_at is None or (leg.started_at is not None and leg.started_at <= self.talk_at)
+        return leg.side is Side.OUTSIDE and not leg.places and is_early
 
     @property
     def was_recorded(self) -> bool:

@@ -46,6 +46,8 @@ class LegStarted(Fact):
     identity: str = ""  # what tells whose phone it is: a channel, an extension, an id at the provider, a mail address
     given_name: str = ""  # of its user, as the provider knows them; used where the phone book has no name
     family_name: str = ""
+    called_for: str = ""  # the leg for which this one is called; "" when it came in, or a program called it
+    is_hearsay: bool = False  # told by another leg: what the leg tells of itself counts instead, whenever it comes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +188,7 @@ class HungUp(Fact):
 
     sip: int | None = None  # the last status of its signalling, such as 486; RFC 3261, section 21
     q850: int | None = None  # the cause, such as 17; ITU-T Q.850, table 1
+    is_hearsay: bool = False  # told by another leg, as in `LegStarted`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

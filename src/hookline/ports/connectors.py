@@ -16,9 +16,12 @@ from hookline.domain.legs import Fact
 class Report:
     """What one message, or one moment, of a phone system tells about one call."""
 
-    call_key: str  # what the system calls the call, the same in all that is told about it
+    call_key: str  # what the system calls the call, the same in all that is told about it, unless there are `names`
     facts: tuple[Fact, ...]
     complete: bool = False  # nothing more will come: what is said is decided on at once
+    #: Of a system that has no name for a call: all legs and rooms that are named, `call_key` among them. Reports that
+    #: share a name are about one call.
+    names: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

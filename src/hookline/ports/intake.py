@@ -38,11 +38,23 @@ class Intake(Protocol):
     def heard(self, connector_id: ConnectorId, call_key: str) -> HeardCall | None:
         """What was heard of this call, or None. In a transaction that writes, nobody else changes it meanwhile."""
 
+    def named(self, connector_id: ConnectorId, names: Sequence[str]) -> Sequence[HeardCall]:
+        """The calls that have one of these names, or one of them as their key; ordered by key."""
+
+    def name(self, connector_id: ConnectorId, call_key: str, names: Sequence[str], *, told: str = "") -> None:
+        """Give a call these names too. `told` is the one of the leg that has told that it is over."""
+
+    def has_told(self, connector_id: ConnectorId, name: str) -> bool:
+        """Whether the leg of this name has told a settled call that it is over."""
+
+    def rename(self, connector_id: ConnectorId, call_key: str, into: str) -> None:
+        """Give all names of one call to another one as well."""
+
     def keep(self, call: HeardCall) -> None:
         """Keep a call, in place of what was heard of it before. The listener hears of one that is not settled."""
 
     def remove(self, connector_id: ConnectorId, call_key: str) -> None:
-        """Forget a call as if nothing had been heard of it."""
+        """Forget a call, and its names, as if nothing had been heard of it."""
 
     def due(self, limit: int) -> Sequence[HeardCall]:
         """Up to `limit` calls whose instant is reached, the earliest first."""

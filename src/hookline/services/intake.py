@@ -32,6 +32,7 @@ from hookline.ports.connectors import Report
 from hookline.ports.intake import HeardCall
 from hookline.ports.storage import Transaction
 from hookline.services.calls import report_call
+from hookline.services.joining import Share, shares_of
 from hookline.services.notices import count_unknown_number
 
 #: How long legs of ours may outlive the contact's, without a word, before they are taken for ended.
@@ -88,10 +89,16 @@ def take_in(tx: Transaction, teller: Teller, report: Report) -> TakenIn:
         Invalid: what the system calls the call cannot be kept.
     """
     _require_key(report.call_key)
-    before = tx.intake.heard(teller.connector_id, report.call_key)
-    if before is not None and before.is_settled:
-        return TakenIn()
-    whole = united(before.facts if before is not None else (), report.facts)
+    taken = [_take_share(tx, teller, report, share) for share in shares_of(tx, teller.connector_id, report)]
+    return TakenIn(
+        unknown_line=next((each.unknown_line for each in taken if each.unknown_line), ""),
+        dropped=sum(each.dropped for each in taken),
+    )
+
+
+def _take_share(tx: Transaction, teller: Teller, report: Report, share: Share) -> TakenIn:
+    before = share.before
+    whole = united(before.facts if before is not None else (), share.facts)
     book = tx.phonebook.book(teller.region)
     legs = placed(whole.facts, book)
     unknown_line = _unknown_line(legs, book)
@@ -99,7 +106,7 @@ def take_in(tx: Transaction, teller: Teller, report: Report) -> TakenIn:
         tx.phonebook.count_unknown_line(unknown_line)
     call = HeardCall(
         connector_id=teller.connector_id,
-        call_key=report.call_key,
+        call_key=share.call_key,
         kind=teller.kind,
         region=teller.region,
         facts=whole.facts,
@@ -107,7 +114,7 @@ def take_in(tx: Transaction, teller: Teller, report: Report) -> TakenIn:
         reason=Reason.UNKNOWN_LINE if unknown_line else "",
         updated_at=tx.now,
     )
-    if before is None or replace(call, updated_at=before.updated_at) != before:
+    if before is None or share.is_joined or replace(call, updated_at=before.updated_at) != before:
         tx.intake.keep(call)
     return TakenIn(unknown_line=unknown_line, dropped=whole.dropped)
 

@@ -19,6 +19,7 @@ FOLDER: Final = Path(__file__).parents[2] / "fixtures" / "freeswitch"
 CALLS: Final[Mapping[str, Mapping[str, Any]]] = {
     path.stem: json.loads(path.read_text("utf-8")) for path in sorted(FOLDER.glob("*.json"))
 }
+LIVE: Final = Path(__file__).parents[2] / "fixtures" / "freeswitch-live"
 _LONG_AGO: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -39,6 +40,17 @@ def posted(body: bytes, **headers: str) -> Posted:
     )
 
 
+def live(name: str) -> list[dict[str, Any]]:
+    """The legs that a live FreeSWITCH posted for one call, as JSON."""
+    return [json.loads(path.read_text("utf-8")) for path in sorted((LIVE / name).glob("*.body"))]
+
+
+def live_payloads(name: str) -> list[dict[str, Any]]:
+    """What is right for such a call."""
+    right: list[dict[str, Any]] = json.loads((LIVE / name / "expected.json").read_text("utf-8"))
+    return right
+
+
 def reports(legs: Iterable[Mapping[str, Any]], **settings: Any) -> list[Report]:
     """What is told when these legs are posted one after the other."""
     kind = connector()
@@ -48,17 +60,26 @@ def reports(legs: Iterable[Mapping[str, Any]], **settings: Any) -> list[Report]:
 
 def phonebook() -> Phonebook:
     """The line and users of the fixtures."""
-    line = PhoneLine(
+    users = [_user("1001", "Ada", "Lovelace"), _user("1002", "Bob", "Burns")]
+    return Phonebook([_line("Front desk", "ada@company.example")], users, region="GB")
+
+
+def live_phonebook(number: str = "+441400800008") -> Phonebook:
+    """A line and the first two users of the live calls."""
+    users = [_user("101", "John", "Doe"), _user("102", "Jane", "Roe")]
+    return Phonebook([_line("My number", "john@company.example", number)], users, region="GB")
+
+
+def _line(name: str, owner_email: str, number: str = "+441400800008") -> PhoneLine:
+    return PhoneLine(
         id=PhoneLineId("line_1"),
-        number="+441400800008",
-        name="Front desk",
-        owner_email="ada@company.example",
+        number=number,
+        name=name,
+        owner_email=owner_email,
         region="GB",
         created_at=_LONG_AGO,
         modified_at=_LONG_AGO,
     )
-    users = [_user("1001", "Ada", "Lovelace"), _user("1002", "Bob", "Burns")]
-    return Phonebook([line], users, region="GB")
 
 
 def _user(extension: str, given: str, family: str) -> User:
@@ -76,15 +97,19 @@ def _user(extension: str, given: str, family: str) -> User:
     )
 
 
-def calls(told: Iterable[Report]) -> dict[str, list[Fact]]:
-    """Facts by call, each once, as they are kept."""
-    kept: dict[str, dict[Fact, None]] = {}
+def calls(told: Iterable[Report]) -> list[list[Fact]]:
+    """Facts by call, each once: reports that share a name are about one call."""
+    found: list[tuple[set[str], dict[Fact, None]]] = []
     for report in told:
-        kept.setdefault(report.call_key, {}).update(dict.fromkeys(report.facts))
-    return {key: list(facts) for key, facts in kept.items()}
+        names, facts = set(report.names), dict.fromkeys(report.facts)
+        for one in [each for each in found if each[0] & names]:
+            found.remove(one)
+            names, facts = one[0] | names, one[1] | facts
+        found.append((names, facts))
+    return [list(facts) for _, facts in found]
 
 
-def payloads(told: Iterable[Report]) -> list[dict[str, Any]]:
+def payloads(told: Iterable[Report], book: Phonebook | None = None) -> list[dict[str, Any]]:
     """The events that these reports become once all is told."""
-    outcomes = [finished_call(facts, phonebook()) for facts in calls(told).values() if is_over(facts)]
+    outcomes = [finished_call(facts, book or phonebook()) for facts in calls(told) if is_over(facts)]
     return [json.loads(canonical_bytes(each.payload)) for each in outcomes if isinstance(each, FinishedCall)]

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from hookline.connectors.freeswitch import FreeSwitch
 from hookline.connectors.freeswitch.framing import MOST_BODY_BYTES, MOST_HEAD_BYTES, Framing, NoMessage
-from hookline.connectors.freeswitch.hearing import Hearing
+from hookline.connectors.freeswitch.hearing import hear
 from hookline.connectors.freeswitch.link import BEAT_SECONDS, PATIENCE_SECONDS, SILENCE_SECONDS
 from hookline.domain.legs import MessageLeft, RecordingStarted, RecordingStopped
 from hookline.errors import Unavailable
 from hookline.ports.connectors import Report
-from tests.connectors.freeswitch.switch import CALLS, payloads, reports
+from tests.connectors.freeswitch.switch import live, live_phonebook, payloads, reports
 from tests.fakes import MONDAY, ManualClock
 
 
@@ -37,7 +37,9 @@ def on_a_loop(test: Callable[..., Coroutine[None, None, None]]) -> Callable[...,
 GREETING = b"Content-Type: auth/request\n\n"
 ACCEPTED = b"Content-Type: command/reply\nReply-Text: +OK accepted\n\n"
 LISTENING = b"Content-Type: command/reply\nReply-Text: +OK event listener enabled json\n\n"
-CALLER = CALLS["missed-mailbox-app"]["legs"][0]["variables"]["uuid"]
+CALLER = live("inbound_voicemail_short")[0]["variables"]["uuid"]
+
+MAILBOX = live_phonebook("+441632960140")
 
 
 def event(**headers: str) -> bytes:
@@ -173,11 +175,11 @@ async def one_message(talk: Talk) -> None:
 async def test_a_message_in_a_mailbox_is_told_and_the_call_becomes_a_missed_voicemail() -> None:
     async with held(one_message) as house:
         await house.until(lambda: bool(house.kept))
-    told = reports(CALLS["missed-mailbox-app"]["legs"])
-    [before] = payloads(told)
+    told = reports(live("inbound_voicemail_short"))
+    [before] = payloads(told, MAILBOX)
     assert before["type"] == "missed"
     for order in ([*house.kept, *told], [*told, *house.kept]):
-        [payload] = payloads(order)
+        [payload] = payloads(order, MAILBOX)
         assert payload["type"] == "missed voicemail"
     assert house.stands[:2] == [("connecting", ""), ("connected", "")]
     [talk] = house.switch.talks
@@ -323,22 +325,24 @@ async def test_without_an_event_socket_there_is_nothing_to_connect_to() -> None:
 
 
 def heard(*frames: bytes) -> list[Report]:
-    hearing, framing = Hearing(), Framing()
-    told = [hearing.hear(message, MONDAY) for frame in frames for message in framing.feed(frame)]
+    framing = Framing()
+    told = [hear(message, MONDAY) for frame in frames for message in framing.feed(frame)]
     return [report for report in told if report is not None]
 
 
 def test_recordings_are_told_of_the_call_to_which_the_leg_belongs() -> None:
-    born = {"Event-Name": "CHANNEL_CREATE", "Unique-ID": "b", "variable_originating_leg_uuid": "a"}
-    told = heard(
-        event(**born),
-        event(**{"Event-Name": "RECORD_START", "Unique-ID": "b", "Record-File-Path": "/b.wav"}),
-        event(**{"Event-Name": "RECORD_STOP", "Unique-ID": "b", "Channel-Call-UUID": "b"}),
-    )
-    assert [(report.call_key, type(report.facts[0])) for report in told] == [
-        ("a", RecordingStarted),
-        ("a", RecordingStopped),
+    usual = {"Unique-ID": "b", "variable_originating_leg_uuid": "a", "variable_current_application": "bridge"}
+    told = heard(event(**usual, **{"Event-Name": "RECORD_START"}), event(**usual, **{"Event-Name": "RECORD_STOP"}))
+    assert [(report.names, type(report.facts[0])) for report in told] == [
+        (("b", "a"), RecordingStarted),
+        (("b", "a"), RecordingStopped),
     ]
+
+
+@pytest.mark.parametrize("application", ["voicemail", "record"])
+def test_what_is_said_to_a_machine_is_no_recording_of_a_talk(application: str) -> None:
+    usual = {"Unique-ID": "b", "variable_current_application": application}
+    assert heard(event(**usual, **{"Event-Name": "RECORD_START"})) == []
 
 
 @pytest.mark.parametrize(
@@ -358,11 +362,11 @@ def test_a_message_that_names_its_channel_is_of_that_channel() -> None:
 
 @given(st.binary(max_size=300), st.integers(1, 50))
 def test_no_stream_makes_it_stumble(stream: bytes, size: int) -> None:
-    framing, hearing = Framing(), Hearing()
+    framing = Framing()
     stream = b"Content-Type: text/event-json\nContent-Length: %d\n\n%s" % (len(stream), stream)
     got = [message for place in range(0, len(stream), size) for message in framing.feed(stream[place : place + size])]
     assert len(got) == 1
-    hearing.hear(got[0], MONDAY)
+    hear(got[0], MONDAY)
 
 
 @given(st.integers(1, 400))
@@ -383,11 +387,3 @@ def test_a_stream_is_the_same_messages_wherever_it_is_cut(size: int) -> None:
 def test_what_is_too_long_or_no_message_is_not_kept(stream: bytes) -> None:
     with pytest.raises(NoMessage):
         Framing().feed(stream)
-
-
-def test_legs_are_remembered_up_to_a_bound() -> None:
-    hearing, framing = Hearing(), Framing()
-    for number in range(20_100):
-        for message in framing.feed(event(**{"Event-Name": "CHANNEL_CREATE", "Unique-ID": str(number)})):
-            hearing.hear(message, MONDAY)
-    assert len(hearing) == 20_000

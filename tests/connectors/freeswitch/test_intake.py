@@ -13,19 +13,19 @@ import pytest
 
 from hookline.connectors.freeswitch import FreeSwitch
 from tests.api.door import Door, open_door
-from tests.connectors.freeswitch.switch import CALLS
+from tests.connectors.freeswitch.switch import live, live_payloads
 
-LEGS = CALLS["ring-group"]["legs"]
-EXPECTED = CALLS["ring-group"]["expected"]
+LEGS = live("transfer_blind_answered")
+[EXPECTED] = live_payloads("transfer_blind_answered")
 CREDENTIALS = "Basic " + base64.b64encode(b"switch:p4ss").decode()
 
 
 def set_up(door: Door) -> str:
     """A line, two users, and where FreeSWITCH posts to."""
-    for given, family, extension in (("Ada", "Lovelace", "1001"), ("Bob", "Burns", "1002")):
+    for given, family, extension in (("John", "Doe", "101"), ("Jane", "Roe", "102")):
         user = {"email": f"{given}@company.example", "givenName": given, "familyName": family}
         door.post("/v3/users", user | {"phone": {"extension": extension}})
-    line = {"number": "+441400800008", "name": "Front desk", "ownerEmail": "ada@company.example"}
+    line = {"number": "+441400800008", "name": "My number", "ownerEmail": "john@company.example"}
     door.post("/v3/phone-lines", line)
     settings = {"username": "switch", "password": "p4ss", "region": "GB"}
     made = door.post("/v3/connectors", {"kind": "freeswitch", "name": "Office", "settings": settings})

@@ -124,6 +124,7 @@ TABLES: Final = (
         ("connector_id", "call_key", "kind", "region", "facts", "due_at", "call_id", "reason", "updated_at"),
         key_length=2,
     ),
+    Copied("heard_name", ("connector_id", "name", "call_key", "has_told"), key_length=3),
     Copied(
         "event",
         ("position", "id", "kind", "subject", "sequence", "occurred_at", "created_at", "body", "is_test"),

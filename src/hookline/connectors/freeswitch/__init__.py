@@ -10,8 +10,9 @@ from typing import Any, Final
 
 from hookline.connectors.freeswitch.body import read_record, require_credentials
 from hookline.connectors.freeswitch.holding import Holding
+from hookline.connectors.freeswitch.names import names_of
 from hookline.connectors.freeswitch.settings import read_settings, written
-from hookline.connectors.freeswitch.words import call_key, facts
+from hookline.connectors.freeswitch.words import facts
 from hookline.connectors.pausing import rest
 from hookline.ports.clock import Clock
 from hookline.ports.connectors import Posted, Report, Stand, TakeIn
@@ -47,7 +48,7 @@ class FreeSwitch:
         ours = read_settings(settings)
         require_credentials(posted.headers.get("authorization", ""), ours)
         record = read_record(posted.body)
-        return (Report(call_key=call_key(record), facts=facts(record, ours)),)
+        return (Report(call_key=record.uuid, facts=facts(record, ours), names=names_of(record)),)
 
     async def hold(self, settings: Mapping[str, Any], take_in: TakeIn, stand: Stand) -> None:
         """Stay connected to the event socket until cancelled. Without one there is nothing to be connected to."""

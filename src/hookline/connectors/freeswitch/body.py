@@ -10,6 +10,7 @@ import hmac
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from re import compile as pattern
 from typing import Any, Final
 from urllib.parse import unquote, unquote_to_bytes
 
@@ -22,6 +23,12 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: The year 9998, in microseconds since 1970.
 _LAST: Final = 253_370_764_800_000_000
 _MOST_NAME: Final = 200
+#: Where variables begin in a record, what follows them, and what is between two of them.
+_VARIABLES_START: Final = '"variables":{"'
+_APP_LOG: Final = ',"app_log":{'
+_CALLFLOW: Final = ',"callflow":['
+_NEXT_VARIABLE: Final = pattern(r'","(?=[^"\\\x00-\x1f]{1,200}":")')
+_AFTER_NAME: Final = '":"'
 #: How several values of one variable are written: ARRAY::one|:two.
 _ARRAY: Final = "ARRAY::"
 
@@ -52,7 +59,7 @@ class Record:
     uuid: str
     variables: Mapping[str, str]
     profiles: tuple[Profile, ...]  # the first is the oldest
-    applications: tuple[tuple[str, str, datetime | None], ...]  # name, argument, when
+    log: tuple[tuple[str, str, datetime | None], ...] = ()  # applications: name, argument, when by the system's clock
 
     def get(self, name: str) -> str:
         """A variable; "" when it is not there."""
@@ -60,9 +67,7 @@ class Record:
 
     def all(self, name: str) -> Sequence[str]:
         """All values of a variable that may have several."""
-        value = self.get(name)
-        values = value.removeprefix(_ARRAY).split("|:") if value.startswith(_ARRAY) else [value]
-        return [each for each in values if each]
+        return values_of(self.get(name))
 
     def time(self, name: str) -> datetime | None:
         """When this happened first."""
@@ -82,6 +87,25 @@ class Record:
         """When it hung up."""
         ends = [at for profile in self.profiles if (at := profile.time("hangup_time"))]
         return self._needed(max(ends, default=None) or self.stamp("end"), "hangup_time")
+
+    @property
+    def applications(self) -> Sequence[tuple[str, str, datetime | None]]:
+        """What the dial plan did: name, argument, when.
+
+        Channels have times of FreeSWITCH's own clock, the log of applications those of the system, which go apart when
+        the latter is set (`fsctl sync_clock`). A call that comes in has its first application at once, so that one
+        tells by how much. On other legs the two are taken to agree unless the log begins outside the leg's life; then
+        it begins with the answer. Source: switch_core_session_exec and switch_micro_time_now of FreeSWITCH.
+        """
+        began_at = min((at for *_, at in self.log if at is not None), default=None)
+        if began_at is None:
+            return self.log
+        from_start = began_at - self.began_at
+        if self.get("direction") != "inbound" and timedelta(0) <= from_start <= self.ended_at - self.began_at:
+            return self.log
+        answered_at = None if self.get("direction") == "inbound" else self.time("answered_time")
+        ahead = began_at - (answered_at or self.began_at)
+        return [(name, argument, None if at is None else at - ahead) for name, argument, at in self.log]
 
     @property
     def first(self) -> Profile:
@@ -131,7 +155,13 @@ def read_record(body: bytes) -> Record:
     if not profiles:
         raise Invalid.field("callflow", "expected a list of one or more profiles.")
     log = _object(whole.get("app_log")).get("applications")
-    return Record(uuid=uuid, variables=variables, profiles=profiles, applications=tuple(_applications(log)))
+    return Record(uuid=uuid, variables=variables, profiles=profiles, log=tuple(_applications(log)))
+
+
+def values_of(value: str) -> Sequence[str]:
+    """All values of a variable that may have several."""
+    values = value.removeprefix(_ARRAY).split("|:") if value.startswith(_ARRAY) else [value]
+    return [each for each in values if each]
 
 
 def instant(value: object) -> datetime | None:
@@ -147,14 +177,54 @@ def _decoded(body: bytes) -> dict[str, Any]:
     text = body.strip()
     if not text.startswith(b"{"):
         text = _unwrapped(text.removeprefix(b"cdr="))
+    # What is no UTF-8, such as a caller's name in Latin-1, must not cost the call.
+    plain = text.decode("utf-8", "replace")
     try:
-        # What is no UTF-8, such as a caller's name in Latin-1, must not cost the call.
-        whole = msgspec.json.decode(text.decode("utf-8", "replace"))
+        whole = _json(plain)
     except (msgspec.DecodeError, RecursionError):
-        raise Invalid("The body is not JSON, percent-encoded JSON or base64 of it.", code="bad_request") from None
+        raise Invalid(
+            "The body is not JSON, percent-encoded JSON or base64 of it.",
+            code="bad_request",
+            hint="Set encode to false in json_cdr.conf.xml.",
+        ) from None
     if not isinstance(whole, dict):
         raise Invalid("The body: expected a JSON object.", code="bad_request")
     return whole
+
+
+def _json(text: str) -> object:
+    """JSON, or what is left of it by `encode` together with `encode-values`."""
+    try:
+        return msgspec.json.decode(text)
+    except msgspec.DecodeError:
+        mended = with_variables_escaped(text)
+        if mended is None:
+            raise
+        return msgspec.json.decode(mended)
+
+
+def with_variables_escaped(text: str) -> str | None:
+    """The text with the values among its variables escaped as JSON asks; None when it has no variables.
+
+    With `encode` and `encode-values` of mod_json_cdr, values are percent-encoded before they become JSON, and the whole
+    is percent-encoded then; but its encoder leaves %22 as it is. Decoded once, a value has quotes, backslashes and line
+    breaks without an escape. A quote ends a value when the next variable or the end of all follows. Who calls can write
+    that into a name that is shown: of a variable that comes twice the first counts.
+    Source: switch_url_encode in switch_utils.c of FreeSWITCH.
+    """
+    start, end = text.find(_VARIABLES_START), text.rfind(_CALLFLOW)  # nothing behind the variables has a bare quote
+    if not text.startswith('"}', end - 2):
+        end = text.rfind(_APP_LOG)
+    if not 0 <= start < end:
+        return None
+    start, end = start + len(_VARIABLES_START), end - len('"}')
+    variables: dict[str, str] = {}
+    for entry in _NEXT_VARIABLE.split(text[start:end]):
+        name, found, value = entry.partition(_AFTER_NAME)
+        if found:
+            variables.setdefault(name, value)
+    said = msgspec.json.encode(variables).decode()
+    return text[: start - len(_VARIABLES_START)] + '"variables":' + said + text[end + len('"}') :]
 
 
 def _unwrapped(text: bytes) -> bytes:
@@ -178,9 +248,14 @@ def _text(value: object) -> str:
     return str(value).replace("\0", "").encode("utf-8", "replace").decode()
 
 
+def _decoded_text(value: object) -> str:
+    """A text of a profile: what comes from an address has the percent signs of that, such as %2B for a plus."""
+    return unquote(_text(value)).replace("\0", "")
+
+
 def _variables(given: object) -> Mapping[str, str]:
     """With `encode-values`, which is usual, values are percent-encoded; a value without a percent sign stays."""
-    return {str(name): unquote(_text(value)).replace("\0", "") for name, value in _object(given).items()}
+    return {str(name): _decoded_text(value) for name, value in _object(given).items()}
 
 
 def _profiles(callflow: object) -> Iterator[Profile]:
@@ -195,11 +270,11 @@ def _profiles(callflow: object) -> Iterator[Profile]:
 def _profile(given: Mapping[str, Any], times: Mapping[str, Any]) -> Profile:
     return Profile(
         uuid=_text(given.get("uuid")),
-        channel=_text(given.get("chan_name")),
+        channel=_decoded_text(given.get("chan_name")),
         context=_text(given.get("context")),
-        caller=_text(given.get("caller_id_number")),
-        username=_text(given.get("username")),
-        destination=_text(given.get("destination_number")),
+        caller=_decoded_text(given.get("caller_id_number")),
+        username=_decoded_text(given.get("username")),
+        destination=_decoded_text(given.get("destination_number")),
         times=times,
         originators=_others(given, "originator"),
         originatees=_others(given, "originatee"),

@@ -1,9 +1,8 @@
 """Hearing one event socket: what a leg's own record cannot tell, such as a message in a mailbox, and recordings.
 
-All else about a call is in the records that mod_json_cdr posts. A fact bears the same key as those, so both meet.
+All else about a call is in the records that mod_json_cdr posts. An event names legs as a record does, so both meet.
 """
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
@@ -12,64 +11,46 @@ import msgspec
 
 from hookline.connectors.freeswitch.body import instant
 from hookline.connectors.freeswitch.framing import Message
-from hookline.connectors.freeswitch.words import root_of
+from hookline.connectors.freeswitch.names import names_in
 from hookline.domain.legs import Fact, MessageLeft, RecordingStarted, RecordingStopped
 from hookline.ports.connectors import Report
 
-#: Legs whose call is remembered.
-_REMEMBERED: Final = 20_000
 _MOST_NAME: Final = 200
+#: Applications that record what a caller says to a machine: that is no recording of a talk.
+_MACHINES: Final = frozenset({"voicemail", "record"})
 
 
-class Hearing:
-    """What one FreeSWITCH has told us, on one connection after another."""
+def hear(message: Message, now: datetime) -> Report | None:
+    """What a message of an event socket tells; None: nothing of use."""
+    if message.kind != "text/event-json":
+        return None
+    try:
+        event = msgspec.json.decode(message.body.decode("utf-8", "replace"))
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return _told(event, now) if isinstance(event, dict) else None
 
-    def __init__(self) -> None:
-        self._keys: OrderedDict[str, str] = OrderedDict()
 
-    def __len__(self) -> int:
-        """How many legs are remembered."""
-        return len(self._keys)
-
-    def hear(self, message: Message, now: datetime) -> Report | None:
-        """What a message tells; None: nothing of use."""
-        if message.kind != "text/event-json":
-            return None
-        try:
-            event = msgspec.json.decode(message.body.decode("utf-8", "replace"))
-        except (msgspec.DecodeError, RecursionError):
-            return None
-        return self._event(event, now) if isinstance(event, dict) else None
-
-    def _event(self, event: Mapping[str, Any], now: datetime) -> Report | None:
-        leg = _text(event, "Unique-ID") or _text(event, "Channel-Call-UUID") or _text(event, "VM-UUID")
-        if not leg or len(leg) > _MOST_NAME or not leg.isprintable():
-            return None
-        key = self._key(event, leg)
-        fact = _fact(event, leg, instant(_text(event, "Event-Date-Timestamp")) or now)
-        return None if fact is None else Report(call_key=key, facts=(fact,))
-
-    def _key(self, event: Mapping[str, Any], leg: str) -> str:
-        """The call of a leg: as the event tells, or as an earlier one did."""
-        variables = {name.removeprefix("variable_"): _text(event, name) for name in event}
-        variables.setdefault("call_uuid", _text(event, "Channel-Call-UUID"))
-        root = root_of(variables, leg)
-        if root == leg:
-            root = self._keys.get(leg, leg)
-        root = self._keys.get(root, root)[:_MOST_NAME]
-        self._keys[leg] = root
-        if len(self._keys) > _REMEMBERED:
-            self._keys.popitem(last=False)
-        return root
+def _told(event: Mapping[str, Any], now: datetime) -> Report | None:
+    leg = _text(event, "Unique-ID") or _text(event, "Channel-Call-UUID") or _text(event, "VM-UUID")
+    if not leg or len(leg) > _MOST_NAME or not leg.isprintable():
+        return None
+    fact = _fact(event, leg, instant(_text(event, "Event-Date-Timestamp")) or now)
+    if fact is None:
+        return None
+    variables = {name.removeprefix("variable_"): _text(event, name) for name in event}
+    variables.setdefault("call_uuid", _text(event, "Channel-Call-UUID"))
+    return Report(call_key=leg, facts=(fact,), names=names_in(variables, leg))
 
 
 def _fact(event: Mapping[str, Any], leg: str, at: datetime) -> Fact | None:
+    is_talk = _text(event, "variable_current_application") not in _MACHINES
     match _text(event, "Event-Name"):
         case "CUSTOM" if _left_message(event):
             return MessageLeft(leg=leg, at=at)
-        case "RECORD_START":
+        case "RECORD_START" if is_talk:
             return RecordingStarted(leg=leg, at=at)
-        case "RECORD_STOP":
+        case "RECORD_STOP" if is_talk:
             return RecordingStopped(leg=leg, at=at)
     return None
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
-from hookline.connectors.freeswitch.hearing import Hearing
+from hookline.connectors.freeswitch.hearing import hear
 from hookline.connectors.freeswitch.link import BEAT_SECONDS, Link, NoLink, Refused
 from hookline.connectors.freeswitch.settings import FreeSwitchSettings
 from hookline.connectors.pausing import LONGEST_PAUSE_SECONDS, Pauses, rest
@@ -34,7 +34,6 @@ class Holding:
         self._pauses = Pauses(dice)
         self._take_in = take_in
         self._stand = stand
-        self._hearing = Hearing()
         self._waiting: asyncio.Queue[Report] = asyncio.Queue(_MOST_WAITING)
         self._told: tuple[str, str] | None = None
         self._away_since: datetime | None = None
@@ -76,7 +75,7 @@ class Holding:
             while True:
                 messages, now = await link.messages(), self._clock.now()
                 for message in messages:
-                    self._put(self._hearing.hear(message, now))
+                    self._put(hear(message, now))
         finally:
             pulse.stop()
 

@@ -14,8 +14,8 @@ BEAT_SECONDS: Final = 30.0
 SILENCE_SECONDS: Final = 70.0
 _PIECE_BYTES: Final = 64 * 1024
 _PING: Final = b"api version\n\n"
-#: What cannot be told by a leg's record, and what tells which legs are of which call. CUSTOM ends the list.
-_SUBSCRIPTION: Final = b"event json CHANNEL_CREATE RECORD_START RECORD_STOP CUSTOM vm::maintenance\n\n"
+#: What cannot be told by a leg's record. CUSTOM ends the list.
+_SUBSCRIPTION: Final = b"event json RECORD_START RECORD_STOP CUSTOM vm::maintenance\n\n"
 
 
 class NoLink(Exception):
