@@ -49,6 +49,7 @@ from hookline.connectors.telnyx import Telnyx
 from hookline.connectors.three_cx import ThreeCx
 from hookline.connectors.twilio import Twilio
 from hookline.connectors.vonage import Vonage
+from hookline.domain.numbers import load_numbering_plans
 from hookline.engine import notices
 from hookline.engine.chores import Chores
 from hookline.engine.clock_watch import ClockWatch
@@ -340,16 +341,16 @@ async def running(
     shortage: Shortage | None = None,
 ) -> AsyncIterator[tuple[Site, Engine]]:
     """Everything but the listening socket. Each step waits for a database that is away, `patience_seconds` at most."""
+    load_numbering_plans()
     place, dice = place_of(settings), Dice()
     clock = place.clock()
     kinds = connector_kinds(clock, dice)
     retry = partial(retry_while_unreachable, clock=clock, patience_seconds=patience_seconds)
     with place.only_server():
         database = await retry(partial(_open_database, place, clock, dice), step="database")
-        guard = AddressGuard(settings.allowed_networks)
         sender = HttpSender(
             clock,
-            guard,
+            AddressGuard(settings.allowed_networks),
             connections_per_origin=CONNECTIONS_PER_HOST,
             connections_in_all=connections_of_sender,
             shortage=shortage,
@@ -375,13 +376,12 @@ async def running(
             api = Api(database, access, limits, kinds) if Role.API in settings.roles else NoApi()
             called = {name: kind for name, kind in kinds.items() if isinstance(kind, Called)}
             intake = IntakeDoor(database, clock, called, settings.public_url)
-            probe = StoreProbe(database, clock)
             site = Site(
                 api,
                 intake,
                 database,
                 engine.failing,
-                store_problem=probe.problem,
+                store_problem=StoreProbe(database, clock).problem,
                 sender_problem=sender.problem,
                 public_url=settings.public_url,
             )

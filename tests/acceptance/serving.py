@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import resource
 import signal
 import socket
 import sys
@@ -210,6 +211,13 @@ class Server:
         assert self._process is not None
         return sum(1 for _ in Path(f"/proc/{self._process.pid}/fd").iterdir())
 
+    def limit_open_files(self, soft: int, hard: int | None = None) -> tuple[int, int]:
+        """Let the process open so many files from now on. Returns the limits before."""
+        assert self._process is not None
+        before = resource.prlimit(self._process.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(self._process.pid, resource.RLIMIT_NOFILE, (soft, before[1] if hard is None else hard))
+        return before
+
     def end_of_log(self) -> str:
         """The last that it logged."""
         return self.log.read_text("utf-8", "replace")[-3000:] if self.log.exists() else ""
@@ -257,9 +265,9 @@ class Api:
                 await real_seconds(_BREATHER_SECONDS)
             self.repeats += 1
 
-    async def ask_once(self, method: str, path: str) -> Answer:
+    async def ask_once(self, method: str, path: str, body: Any = None) -> Answer:
         """What the server says just now, whatever it is."""
-        return await self._once(self._server, method, path, None, None)
+        return await self._once(self._server, method, path, body, None)
 
     async def get(self, path: str) -> Any:
         """What is there."""

@@ -3,7 +3,9 @@ nobody can make the server wait or hold more than is bounded.
 """
 
 import asyncio
+import errno
 import json
+import os
 import re
 from functools import partial
 from typing import Any, Final
@@ -13,7 +15,8 @@ import uvloop
 
 from hookline.adapters.system_clock import SystemClock
 from hookline.api.admission import RESERVE, TOLD, Admission, Admitted
-from hookline.api.http_messages import MAX_BODY
+from hookline.api.app import Door
+from hookline.api.http_messages import MAX_BODY, Request, Whole
 from tests.api.test_listening import Gated, body_of_answer, get, listening
 from tests.fakes import ManualClock, until
 
@@ -193,6 +196,21 @@ def test_the_limit_is_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> 
     clock.advance(seconds=60)
     admission.admit(11)
     assert [record.getMessage() for record in caplog.records][1:] == ["connections.limit_reached limit=10 beyond=4"]
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+def test_a_request_that_fails_for_want_of_a_descriptor_can_be_repeated(number: int) -> None:
+    class Starved(Door):
+        def owns(self, path: str) -> bool:
+            return True
+
+        async def done(self, request: Request) -> Whole:
+            raise OSError(number, os.strerror(number), "a file of ours")
+
+    answer = asyncio.run(Starved().answer(Request("GET", "/v3/calls", b"", {}, b"")))
+    assert answer.status == 503
+    assert (b"retry-after", b"1") in answer.headers
+    assert b"a file of ours" not in answer.body
 
 
 def test_unfinished_requests_hold_no_more_than_the_server_has_room_for() -> None:

@@ -1,5 +1,6 @@
 """The door: HTTP in, one handler's work in one transaction, HTTP out. The only file that knows HTTP statuses."""
 
+import errno
 import hashlib
 import logging
 from abc import abstractmethod
@@ -94,6 +95,8 @@ _STATUS: Final[dict[Kind, int]] = {
     "unavailable": 503,
 }
 _JSON: Final = b"application/json"
+#: Of this process, or of the machine: the same request can succeed later.
+_NO_DESCRIPTOR: Final = frozenset((errno.EMFILE, errno.ENFILE))
 _log = logging.getLogger("hookline.api")
 
 
@@ -118,7 +121,9 @@ class Door(Answering):
             return await self.done(request)
         except HooklineError as refusal:
             return self.refused(request, refusal)
-        except Exception:  # noqa: BLE001  the caller gets an answer, the log the trace
+        except Exception as problem:  # noqa: BLE001  the caller gets an answer, the log the trace
+            if isinstance(problem, OSError) and problem.errno in _NO_DESCRIPTOR:
+                return self.refused(request, Unavailable("The server has no free file descriptor.", hint="Ask again."))
             _log.exception("request.failed method=%s path=%s", request.method, self.spoken_of(request))
             return whole(500, _FAILED)
 
