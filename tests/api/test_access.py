@@ -1,12 +1,19 @@
 """Who may do what: keys, scopes, and what only admins see."""
 
+import asyncio
 from typing import Any, Final
 
 import pytest
 
+from hookline.api.access import LOOKUPS, LOOKUPS_SECONDS, Access
 from hookline.api.app import BASE, ROUTES
 from hookline.api.routes import Route
+from hookline.domain.keys import Scope
+from hookline.errors import Unauthorized
+from hookline.ports.storage import Database
+from hookline.services.keys import create_key
 from tests.api.door import ADMIN, CALL, MEETING, WEBHOOK, Door
+from tests.fakes import ManualClock
 
 #: Contract: admin may do everything; ingest only reports; read changes nothing.
 INGEST: Final = {
@@ -105,6 +112,59 @@ def test_secrets_tokens_header_values_and_passwords_are_for_admins(door: Door) -
     assert door.get("/v3/webhooks/2", scope="read")["url"] == "http://127.0.0.1:9/***"
     assert door.get("/v3/webhooks/1")["auth"]["token"] == hidden[0]
     assert door.ask("GET", "/v3/webhooks/1/secret", scope="read").status_code == 403
+
+
+class CountedReads:
+    """A database that counts how often it is read."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.reads = 0
+
+    async def read(self, function: Any, *args: Any) -> Any:
+        self.reads += 1
+        return await self._database.read(function, *args)
+
+
+def test_guessed_keys_cost_few_reads_and_a_new_key_works_at_once_or_within_a_second_of_guessing(
+    sqlite_door: Door,
+) -> None:
+    door, clock = sqlite_door, ManualClock()
+    database = door.site._database
+    counted: Any = CountedReads(database)
+    access = Access(counted, clock, None)
+
+    async def is_known(key: str) -> bool:
+        try:
+            await access.key_of({b"api-key": key.encode()})
+        except Unauthorized:
+            return False
+        return True
+
+    async def guess() -> None:
+        known = await asyncio.gather(*(is_known(f"guess {number}") for number in range(1000)))
+        assert not any(known)
+
+    async def scenario() -> None:
+        used = await database.write(create_key, "used", Scope.READ)
+        unused = await database.write(create_key, "unused", Scope.READ)
+        assert await is_known(used)
+        new = await database.write(create_key, "new", Scope.READ)
+        assert await is_known(new)  # no guesses yet
+        counted.reads = 0
+        await guess()
+        await guess()
+        assert counted.reads <= LOOKUPS + 1
+        assert await is_known(unused)
+        newest = await database.write(create_key, "newest", Scope.READ)
+        clock.advance(seconds=LOOKUPS_SECONDS)
+        await guess()
+        assert await is_known(newest)
+        clock.advance(seconds=5)
+        await guess()
+        assert await is_known(used)
+
+    door.run(scenario())
 
 
 def test_who_reports_cannot_look(door: Door) -> None:
