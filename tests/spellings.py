@@ -17,6 +17,7 @@ class Spelling:
     kind: str  # of `NumberKind`
     expected: str
     why: str
+    needs_trunk: bool = False  # right only where a SIP trunk tells it; not understood elsewhere
 
     @property
     def is_bare(self) -> bool:

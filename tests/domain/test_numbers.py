@@ -26,8 +26,38 @@ def test_the_corpus_is_as_large_as_was_promised() -> None:
 
 @pytest.mark.parametrize("spelling", SPELLINGS, ids=lambda each: f"{each.home} {each.spelling!a}")
 def test_a_spelling_is_understood(spelling: Spelling) -> None:
-    read = read_caller(spelling.spelling, spelling.home)
+    read = read_caller(spelling.spelling, spelling.home, is_from_trunk=spelling.needs_trunk)
     assert (read.kind, read.text) == (spelling.kind, spelling.expected), spelling.why
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS, ids=lambda each: f"{each.home} {each.spelling!a}")
+def test_a_trunk_changes_nothing_but_digits_that_are_too_long_at_home(spelling: Spelling) -> None:
+    from_trunk = read_caller(spelling.spelling, spelling.home, is_from_trunk=True)
+    assert (from_trunk.kind, from_trunk.text) == (spelling.kind, spelling.expected), spelling.why
+    elsewhere = read_caller(spelling.spelling, spelling.home)
+    assert (elsewhere != from_trunk) == spelling.needs_trunk
+    if spelling.needs_trunk:
+        assert (elsewhere.kind, elsewhere.text) == (NumberKind.NOT_UNDERSTOOD, spelling.spelling)
+
+
+@pytest.mark.parametrize(
+    ("digits", "home", "number"),
+    [("33140000000", "GB", "+33140000000"),
+     ("14002007868", "GB", ""),  # possible abroad, but in no plan: somebody may have typed a digit too many
+     ("207946001899", "GB", ""), ("31055501234", "US", ""), ("34915550123", "US", "+34915550123"),
+     ("44123456789", "US", ""), ("441212345678", "US", "")],  # numbers of Bermuda, +1 441, and digits too many
+)  # fmt: skip
+def test_what_is_dialled_without_a_plus_has_to_be_in_a_numbering_plan(digits: str, home: str, number: str) -> None:
+    assert read_number(digits, home, is_from_trunk=True).e164 == number
+    assert read_number(digits, home).e164 == ""
+
+
+@pytest.mark.parametrize("home", LINES)
+def test_no_national_number_becomes_one_abroad(home: str) -> None:
+    for each in SPELLINGS:
+        if each.home == home and each.is_bare and not each.needs_trunk and each.kind == NumberKind.E164:
+            for read in (read_caller, read_number):
+                assert read(each.spelling, home, is_from_trunk=True).text == each.expected
 
 
 @pytest.mark.parametrize("country", LINES)

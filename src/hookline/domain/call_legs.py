@@ -12,7 +12,7 @@ from typing import Final
 
 from hookline.domain.finished_calls import CallStory, LegStory, placed, story_of
 from hookline.domain.legs import Fact, Forwarded, MessageLeft, QueueJoined, QueueLeft, Rang, RangInVain, Side
-from hookline.domain.numbers import read_caller, read_number
+from hookline.domain.numbers import read_number
 from hookline.domain.phonebook import Phonebook
 
 #: Legs that are kept of one call; a queue may ring hundreds of phones.
@@ -172,7 +172,7 @@ def _leg(leg: LegStory, started_at: datetime, story: CallStory, told: _Told, pho
     stays = told.queues.get(leg.name, ())
     return CallLeg(
         party=party,
-        number=_number(leg, party, story),
+        number=_number(leg, party, story, phonebook),
         address=leg.identity if is_ours else "",
         user=_user(leg.identity, phonebook, leg.given_name, leg.family_name) if is_ours else None,
         started_at=started_at,
@@ -204,14 +204,14 @@ def _in_vain(fact: RangInVain, story: CallStory, phonebook: Phonebook) -> CallLe
     )
 
 
-def _number(leg: LegStory, party: Party, story: CallStory) -> str:
+def _number(leg: LegStory, party: Party, story: CallStory, phonebook: Phonebook) -> str:
     match party:
         case Party.CONTACT:
             return story.number
         case Party.OUTSIDE if leg.places:
-            return read_caller(leg.shows, story.home).text
+            return phonebook.caller(leg.shows, story.line).text
         case Party.OUTSIDE:
-            return read_number(leg.dialled, story.home).text
+            return phonebook.dialled(leg.dialled, story.line).text
         case Party.USER:
             return ""
 

@@ -73,7 +73,7 @@ def facts_without_contact(facts: Iterable[Fact], phone_number: str, phonebook: P
     homes = phonebook.homes()
 
     def is_it(text: str) -> bool:
-        return any(read_caller(text, home).text == phone_number for home in homes)
+        return any(read_caller(text, home, is_from_trunk=True).text == phone_number for home in homes)
 
     def without(fact: Fact) -> Fact:
         said = {name: getattr(fact, name, "") for name in _NUMBERS}

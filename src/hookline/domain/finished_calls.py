@@ -168,7 +168,7 @@ def finished_call(facts: Iterable[Fact], phonebook: Phonebook) -> FinishedCall |
     if contact.ended_at is None:
         return NoCall(reason=Reason.UNFINISHED)
     line = _line(story, contact, phonebook)
-    told, number = _number(story, contact, phonebook.home(line))
+    told, number = _number(story, contact, phonebook, line)
     return _on_a_line(story, phonebook, line, told, number, contact.ended_at)
 
 
@@ -211,12 +211,12 @@ def _line_shown(leg: "_Leg", caller: "_Leg | None", phonebook: Phonebook) -> str
     return (user.outbound_line if user is not None else "") or shown or leg.shows
 
 
-def _number(story: "_Story", contact: "_Leg", home: str) -> tuple[str, ReadNumber]:
+def _number(story: "_Story", contact: "_Leg", phonebook: Phonebook, line: str) -> tuple[str, ReadNumber]:
     """The number of who called, or who was called: as it was told, and as it is understood."""
     if story.is_inbound:
-        return contact.shows, read_caller(contact.shows, home)
+        return contact.shows, phonebook.caller(contact.shows, line)
     asked_for = story.caller.dialled if story.caller is not None else ""
-    told = [(spelling, read_number(spelling, home)) for spelling in (contact.dialled, asked_for) if spelling]
+    told = [(spelling, phonebook.dialled(spelling, line)) for spelling in (contact.dialled, asked_for) if spelling]
     for kind in (NumberKind.E164, NumberKind.SHORT):
         for spelling, number in told:
             if number.kind is kind:
@@ -275,7 +275,7 @@ def _without_contact(story: "_Story", phonebook: Phonebook) -> FinishedCall | No
     if not caller.had_dialled:
         return NoCall(reason=Reason.INTERNAL if caller.places else Reason.NEVER_DIALLED)
     line = _line_shown(caller, caller, phonebook)
-    number = read_number(caller.dialled, phonebook.home(line)) if _leads_outside(caller.dialled) else None
+    number = phonebook.dialled(caller.dialled, line) if _leads_outside(caller.dialled) else None
     if number is None or not number.e164 or phonebook.line(number.e164) is not None:
         return NoCall(reason=Reason.INTERNAL)
     if caller.ended_at is None:
@@ -627,7 +627,7 @@ class CallStory:
     contact: LegStory | None
     is_inbound: bool
     number: str  # the contact's, as in the payload
-    home: str  # of numbers without a country code: ISO 3166-1, "" when that is unknown
+    line: str  # the number of ours, as in the payload; "" when there is none
     talk_at: datetime | None
     talking_since: dict[str, datetime]  # leg -> when it first heard a person
     heard: Sequence[Heard]  # by the contact, in the order of `from_at`
@@ -636,16 +636,16 @@ class CallStory:
 def story_of(facts: Iterable[Fact], phonebook: Phonebook) -> CallStory:
     """The story by which `finished_call` decides."""
     story = _Story(placed(facts, phonebook))
-    contact, number, home = story.contact, "", ""
+    contact, number, line = story.contact, "", ""
     if contact is not None:
-        home = phonebook.home(_line(story, contact, phonebook))
-        number = _number(story, contact, home)[1].text
+        line = _line(story, contact, phonebook)
+        number = _number(story, contact, phonebook, line)[1].text
     return CallStory(
         legs=[leg for leg in story.legs if leg.side in PERSONS],
         contact=contact,
         is_inbound=story.is_inbound,
         number=number,
-        home=home,
+        line=line,
         talk_at=story.talk_at,
         talking_since=story.talking_since,
         heard=story.heard_by(contact) if contact is not None else (),

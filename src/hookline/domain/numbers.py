@@ -11,11 +11,16 @@ What comes in is a number as a person, a script or a phone system writes it. Wha
 
 Nothing is mended: a letter among the digits is not dropped, since what is left is the number of somebody else.
 
-A number without `+` is at home in the country of the line. Digits without `+` are read as a number abroad only when
-they are too long to be one at home. Where both readings are possible and only the one abroad is in a numbering plan,
-the digits are not understood: a wrong number is worse than none.
+A number without `+` is at home in the country of the line. Where a reading abroad is possible too, and only that one is
+in a numbering plan, the digits are not understood: a wrong number is worse than none.
 
-Possible numbers are enough: numbering plans change faster than their tables.
+SIP trunks hand on the international numbers of the telephone network, and many drop the `+`. Only what such a trunk
+tells (`is_from_trunk`) is read as E.164 without the `+`, and only if the digits are too long for any number at home and
+are a whole number abroad, none of them left out. A caller's number comes from the network, so a possible one is enough.
+What is dialled is typed by a person, who may type a digit too many: it has to be in a numbering plan abroad, and must
+not begin with a number that is in the plan at home.
+
+Otherwise possible numbers are enough: numbering plans change faster than their tables.
 
 Sources: ITU-T E.123 and E.164; RFC 3966 (`tel:`), RFC 3261 section 19.1 (`sip:`), RFC 4694 (`npdi`, `rn`);
 libphonenumber.
@@ -92,6 +97,14 @@ class ReadNumber:
         return self.text if self.kind is NumberKind.E164 else ""
 
 
+class _Plusless(StrEnum):
+    """Which digits that are too long at home are E.164 without the plus."""
+
+    NONE = "none"
+    POSSIBLE = "possible"  # a number of that length exists abroad
+    VALID = "valid"  # and it is in a numbering plan, and does not begin with a number at home
+
+
 _WITHHELD: Final = ReadNumber(kind=NumberKind.WITHHELD, text="")
 
 
@@ -104,14 +117,17 @@ class _Subscriber:
     is_withheld: bool = False
 
 
-def read_number(spelling: str, home: str = "") -> ReadNumber:
-    """A number that somebody dialled or that is a line. `home` is the ISO 3166-1 country of numbers without a `+`."""
-    return _read(spelling, home)
+def read_number(spelling: str, home: str = "", *, is_from_trunk: bool = False) -> ReadNumber:
+    """A number that somebody dialled or that is a line. `home` is the ISO 3166-1 country of numbers without a `+`.
+
+    `is_from_trunk` is true of what a SIP trunk signals: see the top of this module.
+    """
+    return _read(spelling, home, _Plusless.VALID if is_from_trunk else _Plusless.NONE)
 
 
-def read_caller(spelling: str, home: str = "") -> ReadNumber:
+def read_caller(spelling: str, home: str = "", *, is_from_trunk: bool = False) -> ReadNumber:
     """The number that is shown of a caller, who may have withheld it."""
-    return _read_caller(spelling, home)
+    return _read_caller(spelling, home, _Plusless.POSSIBLE if is_from_trunk else _Plusless.NONE)
 
 
 def e164(spelling: str, region: str = "") -> str:
@@ -151,24 +167,24 @@ def is_service(digits: str, home: str) -> bool:
 
 
 @lru_cache(maxsize=16_384)
-def _read_caller(spelling: str, home: str) -> ReadNumber:
+def _read_caller(spelling: str, home: str, plusless: _Plusless) -> ReadNumber:
     if len(spelling) > MAX_SPELLING:
         return _told(spelling)
     it = _subscriber(spelling)
     if it is not None and (it.is_withheld or is_withheld_word(it.text)):
         return _WITHHELD
-    return _WITHHELD if is_withheld_word(spelling) else _read(spelling, home)
+    return _WITHHELD if is_withheld_word(spelling) else _read(spelling, home, plusless)
 
 
 @lru_cache(maxsize=16_384)
-def _read(spelling: str, home: str) -> ReadNumber:
+def _read(spelling: str, home: str, plusless: _Plusless) -> ReadNumber:
     if len(spelling) > MAX_SPELLING:
         return _told(spelling)
     it = _subscriber(spelling)
     digits = _digits_of(it.text) if it is not None else ""
     if it is None or not digits:
         return _told(spelling if it is None else it.text)
-    number = _e164(digits, it.region or home)
+    number = _e164(digits, it.region or home, plusless)
     if number:
         return ReadNumber(kind=NumberKind.E164, text=number)
     if _is_short(digits, it.region or home):
@@ -239,7 +255,7 @@ def _plain(character: str) -> str:
     return "" if category == "Cf" else character
 
 
-def _e164(digits: str, home: str) -> str:
+def _e164(digits: str, home: str, plusless: _Plusless) -> str:
     if digits.startswith("+"):
         return _abroad(digits)
     if len(digits) <= MAX_SHORT_DIGITS and not digits.startswith("0"):
@@ -249,9 +265,29 @@ def _e164(digits: str, home: str) -> str:
         return _unless_abroad_fits_better(digits, at_home)
     if digits.startswith(_ABROAD):
         return _abroad("+" + digits[len(_ABROAD) :])
-    if home and not digits.startswith("0") and _is_too_long(digits, home):
-        return _abroad("+" + digits)
-    return ""
+    return _without_plus(digits, home, plusless) if home else ""
+
+
+def _without_plus(digits: str, home: str, plusless: _Plusless) -> str:
+    """E.164 of digits that have their country code, but not its plus; "" if they may be anything else."""
+    if plusless is _Plusless.NONE or digits.startswith("0") or not _is_too_long(digits, home):
+        return ""
+    whole = f"+{digits}"
+    if _abroad(whole) != whole:
+        return ""
+    if plusless is _Plusless.POSSIBLE:
+        return whole
+    return whole if _is_in_a_plan(whole) and not _begins_at_home(digits, home) else ""
+
+
+def _is_in_a_plan(digits: str, home: str | None = None) -> bool:
+    number = _parsed(digits, home)
+    return number is not None and phonenumbers.is_valid_number(number)
+
+
+def _begins_at_home(digits: str, home: str) -> bool:
+    """True when fewer of the digits are a number of this country: somebody typed too many."""
+    return any(_is_in_a_plan(digits[:-too_many], home) for too_many in (1, 2, 3))
 
 
 def _abroad(digits: str) -> str:

@@ -1,13 +1,14 @@
 """The phone book: our lines, our users and their phones, and what numbers mean here."""
 
 from collections.abc import Collection, Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from hookline.domain.ids import ConnectorId, PhoneLineId, UserId
-from hookline.domain.numbers import home_of, read_number
+from hookline.domain.numbers import ReadNumber, home_of, read_caller, read_number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +88,14 @@ class Phonebook:
         self._users = tuple(users)
         self._by_address = {user.email.lower(): user for user in self._users}
         self._region = region
+        self.is_on_trunks = True
         self._homes = tuple(dict.fromkeys(filter(None, (home_of(number) for number in self._lines))))
+
+    def without_trunks(self) -> "Phonebook":
+        """The same for a system that tells of no SIP trunk: it has no numbers that lack their plus."""
+        book = copy(self)
+        book.is_on_trunks = False
+        return book
 
     def line(self, number: str) -> PhoneLine | None:
         """The line with this number, E.164."""
@@ -124,14 +132,25 @@ class Phonebook:
 
     def e164(self, spelling: str, region: str = "") -> str:
         """E.164 of a number in any spelling that phone systems have; "" of what is none."""
-        return read_number(spelling, region or self._region).e164
+        return read_number(spelling, region or self._region, is_from_trunk=self.is_on_trunks).e164
+
+    def caller(self, spelling: str, line: str) -> ReadNumber:
+        """The number of a caller, on a call of the line with this number (E.164)."""
+        return read_caller(spelling, self.home(line), is_from_trunk=self.is_on_trunks)
+
+    def dialled(self, spelling: str, line: str) -> ReadNumber:
+        """A number that was dialled, on a call of the line with this number (E.164)."""
+        return read_number(spelling, self.home(line), is_from_trunk=self.is_on_trunks)
 
     def our_number(self, spelling: str) -> str:
         """E.164 of a number that should be one of our lines; "" of what is no number.
 
-        Without a region it is at home where our lines are, if just one line has it.
+        A line may be told without its plus. Without a region a number is at home where our lines are, if just one line
+        has it.
         """
         number = self.e164(spelling)
+        if number not in self._lines and (whole := f"+{spelling.strip()}") in self._lines:
+            return whole
         if number in self._lines or self._region:
             return number
         found = {told for home in self._homes if (told := self.e164(spelling, home)) in self._lines}

@@ -42,6 +42,10 @@ SILENT: Final = timedelta(hours=24)
 MOST_KEY: Final = 255
 MOST_NUMBER: Final = 40
 
+#: Kinds of connectors whose systems hand on what SIP trunks signal, with the plus or without. All others are cloud
+#: services, each of which writes numbers in one way; those without a plus have it added where they are read.
+TRUNK_KINDS: Final = frozenset({"asterisk", "freeswitch", "3cx"})
+
 Books = Callable[[str], Phonebook]
 
 
@@ -99,7 +103,7 @@ def take_in(tx: Transaction, teller: Teller, report: Report) -> TakenIn:
 def _take_share(tx: Transaction, teller: Teller, report: Report, share: Share) -> TakenIn:
     before = share.before
     whole = united(before.facts if before is not None else (), share.facts)
-    book = tx.phonebook.book(teller.region)
+    book = _book_for(teller.kind, tx.phonebook.book(teller.region))
     legs = placed(whole.facts, book)
     unknown_line = _unknown_line(legs, book)
     if unknown_line and (before is None or not before.reason):
@@ -123,6 +127,10 @@ def take_in_all(tx: Transaction, teller: Teller, reports: Sequence[Report]) -> S
     """Take in what one message tells of several calls, or of none."""
     tx.phonebook.heard_from(teller.connector_id)
     return [take_in(tx, teller, report) for report in reports]
+
+
+def _book_for(kind: str, book: Phonebook) -> Phonebook:
+    return book if kind in TRUNK_KINDS else book.without_trunks()
 
 
 def _require_key(call_key: str) -> None:
@@ -203,7 +211,7 @@ def _if_due(tx: Transaction, connector_id: ConnectorId, call_key: str) -> Sequen
 
 
 def _settle(tx: Transaction, call: HeardCall, books: Books) -> Settled:
-    what = finished_call(call.facts, books(call.region))
+    what = finished_call(call.facts, _book_for(call.kind, books(call.region)))
     if isinstance(what, FinishedCall):
         require_possible(what.payload)
         if what.not_understood is not None:
