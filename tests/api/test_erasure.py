@@ -9,7 +9,9 @@ import pytest
 from hookline.api.app import Api
 from hookline.api.erasure import STEP, _all_of
 from hookline.domain.erasure import Erased
+from hookline.domain.events import CallPayload, CallType
 from hookline.errors import Unavailable
+from hookline.services.calls import report_call
 from tests.api.door import CALL, MEETING, WEBHOOK, Door
 
 NOTHING: Final = {"meetings": 0, "calls": 0, "events": 0, "withdrawn": 0, "answers": 0}
@@ -43,6 +45,24 @@ def test_a_contact_is_erased_in_any_spelling(door: Door) -> None:
         id_ = door.post("/v3/calls", CALL)["id"]
         assert erased(door, f"/v3/contacts/{spelt}") == {**NOTHING, "calls": 1, "events": 1}
         assert door.get(f"/v3/calls/{id_}")["call"] == {**CALL, "phone_number": ""}
+
+
+@pytest.mark.parametrize("told", ["441400A800008", "02079460018", "1-800-FLOWERS 9", "12345678901234567890"])
+def test_a_contact_whose_number_was_not_understood_is_erased_by_the_text_as_told(door: Door, told: str) -> None:
+    missed = CallPayload(phone_line=CALL["phone_line"], phone_number=told, type=CallType.MISSED)
+    id_ = door.run(door.site._database.write(report_call, missed, source="twilio"))
+    path = f"/v3/contacts/{told.replace(' ', '%20')}"
+    assert erased(door, path) == {**NOTHING, "calls": 1, "events": 1}
+    assert door.get(f"/v3/calls/{id_}")["call"]["phone_number"] == ""
+    answer = door.ask("DELETE", path)
+    assert (answer.status_code, answer.json()["fields"][0]["field"]) == (400, "phoneNumber")
+
+
+def test_the_digits_of_a_service_are_a_contact(door: Door) -> None:
+    service = {**CALL, "type": "connected", "phone_number": "116117"}
+    door.post("/v3/calls", service)
+    assert erased(door, "/v3/contacts/116117") == {**NOTHING, "calls": 1, "events": 1}
+    assert erased(door, "/v3/contacts/123") == NOTHING
 
 
 @pytest.mark.parametrize("address", ["a/b@example.com", "zo\u00eb@example.com", "a+b@example.com", "a%25@example.com"])

@@ -1,6 +1,7 @@
 """Erasing a person over HTTP: a participant by mail address, a contact by phone number."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated, Final
 
 import msgspec
@@ -9,6 +10,7 @@ from hookline.api.routes import ADMIN_ONLY, Asked, Reply, Route, Steps, doc
 from hookline.domain.calls import parse_contact
 from hookline.domain.erasure import Erased
 from hookline.domain.text import require_email, require_storable_text
+from hookline.errors import Invalid
 from hookline.ports.storage import Transaction
 from hookline.services.erasure import erase_contact, erase_participant
 
@@ -34,8 +36,28 @@ def participant(asked: Asked) -> Steps[Erased]:
 
 
 def contact(asked: Asked) -> Steps[Erased]:
-    phone_number = parse_contact(asked.path["phoneNumber"], "phoneNumber")
+    told = asked.path["phoneNumber"]
+    try:
+        phone_number = parse_contact(told, "phoneNumber")
+    except Invalid as refusal:
+        return _as_told(told, refusal)
     return _all_of(lambda tx: erase_contact(tx, phone_number, STEP))
+
+
+def _as_told(text: str, refusal: Invalid) -> Steps[Erased]:
+    """Erase a contact whose number was not understood, by the text that calls have for it; refuse what none has."""
+    require_storable_text(text, "phoneNumber")
+    if not any(map(str.isdecimal, text)):
+        raise refusal
+    everywhere = _all_of(lambda tx: erase_contact(tx, text, STEP))
+
+    def step(tx: Transaction, done: Erased) -> Erased | None:
+        after = everywhere.step(tx, done)
+        if after is None and not done.rows:
+            raise refusal
+        return after
+
+    return replace(everywhere, step=step)
 
 
 def _all_of(erase: Callable[[Transaction], Erased | None]) -> Steps[Erased]:

@@ -51,6 +51,8 @@ def _named(who: str) -> tuple[str, str]:
             return who, f"/v3/participants/{quote(who, safe='')}"
         number = parse_contact(who, "WHO")
     except Invalid as refusal:
+        if "@" not in who and any(map(str.isdecimal, who)):
+            return who, f"/v3/contacts/{quote(who, safe='')}"  # calls may have it as told: the server knows
         raise typer.BadParameter(refusal.message.removeprefix("WHO: "), param_hint="WHO") from None
     return number, f"/v3/contacts/{quote(number)}"
 

@@ -36,7 +36,9 @@ def erase_participant(tx: Transaction, email: str, limit: int) -> Erased | None:
 
 
 def erase_contact(tx: Transaction, phone_number: str, limit: int) -> Erased | None:
-    """Erase a contact's number (E.164) from some calls and their events; from all, when done until there is None.
+    """Erase a contact's number from some calls and their events; from all, when done until there is None.
+
+    The number is spelt as calls have it: E.164, or as it was told where it was not understood.
 
     Calls that are not over are events later, without it. Of what connectors told of settled ones nothing is kept.
     """
