@@ -41,6 +41,11 @@ def test_the_description_is_openapi_3_1(door: Door) -> None:
     assert served["servers"] == [{"url": door.settings.public_url}]
 
 
+@pytest.mark.parametrize("status", [400, 408, 417, 431, 501])
+def test_what_befalls_a_request_on_any_path_is_described_once(status: int) -> None:
+    assert f" {status}" in " ".join(document()["info"]["description"].split())
+
+
 def test_every_route_is_described_and_nothing_else() -> None:
     described = {
         (method.upper(), path)

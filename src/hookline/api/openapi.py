@@ -41,7 +41,10 @@ delivered at least once to every webhook that wants it.
 
 Names follow Brevo's v3 API, so its official SDKs work with `/v3` of this server as their base URL. Errors are
 `{"code", "message"}`, with a `hint` and the `fields` where they help. Unknown keys are refused by name. Lists take
-`limit` and `cursor`, and answer with `next`. `Idempotency-Key` makes every POST safe to repeat for 24 hours.\
+`limit` and `cursor`, and answer with `next`. `Idempotency-Key` makes every POST safe to repeat for 24 hours.
+
+Any request that cannot be read as HTTP/1.1 is answered with 400, 408 (not whole in time), 417 (unknown `Expect`), 431
+(head too large) or 501 (unknown `Transfer-Encoding`), and the connection is closed; operations do not repeat these.\
 """
 
 TOPICS: Final = {
