@@ -76,7 +76,7 @@ def test_a_lock_file_is_read_with_its_markers_and_hashes() -> None:
         (f"one>=1.0 {HASH}", "one is not pinned to one version"),
         (f"one==1.* {HASH}", "one is not pinned to one version"),
         (f"one {HASH}", "one is not pinned to one version"),
-        ("--index-url https://packages.example", "'--index-url https://packages.example' is no requirement"),
+        ("--find-links https://packages.example", "'--find-links https://packages.example' is no requirement"),
     ],
 )
 def test_a_line_without_version_or_hash_is_noticed(line: str, sentence: str) -> None:
