@@ -18,8 +18,9 @@ def test_a_call_is_told_of_with_exactly_the_payload_that_was_sent(door: Door) ->
     call = door.get(f"/v3/calls/{made['id']}")
     assert (call["id"], call["source"], call["call"]) == (made["id"], "api", CALL)
     assert set(call) - {"id", "createdAt", "source", "call"} == {
-        *("startedAt", "answeredAt", "endedAt", "connectorId", "externalId"),
+        *("startedAt", "answeredAt", "endedAt", "connectorId", "externalId", "legs"),
     }
+    assert call["legs"] == []
     assert [call[key] for key in ("startedAt", "answeredAt", "endedAt", "connectorId", "externalId")] == [None] * 5
     assert event["occurredAt"] == event["createdAt"] == call["createdAt"]
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -12,6 +13,7 @@ from hookline.ports.storage import Transaction
 from tests.contract.stores import Place, Store
 from tests.fakes import MONDAY, ManualClock
 
+SECOND = timedelta(seconds=1)
 JOHN = User(
     id=UserId("usr_1"),
     email="John.Doe@company.example",
@@ -149,7 +151,41 @@ def test_how_a_connection_stands_is_kept(store: Store, clock: ManualClock) -> No
     store.write(lambda tx: tx.phonebook.stand(PBX.id, ConnectorState.FAILED, "Wrong secret."))
     store.write(lambda tx: tx.phonebook.heard_from(PBX.id))
     kept = store.read(lambda tx: tx.phonebook.connector(PBX.id))
-    assert kept == replace(PBX, state=ConnectorState.FAILED, last_error="Wrong secret.", last_event_at=clock.now())
+    assert kept == replace(
+        PBX,
+        state=ConnectorState.FAILED,
+        last_error="Wrong secret.",
+        last_error_at=clock.now(),
+        last_event_at=clock.now(),
+    )
+
+
+def test_a_connection_that_stood_and_does_not_is_a_gap_and_one_that_never_stood_is_none(
+    store: Store, clock: ManualClock
+) -> None:
+    def stands(state: ConnectorState) -> tuple[int, datetime | None]:
+        clock.advance(seconds=1)
+        store.write(lambda tx: tx.phonebook.stand(PBX.id, state, ""))
+        tally = store.read(lambda tx: tx.phonebook.connector(PBX.id)).tally
+        return tally.gaps, tally.last_gap_at
+
+    store.write(lambda tx: tx.phonebook.keep_connector(PBX))
+    assert [stands(state) for state in (ConnectorState.FAILED, ConnectorState.CONNECTED)] == [(0, None), (0, None)]
+    first_gap = (1, MONDAY + 3 * SECOND)
+    assert [stands(state) for state in (ConnectorState.CONNECTING, ConnectorState.FAILED)] == [first_gap, first_gap]
+    assert [stands(state) for state in (ConnectorState.CONNECTED, ConnectorState.CONNECTED)] == [first_gap, first_gap]
+    assert stands(ConnectorState.FAILED) == (2, MONDAY + 7 * SECOND)
+
+
+def test_what_is_refused_is_counted_and_the_last_one_is_told(store: Store, clock: ManualClock) -> None:
+    store.write(lambda tx: tx.phonebook.keep_connector(CARRIER))
+    for error in ("No body.", "No signature."):
+        clock.advance(seconds=1)
+        store.write(_refuse, error)
+    kept = store.read(lambda tx: tx.phonebook.connector(CARRIER.id))
+    assert (kept.last_error, kept.last_error_at, kept.tally.refused) == ("No signature.", clock.now(), 2)
+    store.write(lambda tx: tx.phonebook.keep_connector(replace(CARRIER, name="Other")))
+    assert store.read(lambda tx: tx.phonebook.connector(CARRIER.id)).tally == kept.tally
 
 
 def test_numbers_that_are_no_line_are_counted_until_they_are(store: Store, clock: ManualClock) -> None:
@@ -169,6 +205,10 @@ def test_who_dials_at_random_fills_no_disk(store: Store, clock: ManualClock) -> 
 
     store.write(count)
     assert len(store.read(lambda tx: tx.phonebook.unknown_lines())) == 200
+
+
+def _refuse(tx: Transaction, error: str) -> None:
+    tx.phonebook.note_refusal(CARRIER.id, error)
 
 
 def _count(tx: Transaction, number: str) -> None:

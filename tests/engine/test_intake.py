@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from hookline.adapters.sql.postgres import TIME_LIMITS
+from hookline.domain.call_legs import NO_LEGS
 from hookline.domain.calls import Call
 from hookline.engine.intake import BATCH, OUR_MISTAKE
 from hookline.ports.intake import HeardCall
@@ -145,10 +146,10 @@ def test_every_call_is_settled_once_by_whoever_is_first(postgres: Street, count:
 def test_a_mistake_of_ours_ends_its_call_and_no_other(street: Street, monkeypatch: pytest.MonkeyPatch) -> None:
     decide = settling._settle
 
-    def mistaken(tx: Any, call: HeardCall, books: Any) -> Any:
+    def mistaken(tx: Any, call: HeardCall, books: Any, **how: Any) -> Any:
         if call.call_key == "bad":
             raise ZeroDivisionError
-        return decide(tx, call, books)
+        return decide(tx, call, books, **how)
 
     monkeypatch.setattr("hookline.services.intake._settle", mistaken)
 
@@ -161,6 +162,24 @@ def test_a_mistake_of_ours_ends_its_call_and_no_other(street: Street, monkeypatc
             given_up = await heard(house, "bad")
             assert given_up is not None
             assert (given_up.is_settled, given_up.reason) == (True, OUR_MISTAKE)
+            assert not house.engine.failing()
+
+    asyncio.run(scenario())
+
+
+def test_a_call_whose_legs_cannot_be_told_is_an_event_all_the_same(
+    street: Street, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mistaken(*_: Any) -> Any:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("hookline.services.intake.legs_of", mistaken)
+
+    async def scenario() -> None:
+        async with street.house() as house:
+            await house.write(add_line, LINE)
+            await tell(house, "a", "b", complete=True)
+            assert [call.legs for call in await calls(house)] == [NO_LEGS, NO_LEGS]
             assert not house.engine.failing()
 
     asyncio.run(scenario())

@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 
 from hookline.adapters.sql.sqlite import SqliteStore
+from hookline.domain.decided_calls import CallOutcome
 from hookline.domain.deliveries import State
 from hookline.domain.erasure import ERASED_EMAIL, Erased
 from hookline.domain.events import EventKind, Participant, QuestionAndAnswer
 from hookline.domain.filters import Filter
-from hookline.domain.legs import Fact, Redialled, Shown
-from hookline.ports.storage import CallFilter, MeetingFilter
+from hookline.domain.finished_calls import is_over
+from hookline.domain.legs import Fact, LegStarted, Redialled, Shown, Side
+from hookline.ports.storage import CallFilter, MeetingFilter, Transaction
 from hookline.services.booking import (
     book_meeting,
     cancel_meeting,
@@ -23,12 +25,14 @@ from hookline.services.booking import (
     reschedule_meeting,
 )
 from hookline.services.calls import list_calls, read_call, report_call
+from hookline.services.decisions import list_decisions
 from hookline.services.deliveries import release, retry_delivery
 from hookline.services.erasure import erase_contact, erase_participant
 from hookline.services.explaining import explain_event
 from hookline.services.intake import settle_due, take_in
 from hookline.services.timers import fire_due
 from tests.contract.stores import Store, tables
+from tests.contract.test_storage_phonebook import PBX
 from tests.fakes import MONDAY, ManualClock
 from tests.services.reading import claim_all, delivery, events, new_webhook, owed, payload, settle
 from tests.telling import (
@@ -320,7 +324,19 @@ def test_what_is_erased_is_overwritten_in_the_file(sqlite_store: SqliteStore) ->
 
 
 def tell(store: Store, *facts: Fact) -> None:
-    store.write(take_in, TELLER, report(*facts))
+    store.write(take_in, TELLER, report(*facts, complete=is_over(facts)))
+
+
+def settle_all(store: Store) -> None:
+    store.write(settle_due, 10)
+
+
+def connect(tx: Transaction) -> None:
+    tx.phonebook.keep_connector(replace(PBX, id=TELLER.connector_id))
+
+
+def decided(store: Store) -> Any:
+    return store.read(list_decisions, TELLER.connector_id, None, limit=10, cursor=None).items
 
 
 @pytest.mark.parametrize("spelling", ["07700 900103", "0044 7700 900103", "+447700900103", "447700900103"])
@@ -349,6 +365,30 @@ def test_others_who_are_in_a_call_stay_as_they_are(store: Store) -> None:
     before = store.read(lambda tx: tx.intake.unsettled())
     assert erase_number(store, "+447700900104") == []
     assert store.read(lambda tx: tx.intake.unsettled()) == before
+
+
+def test_a_number_that_only_stands_in_the_legs_is_erased_from_them_and_the_contact_stays(store: Store) -> None:
+    store.write(add_line, LINE)
+    forwarded = LegStarted(leg="mobile", at=MONDAY, side=Side.OUTSIDE, places=False, dialled="07700 900104", shows=LINE)
+    tell(store, *comes_in(), forwarded, *hangs_up("contact", "phone", "mobile"))
+    settle_all(store)
+    [before] = store.read(list_calls, CallFilter(), limit=10, cursor=None).items
+    assert [leg.number for leg in before.legs.legs] == [CALLER, "+447700900104", ""]
+    assert erase_number(store, "+447700900104") == [Erased(calls=1)]
+    assert b"900104" not in everything(store)
+    after = store.read(read_call, before.id)
+    assert (after.payload, [leg.number for leg in after.legs.legs]) == (before.payload, [CALLER, "", ""])
+
+
+def test_a_number_is_erased_from_calls_that_became_no_event(store: Store) -> None:
+    store.write(connect)
+    tell(store, *comes_in(), *hangs_up())  # on a number that is no line
+    settle_all(store)
+    [before] = decided(store)
+    assert (before.outcome, before.legs.legs[0].number) == (CallOutcome.NONE, CALLER)
+    assert erase_number(store, CALLER) == [Erased(calls=1)]
+    assert b"900103" not in everything(store)
+    assert [leg.number for leg in decided(store)[0].legs.legs] == ["", ""]
 
 
 def test_of_a_settled_call_nothing_is_left_that_tells_who_it_was_once_it_is_erased(store: Store) -> None:

@@ -14,6 +14,7 @@ import msgspec
 from hookline.api import (
     calls,
     connectors,
+    decided_calls,
     deliveries,
     erasure,
     meetings,
@@ -72,6 +73,7 @@ ROUTES: Final[tuple[Route, ...]] = (
     *users.ROUTES,
     *phone_lines.ROUTES,
     *connectors.ROUTES,
+    *decided_calls.ROUTES,
 )
 BASE: Final = "/v3"
 #: Below it, and without a key: the link is the key.

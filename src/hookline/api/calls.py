@@ -6,6 +6,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from hookline.api.call_legs import LegView, leg_view
 from hookline.api.routes import (
     MAX_BATCH,
     PAGING,
@@ -82,6 +83,8 @@ class CallView(msgspec.Struct, omit_defaults=True, kw_only=True):
     source: Annotated[str, doc("Who reported it: `api`, or the kind of a connector.", examples=["api"])]
     connectorId: Annotated[str | None, doc("The connector that reported it.", examples=[None])]
     externalId: Annotated[str | None, doc("What its phone system calls it.", examples=[None])]
+    legs: Annotated[list[LegView], doc("Its legs, in the order in which they began; `[]` when none are known.")]
+    legsOmitted: Annotated[int, doc("How many more legs there were; there at all when there were.")] = 0
     call: Annotated[Any, CallPayload, doc("The body of its event.")]
 
 
@@ -173,6 +176,8 @@ def _view(call: Call) -> CallView:
         source=call.source,
         connectorId=None if call.origin is None else call.origin.connector_id,
         externalId=None if call.origin is None else call.origin.external_id,
+        legs=[leg_view(leg) for leg in call.legs.legs],
+        legsOmitted=call.legs.omitted,
         call=msgspec.Raw(call.body),
     )
 

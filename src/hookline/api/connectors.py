@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from hookline.api.call_legs import INSTANT_OR_NULL
 from hookline.api.routes import (
     ADMIN_ONLY,
     PAGING,
@@ -61,6 +62,13 @@ class ConnectorMade(msgspec.Struct, omit_defaults=True):
     url: Annotated[str | UnsetType, URL] = UNSET
 
 
+class CallCounts(msgspec.Struct):
+    """How many calls of a connector were decided on since it was made."""
+
+    events: Annotated[int, doc("Those that became an event.")]
+    none: Annotated[int, doc("Those that became none.")]
+
+
 class ConnectorView(msgspec.Struct, omit_defaults=True, kw_only=True):
     """A connector, without its secrets."""
 
@@ -75,6 +83,11 @@ class ConnectorView(msgspec.Struct, omit_defaults=True, kw_only=True):
     state: Annotated[ConnectorState, doc("How it stands; one that calls us is `connected` once it has called.")]
     lastEventAt: Annotated[str | None, doc("When it last told of something.", format="date-time", examples=[None])]
     lastError: Annotated[str | None, doc("What went wrong last; null when nothing did.", examples=[None])]
+    lastErrorAt: Annotated[str | None, doc("When that was; null when nothing went wrong.", **INSTANT_OR_NULL)]
+    calls: Annotated[CallCounts, doc("How many calls were decided on.")]
+    refused: Annotated[int, doc("How many messages of its system were refused.")]
+    gaps: Annotated[int, doc("How often a connection that stood was lost.")]
+    lastGapAt: Annotated[str | None, doc("When that was noted last.", **INSTANT_OR_NULL)]
     createdAt: Annotated[str, doc_instant("When it was made.")]
     modifiedAt: Annotated[str, doc_instant("When it was last changed.")]
 
@@ -149,6 +162,7 @@ def _url(asked: Asked, connector: Connector) -> str | UnsetType:
 def _view(asked: Asked, connector: Connector) -> ConnectorView:
     kind = asked.kinds.get(connector.kind)
     shown = {} if kind is None else {k: v for k, v in connector.settings.items() if k not in kind.secrets}
+    tally = connector.tally
     return ConnectorView(
         id=connector.id,
         kind=connector.kind,
@@ -158,6 +172,11 @@ def _view(asked: Asked, connector: Connector) -> ConnectorView:
         state=connector.state,
         lastEventAt=instant_or_null(connector.last_event_at),
         lastError=connector.last_error or None,
+        lastErrorAt=instant_or_null(connector.last_error_at),
+        calls=CallCounts(events=tally.events, none=tally.no_events),
+        refused=tally.refused,
+        gaps=tally.gaps,
+        lastGapAt=instant_or_null(tally.last_gap_at),
         createdAt=wire_form(connector.created_at),
         modifiedAt=wire_form(connector.modified_at),
     )

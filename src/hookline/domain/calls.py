@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Final
 
+from hookline.domain.call_legs import NO_LEGS, CallLegs
 from hookline.domain.events import CallPayload, CallType
 from hookline.domain.ids import CallId, ConnectorId
 from hookline.domain.instants import wire_form
@@ -55,6 +56,7 @@ class Call:
     created_at: datetime
     times: CallTimes = NO_TIMES
     origin: CallOrigin | None = None  # None: not from a connector
+    legs: CallLegs = NO_LEGS
 
 
 def check_times(times: CallTimes) -> CallTimes:

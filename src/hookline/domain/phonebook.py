@@ -50,6 +50,17 @@ class ConnectorState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectorTally:
+    """What was counted of a connector since it was made."""
+
+    events: int = 0  # calls that became an event
+    no_events: int = 0  # calls that were decided on and became none
+    refused: int = 0  # messages of its system that were refused
+    gaps: int = 0  # times at which a connection that stood was lost: what was said meanwhile was not heard
+    last_gap_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Connector:
     """A phone system that tells us of calls."""
 
@@ -61,6 +72,8 @@ class Connector:
     state: ConnectorState
     last_event_at: datetime | None
     last_error: str  # "" for none
+    last_error_at: datetime | None = None
+    tally: ConnectorTally = ConnectorTally()
     created_at: datetime
     modified_at: datetime
 

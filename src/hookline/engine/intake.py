@@ -60,13 +60,14 @@ class Intake:
         call = await self._database.read(intake.first_due)
         if call is None:
             return ()
-        try:
-            return await self._database.write(intake.settle_this, call.connector_id, call.call_key)
-        except Unavailable:
-            raise
-        except Exception:  # noqa: BLE001  whatever it is, it is told
-            _log.exception("call.failed_here connector=%s key=%r", call.connector_id, call.call_key)
-            return await self._database.write(intake.give_up, call.connector_id, call.call_key, OUR_MISTAKE)
+        for settle in (intake.settle_this, intake.settle_without_legs):
+            try:
+                return await self._database.write(settle, call.connector_id, call.call_key)
+            except Unavailable:
+                raise
+            except Exception:  # noqa: BLE001  whatever it is, it is told
+                _log.exception("call.failed_here connector=%s key=%r", call.connector_id, call.call_key)
+        return await self._database.write(intake.give_up, call.connector_id, call.call_key, OUR_MISTAKE)
 
 
 def _tell(settled: Sequence[intake.Settled]) -> None:

@@ -6,6 +6,7 @@ A part of `ports/storage.py`, and tested like it: `tests/contract/test_storage_e
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from hookline.domain.call_legs import CallLegs
 from hookline.domain.calls import Call
 from hookline.domain.deliveries import Claim
 from hookline.domain.ids import CallId, EventId, MeetingId, SubjectId
@@ -20,7 +21,7 @@ class Erasure(Protocol):
         """Up to `limit` of the meetings to which somebody with this address comes, in whatever case it is written."""
 
     def calls_with(self, phone_number: str, limit: int) -> Sequence[Call]:
-        """Up to `limit` of the calls with this contact."""
+        """Up to `limit` of the calls with this contact, or in whose legs this number stands."""
 
     def rewrite_meeting(
         self, meeting_id: MeetingId, *, body: bytes, booked_body: bytes, participant: str, becomes: str
@@ -31,6 +32,9 @@ class Erasure(Protocol):
 
     def rewrite_call(self, call_id: CallId, body: bytes) -> None:
         """Keep another body of a call, whose number is withheld from now on."""
+
+    def rewrite_legs(self, call_id: CallId, legs: CallLegs, phone_number: str) -> None:
+        """Keep other legs of a call, in which this number does not stand any more."""
 
     def rewrite_facts(self, call: HeardCall) -> None:
         """Keep a call that a connector tells of with other facts."""

@@ -59,13 +59,16 @@ class PhonebookStore(Protocol):
         """The connector whose address has this token, or None."""
 
     def keep_connector(self, connector: Connector) -> None:
-        """Keep a connector, new or with other settings."""
+        """Keep a connector, new or with other settings. Its tally and `last_error_at` stay as they are."""
 
     def remove_connector(self, connector_id: ConnectorId) -> bool:
         """Forget a connector. False when there was none."""
 
     def stand(self, connector_id: ConnectorId, state: ConnectorState, error: str) -> None:
-        """Note how a connection stands, and what went wrong, "" for nothing."""
+        """Note how a connection stands, and what went wrong, "" for nothing. One that stood and does not is a gap."""
+
+    def note_refusal(self, connector_id: ConnectorId, error: str) -> None:
+        """Note and count that a message of its system was refused."""
 
     def heard_from(self, connector_id: ConnectorId) -> None:
         """Note that its system told of something now."""

@@ -21,6 +21,7 @@ from hookline.domain.notices import Notice
 from hookline.domain.webhooks import Webhook
 from hookline.domain.why import Fate, WebhookThen
 from hookline.ports.clock_repair import ClockRepair
+from hookline.ports.decisions import Decisions
 from hookline.ports.erasure import Erasure
 from hookline.ports.intake import Intake
 from hookline.ports.keys import Keys
@@ -66,6 +67,7 @@ class CallFilter:
     type: CallType | None = None
     phone_line: str | None = None
     phone_number: str | None = None
+    mentions: str | None = None  # this number (E.164), as the contact's or of another party in the legs
     from_at: datetime | None = None
     to_at: datetime | None = None
 
@@ -410,6 +412,10 @@ class Transaction(Protocol):
     @property
     def intake(self) -> Intake:
         """Calls that connectors tell of, until they are decided on."""
+
+    @property
+    def decisions(self) -> Decisions:
+        """What was decided on them."""
 
     def ulid(self) -> str:
         """26 characters that sort after all that this store gave before in this process."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from itertools import repeat
 
+from hookline.domain.call_legs import NO_LEGS, CallLegs
 from hookline.domain.calls import NO_TIMES, Call, CallOrigin, CallTimes
 from hookline.domain.events import CallPayload, EventKind, canonical_bytes
 from hookline.domain.ids import CallId
@@ -19,6 +20,7 @@ def report_call(
     body: bytes | None = None,
     times: CallTimes = NO_TIMES,
     origin: CallOrigin | None = None,
+    legs: CallLegs = NO_LEGS,
     is_silent: bool = False,
 ) -> CallId:
     """Keep a finished call and announce it, unless it `is_silent`. `payload` has been through `check_call`.
@@ -35,6 +37,7 @@ def report_call(
         created_at=tx.now,
         times=times,
         origin=origin,
+        legs=legs,
     )
     tx.phone.add(call)
     if not is_silent:

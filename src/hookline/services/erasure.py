@@ -7,6 +7,7 @@ What a step did is done for good; whoever begins again after a crash goes on whe
 from collections.abc import Callable
 from dataclasses import replace
 
+from hookline.domain.call_legs import without_number
 from hookline.domain.calls import Call
 from hookline.domain.erasure import (
     BECAUSE_ERASED,
@@ -40,11 +41,11 @@ def erase_contact(tx: Transaction, phone_number: str, limit: int) -> Erased | No
 
     The number is spelt as calls have it: E.164, or as it was told where it was not understood.
 
-    Calls that are not over are events later, without it. Of what connectors told of settled ones nothing is kept.
+    Calls that are not over are events later, without it. Of what connectors told of settled ones the legs are kept.
     """
     erased = Erased()
     for call in tx.erasure.calls_with(phone_number, limit):
-        erased += _erase_from_call(tx, call)
+        erased += _erase_from_call(tx, call, phone_number)
         if erased.rows >= limit:
             break
     else:
@@ -66,18 +67,28 @@ def _erase_from_meeting(tx: Transaction, meeting: Meeting, email: str) -> Erased
     return Erased(meetings=1) + _erase_from_events(tx, meeting.id, without)
 
 
-def _erase_from_call(tx: Transaction, call: Call) -> Erased:
+def _erase_from_call(tx: Transaction, call: Call, phone_number: str) -> Erased:
+    tx.erasure.rewrite_legs(call.id, without_number(call.legs, phone_number), phone_number)
+    if call.payload.phone_number != phone_number:
+        return Erased(calls=1)
     tx.erasure.rewrite_call(call.id, without_contact(call.body))
     return Erased(calls=1) + _erase_from_events(tx, call.id, without_contact)
 
 
 def _erase_from_intake(tx: Transaction, phone_number: str) -> Erased:
-    """All at once: there are no more of them than calls that people are in just now."""
+    """All at once: there are no more of them than calls that people are in just now, and the last ones that became no
+    event.
+    """
     erased = Erased()
     for call in tx.intake.unsettled():
         facts = facts_without_contact(call.facts, phone_number, tx.phonebook.book(call.region))
         if facts != call.facts:
             tx.erasure.rewrite_facts(replace(call, facts=facts))
+            erased += Erased(calls=1)
+    for decided in tx.decisions.mentioning(phone_number):
+        legs = without_number(decided.legs, phone_number)
+        if legs != decided.legs:
+            tx.decisions.rewrite_legs(decided, legs)
             erased += Erased(calls=1)
     return erased
 

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Final
 
+from hookline.domain.call_legs import NO_LEGS, CallLegs, legs_of
 from hookline.domain.calls import CallOrigin, CallTimes, require_possible
 from hookline.domain.finished_calls import (
     FinishedCall,
@@ -22,7 +23,7 @@ from hookline.domain.finished_calls import (
     line_of,
     placed,
 )
-from hookline.domain.ids import ConnectorId
+from hookline.domain.ids import CallId, ConnectorId
 from hookline.domain.kept_facts import United, united
 from hookline.domain.legs import Fact, HungUp, LegStarted, Side
 from hookline.domain.phonebook import Connector, Phonebook
@@ -32,6 +33,7 @@ from hookline.ports.connectors import Report
 from hookline.ports.intake import HeardCall
 from hookline.ports.storage import Transaction
 from hookline.services.calls import report_call
+from hookline.services.decisions import note_decision
 from hookline.services.joining import Share, shares_of
 from hookline.services.notices import count_unknown_number
 
@@ -200,9 +202,15 @@ def settle_this(tx: Transaction, connector_id: ConnectorId, call_key: str) -> Se
     return [_settle(tx, call, tx.phonebook.book) for call in _if_due(tx, connector_id, call_key)]
 
 
+def settle_without_legs(tx: Transaction, connector_id: ConnectorId, call_key: str) -> Sequence[Settled]:
+    """As `settle_this`, where the legs cannot be told: they are for people to look at, and the event is worth more."""
+    due = _if_due(tx, connector_id, call_key)
+    return [_settle(tx, call, tx.phonebook.book, with_legs=False) for call in due]
+
+
 def give_up(tx: Transaction, connector_id: ConnectorId, call_key: str, because: str) -> Sequence[Settled]:
     """Settle one call that is due as none, whatever it was: to decide on it fails."""
-    return [_without_event(tx, call, because) for call in _if_due(tx, connector_id, call_key)]
+    return [_noted(tx, _without_event(tx, call, because), NO_LEGS) for call in _if_due(tx, connector_id, call_key)]
 
 
 def _if_due(tx: Transaction, connector_id: ConnectorId, call_key: str) -> Sequence[HeardCall]:
@@ -210,14 +218,26 @@ def _if_due(tx: Transaction, connector_id: ConnectorId, call_key: str) -> Sequen
     return () if call is None or call.due_at is None or call.due_at > tx.now else (call,)
 
 
-def _settle(tx: Transaction, call: HeardCall, books: Books) -> Settled:
-    what = finished_call(call.facts, _book_for(call.kind, books(call.region)))
+def _settle(tx: Transaction, call: HeardCall, books: Books, *, with_legs: bool = True) -> Settled:
+    book = _book_for(call.kind, books(call.region))
+    legs = legs_of(call.facts, book) if with_legs else NO_LEGS
+    return _noted(tx, _decide(tx, call, book, legs), legs)
+
+
+def _noted(tx: Transaction, settled: Settled, legs: CallLegs) -> Settled:
+    call_id = CallId(settled.call_id) if settled.call_id else None
+    note_decision(tx, settled.call, legs, call_id=call_id, reason=settled.reason, line=settled.line)
+    return settled
+
+
+def _decide(tx: Transaction, call: HeardCall, book: Phonebook, legs: CallLegs) -> Settled:
+    what = finished_call(call.facts, book)
     if isinstance(what, FinishedCall):
         require_possible(what.payload)
         if what.not_understood is not None:
             count_unknown_number(tx, call.connector_id, what.not_understood)
         origin = CallOrigin(connector_id=call.connector_id, external_id=call.call_key)
-        call_id = report_call(tx, what.payload, source=call.kind, times=_times_of(what), origin=origin)
+        call_id = report_call(tx, what.payload, source=call.kind, times=_times_of(what), origin=origin, legs=legs)
         tx.intake.keep(replace(call, facts=(), due_at=None, call_id=call_id, reason="", updated_at=tx.now))
         return Settled(call=call, call_id=call_id, reason="")
     if what.reason is Reason.UNKNOWN_LINE:

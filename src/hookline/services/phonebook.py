@@ -284,4 +284,6 @@ def delete_connector(tx: Transaction, connector_id: str) -> None:
     Raises:
         NotFound: there is no such connector.
     """
-    tx.phonebook.remove_connector(read_connector(tx, connector_id).id)
+    known = read_connector(tx, connector_id).id
+    tx.phonebook.remove_connector(known)
+    tx.decisions.forget_of(known)

@@ -20,11 +20,13 @@ def forget_old_files(tx: Transaction, limit: int) -> int:
 
 
 def forget_old_intake(tx: Transaction, keep_for: timedelta, limit: int) -> int:
-    """Forget up to `limit` calls that connectors told of and that were settled longer than `keep_for` ago.
+    """Forget up to `limit` calls that connectors told of and that were settled longer than `keep_for` ago, and as many
+    decisions of that age.
 
     Until then it is known of them that they are settled, whenever something comes late or twice. Returns how many.
     """
-    return tx.intake.forget_before(tx.now - keep_for, limit=limit)
+    before = tx.now - keep_for
+    return tx.intake.forget_before(before, limit=limit) + tx.decisions.forget_before(before, limit=limit)
 
 
 def forget_old_processes(tx: Transaction, keep_for: timedelta, limit: int) -> int:

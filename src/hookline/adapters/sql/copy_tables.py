@@ -107,7 +107,8 @@ TABLES: Final = (
         "connector",
         (
             *("id", "kind", "name", "settings", "token", "token_digest", "state", "last_event_at", "last_error"),
-            *("created_at", "modified_at"),
+            *("created_at", "modified_at", "last_error_at", "decided", "events", "no_events", "refused", "gaps"),
+            "last_gap_at",
         ),
     ),
     Copied("unknown_line", ("number", "calls", "last_at")),
@@ -117,7 +118,17 @@ TABLES: Final = (
         (
             *("id", "payload", "type", "phone_line", "phone_number", "source", "created_at"),
             *("started_at", "answered_at", "ended_at", "end_is_estimated", "connector_id", "external_id"),
+            "legs",
         ),
+    ),
+    Copied("call_number", ("number", "call_id"), key_length=2),
+    Copied(
+        "decided_call",
+        (
+            *("connector_id", "position", "external_id", "decided_at", "ended_at", "end_is_estimated", "call_id"),
+            *("reason", "line", "legs"),
+        ),
+        key_length=2,
     ),
     Copied(
         "heard_call",

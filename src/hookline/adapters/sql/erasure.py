@@ -9,10 +9,12 @@ from hookline.adapters.sql.intake import SqlIntake
 from hookline.adapters.sql.outbox import SqlOutbox
 from hookline.adapters.sql.phone import SqlPhone
 from hookline.adapters.sql.session import Insert, Session, to_json
+from hookline.domain.call_legs import CallLegs
 from hookline.domain.calls import Call
 from hookline.domain.deliveries import Claim
 from hookline.domain.erasure import BECAUSE_ERASED
 from hookline.domain.ids import CallId, DeliveryId, EventId, MeetingId, SubjectId, WebhookId
+from hookline.domain.kept_legs import legs_to_text
 from hookline.domain.meetings import Meeting
 from hookline.ports.intake import HeardCall
 from hookline.ports.storage import CallFilter, MeetingFilter
@@ -23,6 +25,8 @@ REWRITE_MEETING: Final = """
 FORGET_PARTICIPANT: Final = "DELETE FROM meeting_participant WHERE email = :email AND meeting_id = :id"
 ADD_PARTICIPANT: Final = Insert("meeting_participant", ("email", "meeting_id"), "DO NOTHING")
 REWRITE_CALL: Final = "UPDATE call SET payload = :payload, phone_number = '' WHERE id = :id"
+REWRITE_LEGS: Final = "UPDATE call SET legs = :legs WHERE id = :id"
+FORGET_NUMBER: Final = "DELETE FROM call_number WHERE number = :number AND call_id = :call_id"
 BODIES_OF: Final = "SELECT id, body FROM event WHERE subject = :subject ORDER BY sequence"
 REWRITE_EVENT: Final = "UPDATE event SET body = :body WHERE id = :id"
 #: The deliveries of an event are a range of the primary key. Of what goes in a batch, the batch is being sent.
@@ -80,7 +84,7 @@ class SqlErasure:
         ).items
 
     def calls_with(self, phone_number: str, limit: int) -> Sequence[Call]:
-        return self._phone.calls(CallFilter(phone_number=phone_number), limit=limit, cursor=None).items
+        return self._phone.calls(CallFilter(mentions=phone_number), limit=limit, cursor=None).items
 
     def rewrite_meeting(
         self, meeting_id: MeetingId, *, body: bytes, booked_body: bytes, participant: str, becomes: str
@@ -94,6 +98,12 @@ class SqlErasure:
     def rewrite_call(self, call_id: CallId, body: bytes) -> None:
         self._session.doings.erased = True
         self._session.run(REWRITE_CALL, {"id": call_id, "payload": body.decode()})
+
+    def rewrite_legs(self, call_id: CallId, legs: CallLegs, phone_number: str) -> None:
+        self._session.doings.erased = True
+        if legs.legs:
+            self._session.run(REWRITE_LEGS, {"id": call_id, "legs": legs_to_text(legs)})
+        self._session.run(FORGET_NUMBER, {"number": phone_number, "call_id": call_id})
 
     def rewrite_facts(self, call: HeardCall) -> None:
         self._session.doings.erased = True

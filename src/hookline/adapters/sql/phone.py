@@ -15,21 +15,33 @@ from hookline.adapters.sql.session import (
     micros,
     micros_or_none,
 )
+from hookline.domain.call_legs import NO_LEGS, numbers_in
 from hookline.domain.calls import NO_TIMES, Call, CallOrigin, CallTimes
 from hookline.domain.events import AccountName, CallPayload, CallType
 from hookline.domain.ids import CallId
+from hookline.domain.kept_legs import legs_from_text, legs_to_text
 from hookline.ports.storage import CallFilter, Page
 
 _NEEDED: Final = ("id", "payload", "type", "phone_line", "phone_number", "source", "created_at")
-_KNOWN: Final = ("started_at", "answered_at", "ended_at", "end_is_estimated", "connector_id", "external_id")
+_KNOWN: Final = ("started_at", "answered_at", "ended_at", "end_is_estimated", "connector_id", "external_id", "legs")
 _LISTED_KNOWN: Final = ", ".join(_KNOWN)
 #: Of most calls nothing is known but the payload: their rows name no other column.
 ADD_CALL: Final = Insert("call", _NEEDED)
+#: Numbers beside the contact's are looked up in a table of their own.
+MENTIONS: Final = """
+    id IN (SELECT id FROM call WHERE phone_number = :mentions
+        UNION ALL SELECT call_id FROM call_number WHERE number = :mentions)
+"""
+#: Bytes that a leg takes up in an answer, about.
+LEG_BYTES: Final = 600
+ADD_NUMBER: Final = "INSERT INTO call_number (number, call_id) VALUES (:number, :call_id)"
 ADD_KNOWN_CALL: Final = Insert("call", (*_NEEDED, *_KNOWN))
 CALL: Final = f"SELECT id, payload, source, created_at, {_LISTED_KNOWN} FROM call WHERE id = :id"
-#: A payload comes only when it is short.
+#: Payload and legs come only when they are short.
+_IS_SHORT: Final = f"LENGTH(payload) + LENGTH(COALESCE(legs, '')) <= {WITH_THE_ROW}"
 CALLS: Final = f"""
-    SELECT id, CASE WHEN LENGTH(payload) <= {WITH_THE_ROW} THEN payload END, source, created_at, {_LISTED_KNOWN}
+    SELECT id, CASE WHEN {_IS_SHORT} THEN payload END, source, created_at, {", ".join(_KNOWN[:-1])},
+        CASE WHEN {_IS_SHORT} THEN legs END
     FROM call WHERE {{where}} ORDER BY id {{order}} LIMIT :limit
 """
 
@@ -51,10 +63,12 @@ class SqlPhone:
             call.source,
             micros(call.created_at),
         )
-        if call.times is NO_TIMES and call.origin is None:
+        if call.times is NO_TIMES and call.origin is None and call.legs is NO_LEGS:
             self._session.insert(ADD_CALL, row)
-        else:
-            self._session.insert(ADD_KNOWN_CALL, (*row, *_known(call)))
+            return
+        self._session.insert(ADD_KNOWN_CALL, (*row, *_known(call)))
+        for number in numbers_in(call.legs) - {payload.phone_number}:
+            self._session.run(ADD_NUMBER, {"number": number, "call_id": call.id})
 
     def call(self, call_id: str) -> Call | None:
         row = first(self._session.rows(CALL, {"id": call_id}))
@@ -69,15 +83,21 @@ class SqlPhone:
         where.equals("type", "type", wanted.type and wanted.type.value)
         where.equals("phone_line", "phone_line", wanted.phone_line)
         where.equals("phone_number", "phone_number", wanted.phone_number)
+        if wanted.mentions is not None:
+            where.add(MENTIONS, mentions=wanted.mentions)
         where.between("created_at", wanted.from_at, wanted.to_at)
         sql = CALLS.format(where=where.sql, order="ASC" if oldest_first else "DESC")
         rows = self._session.rows(sql, {**where.parameters, "limit": limit + 1})
-        return page_of(rows, limit, self._whole, lambda call: len(call.body))
+        return page_of(rows, limit, self._whole, _size)
 
     def _whole(self, row: Row) -> Call:
         """The call in a row of `CALLS`, whose payload is read now if it is long."""
         [whole] = [row] if row[1] is not None else self._session.rows(CALL, {"id": row[0]})
         return _call(whole)
+
+
+def _size(call: Call) -> int:
+    return len(call.body) + LEG_BYTES * len(call.legs.legs)
 
 
 def _known(call: Call) -> Row:
@@ -87,11 +107,12 @@ def _known(call: Call) -> Row:
         *(micros_or_none(times.started_at), micros_or_none(times.answered_at), micros_or_none(times.ended_at)),
         1 if times.end_is_estimated else None,
         *((None, None) if origin is None else (origin.connector_id, origin.external_id)),
+        legs_to_text(call.legs) if call.legs.legs else None,
     )
 
 
 def _call(row: Row) -> Call:
-    id_, text, source, created_at, *times, end_is_estimated, connector_id, external_id = row
+    id_, text, source, created_at, *times, end_is_estimated, connector_id, external_id, legs = row
     kept = json.loads(text)
     kept["account_name"] = AccountName(**kept["account_name"])
     kept["type"] = CallType(kept["type"])
@@ -109,4 +130,5 @@ def _call(row: Row) -> Call:
             end_is_estimated=bool(end_is_estimated),
         ),
         origin=None if connector_id is None else CallOrigin(connector_id=connector_id, external_id=external_id),
+        legs=legs_from_text(legs),
     )

@@ -16,7 +16,7 @@ from hookline.adapters.sql.session import (
     to_json,
 )
 from hookline.domain.ids import ConnectorId, PhoneLineId, UserId
-from hookline.domain.phonebook import Connector, ConnectorState, Phonebook, PhoneLine, UnknownLine, User
+from hookline.domain.phonebook import Connector, ConnectorState, ConnectorTally, Phonebook, PhoneLine, UnknownLine, User
 
 _USER: Final = (
     *("id", "email", "address", "given_name", "family_name", "extension", "channel_prefixes", "outbound_line"),
@@ -45,11 +45,22 @@ LINE: Final = f"SELECT {', '.join(_LINE)} FROM phone_line WHERE id = :id"
 LINE_WITH: Final = f"SELECT {', '.join(_LINE)} FROM phone_line WHERE number = :number"
 REMOVE_LINE: Final = "DELETE FROM phone_line WHERE id = :id"
 KEEP_CONNECTOR: Final = Insert("connector", _CONNECTOR, _changed(_CONNECTOR))
-CONNECTORS: Final = f"SELECT {', '.join(_CONNECTOR)} FROM connector ORDER BY id"
-CONNECTOR: Final = f"SELECT {', '.join(_CONNECTOR)} FROM connector WHERE id = :id"
-CONNECTOR_AT: Final = f"SELECT {', '.join(_CONNECTOR)} FROM connector WHERE token_digest = :digest"
+_READ_CONNECTOR: Final = ", ".join(
+    (*_CONNECTOR, "last_error_at", "events", "no_events", "refused", "gaps", "last_gap_at")
+)
+CONNECTORS: Final = f"SELECT {_READ_CONNECTOR} FROM connector ORDER BY id"
+CONNECTOR: Final = f"SELECT {_READ_CONNECTOR} FROM connector WHERE id = :id"
+CONNECTOR_AT: Final = f"SELECT {_READ_CONNECTOR} FROM connector WHERE token_digest = :digest"
 REMOVE_CONNECTOR: Final = "DELETE FROM connector WHERE id = :id"
-STAND: Final = "UPDATE connector SET state = :state, last_error = :error WHERE id = :id"
+STAND: Final = """
+    UPDATE connector SET state = :state, last_error = :error, last_error_at = :error_at,
+        gaps = gaps + CASE WHEN state = 'connected' THEN :gap ELSE 0 END,
+        last_gap_at = CASE WHEN state = 'connected' AND :gap = 1 THEN :now ELSE last_gap_at END
+    WHERE id = :id
+"""
+REFUSED: Final = """
+    UPDATE connector SET last_error = :error, last_error_at = :now, refused = refused + 1 WHERE id = :id
+"""
 #: A system that calls us is connected since it did.
 HEARD: Final = """
     UPDATE connector SET last_event_at = :now, state = CASE WHEN token = '' THEN state ELSE 'connected' END
@@ -163,7 +174,13 @@ class SqlPhonebook:
         return bool(self._session.run(REMOVE_CONNECTOR, {"id": connector_id}))
 
     def stand(self, connector_id: ConnectorId, state: ConnectorState, error: str) -> None:
-        self._session.run(STAND, {"id": connector_id, "state": state.value, "error": error})
+        now = micros(self._session.now)
+        said = {"state": state.value, "error": error, "error_at": now if error else None}
+        gap = int(state is not ConnectorState.CONNECTED)
+        self._session.run(STAND, {"id": connector_id, **said, "gap": gap, "now": now})
+
+    def note_refusal(self, connector_id: ConnectorId, error: str) -> None:
+        self._session.run(REFUSED, {"id": connector_id, "error": error, "now": micros(self._session.now)})
 
     def heard_from(self, connector_id: ConnectorId) -> None:
         self._session.run(HEARD, {"id": connector_id, "now": micros(self._session.now)})
@@ -220,7 +237,8 @@ def _line(row: Row) -> PhoneLine:
 
 
 def _connector(row: Row) -> Connector:
-    id_, kind, name, settings, token, _, state, last_event_at, last_error, created_at, modified_at = row
+    id_, kind, name, settings, token, _, state, last_event_at, last_error, created_at, modified_at, *more = row
+    last_error_at, events, no_events, refused, gaps, last_gap_at = more
     return Connector(
         id=ConnectorId(id_),
         kind=kind,
@@ -230,6 +248,14 @@ def _connector(row: Row) -> Connector:
         state=ConnectorState(state),
         last_event_at=instant_or_none(last_event_at),
         last_error=last_error,
+        last_error_at=instant_or_none(last_error_at) if last_error else None,
+        tally=ConnectorTally(
+            events=events,
+            no_events=no_events,
+            refused=refused,
+            gaps=gaps,
+            last_gap_at=instant_or_none(last_gap_at),
+        ),
         created_at=instant(created_at),
         modified_at=instant(modified_at),
     )

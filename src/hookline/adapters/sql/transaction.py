@@ -8,6 +8,7 @@ from hookline.adapters.sql.batches import SqlBatches
 from hookline.adapters.sql.bodies import EventBodies
 from hookline.adapters.sql.calendar import SqlCalendar
 from hookline.adapters.sql.clock_repair import SqlClockRepair
+from hookline.adapters.sql.decisions import SqlDecisions
 from hookline.adapters.sql.erasure import SqlErasure
 from hookline.adapters.sql.history import SqlHistory
 from hookline.adapters.sql.intake import SqlIntake
@@ -53,6 +54,7 @@ class SqlTransaction:
         self.history = SqlHistory(session, self._bodies)
         self.past = SqlPast(session)
         self.intake = SqlIntake(session)
+        self.decisions = SqlDecisions(session)
         self.erasure = SqlErasure(session, self.calendar, self.phone, self.outbox, self.intake, self._bodies)
         self.notices = SqlNotices(session)
         self.leases = SqlLeases(session)
