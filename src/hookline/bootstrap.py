@@ -43,6 +43,8 @@ from hookline.connectors.asterisk.looking import Seen
 from hookline.connectors.asterisk.settings import read_settings
 from hookline.connectors.dialpad import Dialpad
 from hookline.connectors.freeswitch import FreeSwitch
+from hookline.connectors.freeswitch import looking as freeswitch_looking
+from hookline.connectors.freeswitch import settings as freeswitch_settings
 from hookline.connectors.plivo import Plivo
 from hookline.connectors.ringover import Ringover
 from hookline.connectors.telnyx import Telnyx
@@ -114,6 +116,11 @@ def connector_kinds(clock: Clock, dice: random.Random) -> Mapping[str, Connector
 async def look_at_asterisk(settings: Mapping[str, Any]) -> Seen:
     """What an Asterisk lets us see; see `connectors.asterisk.looking`."""
     return await looking.look(read_settings(settings), system_clock())
+
+
+async def look_at_freeswitch(settings: Mapping[str, Any]) -> freeswitch_looking.Seen:
+    """What a FreeSWITCH lets us see; see `connectors.freeswitch.looking`."""
+    return await freeswitch_looking.look(freeswitch_settings.read_settings(settings), system_clock())
 
 
 class Dice(random.Random):

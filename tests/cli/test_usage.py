@@ -24,6 +24,7 @@ COMMANDS = [
     "migrate",
     "connect",
     "connect asterisk",
+    "connect freeswitch",
     "import",
     "import lines",
     "import users",

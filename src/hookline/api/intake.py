@@ -12,9 +12,9 @@ from hookline.api.app import Door, whole
 from hookline.api.http_messages import Headers, Request, Whole
 from hookline.api.long_work import LongWork
 from hookline.domain.phonebook import Connector
-from hookline.errors import HooklineError, Invalid, MethodNotAllowed, NotFound, Unauthorized
+from hookline.errors import HooklineError, Invalid, MethodNotAllowed, NotFound, Unauthorized, Unavailable
 from hookline.ports.clock import Clock
-from hookline.ports.connectors import Acknowledging, Called, Posted, Report
+from hookline.ports.connectors import Acknowledging, Called, Posted, Repeating, Report
 from hookline.ports.storage import Database
 from hookline.services import intake
 
@@ -55,6 +55,8 @@ class Intake(Door):
                 *(connector.id if connector is not None else "-", self.spoken_of(request)),
                 *(reply.status, refusal.message),
             )
+            if connector is not None:
+                await self._note_refusal(connector, reply, refusal)
             return reply
 
     def refused(self, request: Request, refusal: HooklineError) -> Whole:
@@ -81,10 +83,28 @@ class Intake(Door):
         taken = await self._database.write(intake.take_in_all, intake.teller_of(connector, kind.waits), reports)
         if dropped := sum(each.dropped for each in taken):
             _log.warning("intake.dropped connector=%s facts=%d", connector.id, dropped)
-        for each in taken:
-            if each.unknown_line:
-                raise NotFound(f"No line of ours has the number {each.unknown_line!r}, so this call is no event.")
+        unknown = next((each.unknown_line for each in taken if each.unknown_line), "")
+        if unknown:
+            return self._on_no_line(kind, connector, unknown)
         return _content(kind)
+
+    def _on_no_line(self, kind: Called, connector: Connector, number: str) -> Whole:
+        """The call is counted, and becomes no event unless somebody adds the line."""
+        sentence = f"No line of ours has the number {number!r}, so this call is no event."
+        if not isinstance(kind, Repeating):
+            raise NotFound(sentence)
+        _log.warning("intake.unknown_line connector=%s number=%r", connector.id, number)
+        return whole(200, sentence.encode(), kind=b"text/plain; charset=utf-8")
+
+    async def _note_refusal(self, connector: Connector, reply: Whole, refusal: HooklineError) -> None:
+        """Keep the refusal as the connector's `lastError`. A store that cannot be asked has more to tell than that."""
+        sentence = f"Refused with {reply.status}: {refusal.message}"
+        if reply.status >= 500 or connector.last_error.endswith(sentence):
+            return
+        try:
+            await self._database.write(intake.note_refusal, connector.id, sentence)
+        except Unavailable as trouble:
+            _log.warning("intake.refusal_not_kept connector=%s error=%r", connector.id, trouble.message)
 
     def _posted(self, request: Request, body: bytes) -> Posted:
         query = request.query.decode("latin-1")

@@ -13,6 +13,8 @@ from hookline import bootstrap
 from hookline.cli.failed import Failed
 from hookline.connectors.asterisk.link import NoLink
 from hookline.connectors.asterisk.looking import NEEDED, Seen
+from hookline.connectors.freeswitch.link import NoLink as NoEventSocket
+from hookline.connectors.freeswitch.looking import Seen as SeenFreeSwitch
 
 app = typer.Typer(
     help="Look at a phone system before it is connected.",
@@ -21,6 +23,19 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 _MOST_SHOWN: Final = 20
+#: What json_cdr.conf.xml needs beside the address, and event_socket.conf.xml.
+_JSON_CDR: Final = (
+    ("log-b-leg", "true"),
+    ("encode", "false"),
+    ("retries", "3"),
+    ("delay", "5"),
+    ("enable-cacert-check", "true"),
+)
+_EVENT_SOCKET: Final = (
+    ("listen-ip", "(an address that Hookline reaches)"),
+    ("password", "..."),
+    ("apply-inbound-acl", "(a list with Hookline's address)"),
+)
 
 
 @app.callback()
@@ -60,9 +75,60 @@ def asterisk(
         raise typer.Exit(1)
 
 
-def _secret(variable: str) -> str:
+@app.command(short_help="Check the event socket of a FreeSWITCH, and show what to set.")
+def freeswitch(
+    *,
+    host: Annotated[str, typer.Option(help="Where its event socket is.")],
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Of the event socket.")] = 8021,
+    password_env: Annotated[
+        str, typer.Option(help="Environment variable that holds the password; without it you are asked.")
+    ] = "",
+    url: Annotated[str, typer.Option(help="The connector's address, if it exists already.")] = "",
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Log in to the event socket, look for mod_json_cdr and gateways, and show how to connect it. Exit 1 if not."""
+    settings = {"eslHost": host, "eslPort": port, "eslPassword": _secret(password_env, "Password")}
+    with Console(stderr=True).status(f"Looking at {host}"):
+        try:
+            seen = asyncio.run(bootstrap.look_at_freeswitch(settings))
+        except NoEventSocket as problem:
+            raise Failed(str(problem)) from None
+    told = {"trunkChannelPrefixes": seen.trunk_prefixes} if seen.gateways else {}
+    plain = {**settings, "eslPassword": "...", "username": "switch", "password": "...", **told}
+    wanted = {"kind": "freeswitch", "name": host, "settings": plain}
+    if json:
+        typer.echo(json_.dumps({**asdict(seen), "connector": wanted}, ensure_ascii=False))
+    else:
+        _show_freeswitch(seen, wanted, url)
+    if not seen.has_json_cdr:
+        raise typer.Exit(1)
+
+
+def _show_freeswitch(seen: SeenFreeSwitch, wanted: dict[str, Any], url: str) -> None:
+    screen = Console(highlight=False, soft_wrap=True, markup=False)
+    screen.print(f"ok       login       FreeSWITCH {seen.version or '(version unknown)'}, event socket.")
+    if seen.has_json_cdr:
+        screen.print("ok       records     mod_json_cdr is loaded; whether it posts here is known when a call ends.")
+    else:
+        screen.print("problem  records     mod_json_cdr is not loaded: add it to modules.conf.xml.")
+    for each in seen.gateways[:_MOST_SHOWN]:
+        screen.print(f"gateway  {each.name:12}of the profile {each.profile}.")
+    if len(seen.gateways) > _MOST_SHOWN:
+        screen.print(f"         and {len(seen.gateways) - _MOST_SHOWN} more.")
+    screen.print("\nTo connect it, with trunks as they look from here:\n\nPOST /v3/connectors")
+    screen.print(json_.dumps(wanted, ensure_ascii=False, indent=2))
+    address = url or "https://.../in/freeswitch/...  (the url in the answer)"
+    screen.print("\nIn json_cdr.conf.xml:\n")
+    for name, value in (("url", address), ("auth-scheme", "basic"), ("cred", "switch:..."), *_JSON_CDR):
+        screen.print(f'<param name="{name}" value="{value}"/>')
+    screen.print("\nIn event_socket.conf.xml:\n")
+    for name, value in _EVENT_SOCKET:
+        screen.print(f'<param name="{name}" value="{value}"/>')
+
+
+def _secret(variable: str, name: str = "Secret") -> str:
     if not variable:
-        return str(typer.prompt("Secret", hide_input=True, err=True))
+        return str(typer.prompt(name, hide_input=True, err=True))
     secret = os.environ.get(variable)
     if not secret:
         raise Failed(f"The environment variable {variable} is not set.")

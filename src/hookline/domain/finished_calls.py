@@ -148,6 +148,11 @@ def contact_has_gone(facts: Iterable[Fact]) -> bool:
     return story.contact is not None and story.contact.ended_at is not None
 
 
+def has_talked(facts: Iterable[Fact]) -> bool:
+    """Whether the contact and a person are known to have heard one another."""
+    return _Story(facts).talk_at is not None
+
+
 def line_of(facts: Iterable[Fact], phonebook: Phonebook) -> str | None:
     """The number of ours on which a call is, E.164, or as it is spelt when it is no line of ours.
 

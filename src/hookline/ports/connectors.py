@@ -22,6 +22,9 @@ class Report:
     #: Of a system that has no name for a call: all legs and rooms that are named, `call_key` among them. Reports that
     #: share a name are about one call.
     names: Sequence[str] = ()
+    #: How long after the last hang-up others may still tell that they were in the talk, as in a conference. It counts
+    #: while nobody is known to have talked.
+    others_follow: timedelta = timedelta(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +74,15 @@ class Called(Connector, Protocol):
             PermissionDenied: it is about another account.
             Invalid: it is not what this system sends.
         """
+
+
+@runtime_checkable
+class Repeating(Called, Protocol):
+    """A kind whose system tells again whatever is refused: what can never be an event is not refused then."""
+
+    @property
+    def repeats_refusals(self) -> bool:
+        """True."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ from hookline.domain.finished_calls import (
     Reason,
     contact_has_gone,
     finished_call,
+    has_talked,
     is_over,
     line_of,
     placed,
@@ -135,6 +136,13 @@ def _book_for(kind: str, book: Phonebook) -> Phonebook:
     return book if kind in TRUNK_KINDS else book.without_trunks()
 
 
+def note_refusal(tx: Transaction, connector_id: ConnectorId, sentence: str) -> None:
+    """Keep, as the connector's last error, that something that came to its address was refused, and when."""
+    connector = tx.phonebook.connector(connector_id)
+    if connector is not None:
+        tx.phonebook.stand(connector_id, connector.state, f"{tx.now:%Y-%m-%d %H:%M:%S} UTC: {sentence}")
+
+
 def _require_key(call_key: str) -> None:
     if not 1 <= len(call_key) <= MOST_KEY:
         raise Invalid(f"The id of a call may have 1 to {MOST_KEY} characters, got {len(call_key)}.")
@@ -152,7 +160,7 @@ def _due_at(
         if not whole.new or before.due_at <= now or (is_over(before.facts) and is_over(whole.facts) and not ends):
             return before.due_at
     if is_over(whole.facts):
-        return now + waits
+        return now + (waits if not report.others_follow or has_talked(legs) else max(waits, report.others_follow))
     return now + (LINGERING if contact_has_gone(legs) else SILENT)
 
 

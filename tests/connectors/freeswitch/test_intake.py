@@ -67,3 +67,39 @@ def test_secrets_are_not_given_back(tmp_path: Path) -> None:
         set_up(door)
         [connector] = door.get("/v3/connectors")["connectors"]
         assert "p4ss" not in json.dumps(door.get(f"/v3/connectors/{connector['id']}"))
+
+
+def test_it_is_connected_once_it_has_posted_something(tmp_path: Path) -> None:
+    with open_door(tmp_path) as door:
+        path = set_up(door)
+        assert standing(door)["state"] == "connecting"
+        assert tell(door, path, LEGS[0]) == 204
+        assert (standing(door)["state"], standing(door)["lastError"]) == ("connected", "")
+
+
+def test_what_was_refused_stands_as_the_last_error(tmp_path: Path) -> None:
+    with open_door(tmp_path) as door:
+        path = set_up(door)
+        assert tell(door, path, LEGS[0], "Basic d3Jvbmc6d3Jvbmc=") == 401
+        assert "UTC: Refused with 401: The user name and password" in standing(door)["lastError"]
+        assert tell(door, path, {"variables": {}}) == 400
+        assert "UTC: Refused with 400: " in standing(door)["lastError"]
+        assert "variables.uuid" in standing(door)["lastError"]
+        assert standing(door)["state"] == "connecting"
+
+
+def test_a_record_for_a_number_that_is_no_line_is_not_posted_again_for_ever(tmp_path: Path) -> None:
+    with open_door(tmp_path) as door:
+        path = set_up(door)
+        for leg in live("inbound_wrong_number"):
+            assert tell(door, path, leg) == 200
+        counted = door.run(door.site._database.read(lambda tx: tx.phonebook.unknown_lines()))
+        assert [(line.number, line.calls) for line in counted] == [("+441632960199", 1)]
+        assert standing(door)["lastError"] == ""
+
+
+def standing(door: Door) -> dict[str, Any]:
+    """How the connector stands."""
+    [connector] = door.get("/v3/connectors")["connectors"]
+    found: dict[str, Any] = door.get(f"/v3/connectors/{connector['id']}")
+    return found

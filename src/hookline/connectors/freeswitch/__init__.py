@@ -20,6 +20,8 @@ from hookline.ports.connectors import Posted, Report, Stand, TakeIn
 #: Each leg is posted by itself, and one that was not taken is posted again 5 s later, unless told otherwise. A message
 #: in a mailbox is told before the leg that left it is over.
 _WAITS: Final = timedelta(seconds=7)
+#: Those who stay in a conference tell of it when they leave.
+_CONFERENCE: Final = timedelta(minutes=10)
 _DAY_SECONDS: Final = 86_400.0
 
 
@@ -48,14 +50,24 @@ class FreeSwitch:
         ours = read_settings(settings)
         require_credentials(posted.headers.get("authorization", ""), ours)
         record = read_record(posted.body)
-        return (Report(call_key=record.uuid, facts=facts(record, ours), names=names_of(record)),)
+        follows = _CONFERENCE if record.get("conference_uuid") else timedelta(0)
+        told = Report(
+            call_key=record.uuid, facts=facts(record, ours), names=names_of(record), others_follow=follows
+        )  # fmt: skip
+        return (told,)
+
+    @property
+    def repeats_refusals(self) -> bool:
+        """What is refused is posted again, and kept in `err-log-dir` in the end: also what can never be an event."""
+        return True
 
     async def hold(self, settings: Mapping[str, Any], take_in: TakeIn, stand: Stand) -> None:
-        """Stay connected to the event socket until cancelled. Without one there is nothing to be connected to."""
+        """Stay connected to the event socket until cancelled. Without one nothing is held: it is connected once it has
+        posted something.
+        """
         ours = read_settings(settings)
         if ours.esl_host:
             await Holding(ours, self._clock, self._dice, take_in, stand).run()
             return
-        await stand("connected", "")
         while True:
             await rest(self._clock, _DAY_SECONDS)

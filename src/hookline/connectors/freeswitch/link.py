@@ -89,6 +89,18 @@ class Link:
         self._heard = self._clock.monotonic()
         return messages
 
+    async def ask(self, command: str) -> str:
+        """What FreeSWITCH answers to a command of its console. Events that come meanwhile are dropped.
+
+        Raises:
+            NoLink: there is no answer any more.
+        """
+        self._say(b"api " + command.encode() + b"\n\n")
+        while True:
+            for message in await self.messages():
+                if message.kind == "api/response":
+                    return message.body.decode("utf-8", "replace")
+
     def beat(self) -> None:
         """See to it that there is something to hear; end it when there was nothing for too long."""
         if self._clock.monotonic() - self._heard >= SILENCE_SECONDS:
