@@ -194,14 +194,30 @@ def test_each_batch_is_acted_upon(post: Post, acted: Acted) -> None:
     assert acted() == [("meetingBooked", ""), ("meetingBooked", "")]
 
 
-def test_work_that_fails_is_done_again(load: Callable[[str], ModuleType], post: Post, acted: Acted) -> None:
+def test_work_that_fails_is_logged_and_done_again(
+    load: Callable[[str], ModuleType], post: Post, acted: Acted, caplog: pytest.LogCaptureFixture
+) -> None:
     def fail(*_: str) -> None:
         raise ConnectionError("the calendar is away")
 
     post(BODY, headers_of())
-    with pytest.raises(ConnectionError):
-        load("inbox").work(fail)
+    load("inbox").work(fail)
+    assert "meetingBooked of mtg_1 failed" in caplog.text
     assert acted() == [("meetingBooked", "mtg_1")]
+
+
+def test_work_that_fails_does_not_hold_up_other_subjects(load: Callable[[str], ModuleType], post: Post) -> None:
+    done: list[str] = []
+
+    def act(_: str, subject: str, __: str) -> None:
+        if subject == "mtg_1":
+            raise ConnectionError("the calendar is away")
+        done.append(subject)
+
+    post(BODY, headers_of())
+    post(BODY, headers_of(message_id="evt_2", subject="mtg_2"))
+    load("inbox").work(act)
+    assert done == ["mtg_2"]
 
 
 def test_the_worker_is_harmless_to_import(load: Callable[[str], ModuleType]) -> None:
