@@ -70,11 +70,14 @@ async def through_a_connection(events: bytes, count: int) -> float:
     async def stand(_: str, __: str) -> None:
         return
 
+    async def known() -> list[Report]:
+        return []
+
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     begun = time.perf_counter()
     holding = asyncio.create_task(
-        Asterisk(SystemClock(), lambda: 0.0).hold({**_SETTINGS, "port": port}, take_in, stand)
+        Asterisk(SystemClock(), lambda: 0.0).hold({**_SETTINGS, "port": port}, take_in, stand, known)
     )
     await done.wait()
     seconds = time.perf_counter() - begun

@@ -16,7 +16,7 @@ from hookline.domain.ids import ConnectorId
 from hookline.domain.phonebook import Connector, ConnectorState
 from hookline.engine.connections import LEASE, LOOK, OUR_MISTAKE, PAUSE, RETRY, Connections
 from hookline.errors import Unavailable
-from hookline.ports.connectors import Report, Stand, TakeIn
+from hookline.ports.connectors import Known, Report, Stand, TakeIn
 from hookline.ports.storage import Transaction
 from hookline.settings import ALL_ROLES, Role
 from tests.contract.stores import STORES, forget_database_of
@@ -53,7 +53,7 @@ class Scripted:
     def check(self, settings: Mapping[str, Any]) -> Mapping[str, Any]:
         return settings
 
-    async def hold(self, settings: Mapping[str, Any], take_in: TakeIn, stand: Stand) -> None:
+    async def hold(self, settings: Mapping[str, Any], take_in: TakeIn, stand: Stand, known: Known) -> None:
         held = Held(settings, take_in, stand)
         self.times.append(held)
         try:

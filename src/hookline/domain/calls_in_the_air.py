@@ -11,7 +11,21 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from hookline.domain.finished_calls import contact_has_gone, is_over
-from hookline.domain.legs import Fact, Forwarded, HungUp, Joined, LegStarted, MessageLeft, Side, Together, Wired
+from hookline.domain.legs import (
+    Answered,
+    CallPlaced,
+    Fact,
+    Forwarded,
+    HungUp,
+    Joined,
+    LegStarted,
+    MessageLeft,
+    RecordingStarted,
+    Side,
+    StillThere,
+    Together,
+    Wired,
+)
 
 #: Facts that one call may have. Of those beyond only the ends of legs are kept, so that it ends.
 MOST_FACTS: Final = 2_000
@@ -21,6 +35,8 @@ _REMEMBERED: Final = 1_000
 _LINGERING: Final = timedelta(minutes=10)
 #: How long a call may be in the air without a word about it.
 _FORGOTTEN_AFTER: Final = timedelta(hours=24)
+#: What makes a phone of ours that we call more than one of many that ring.
+_KEEPS_A_PHONE: Final = (Answered, CallPlaced, Joined, MessageLeft, RecordingStarted, Wired)
 
 
 @dataclass(slots=True)
@@ -30,11 +46,16 @@ class AirCall:
     key: str
     facts: list[Fact] = field(default_factory=list)
     heard_at: datetime | None = None  # the last time
+    alive_at: datetime | None = None  # had it ended before, that would have been heard
+    absorbed: set[str] = field(default_factory=set)  # keys of calls that turned out to be this one
     legs: set[str] = field(default_factory=set)
     groups: set[str] = field(default_factory=set)
 
     def hear(self, fact: Fact) -> None:
         """One more fact. Which legs belong together is known by then, and needs no room."""
+        if isinstance(fact, StillThere):
+            self.alive_at = fact.at if self.alive_at is None else max(self.alive_at, fact.at)
+            return
         self.heard_at = fact.at if self.heard_at is None else max(self.heard_at, fact.at)
         if isinstance(fact, Together):
             return
@@ -45,12 +66,18 @@ class AirCall:
 
     @property
     def outline(self) -> Sequence[Fact]:
-        """What is known of the legs that lead outside and of those that talked, while it goes on: nothing of it is
-        pruned later.
+        """What has to be known of it to go on in another process: all but phones of ours that ring and may do so in
+        vain. Nothing of it is pruned later. The last is the sign of life.
         """
-        kept = {fact.leg for fact in self.facts if isinstance(fact, Joined)}
-        kept |= {fact.leg for fact in self.facts if isinstance(fact, LegStarted) and fact.side is Side.OUTSIDE}
-        return [fact for fact in self.facts if fact.leg in kept]
+        ringing = {fact.leg for fact in self.facts if _is_phone_called(fact)}
+        ringing -= {fact.leg for fact in self.facts if isinstance(fact, _KEEPS_A_PHONE)}
+        known = [fact for fact in self.facts if fact.leg not in ringing or isinstance(fact, Forwarded)]
+        return known if self.seen_at is None else [*known, StillThere(leg=self.key, at=self.seen_at)]
+
+    @property
+    def seen_at(self) -> datetime | None:
+        """The last instant at which it is known to have gone on."""
+        return max(filter(None, (self.heard_at, self.alive_at)), default=None)
 
     def _prune(self, leg: str) -> None:
         """Forget a phone that rang in vain, but that it sent the call elsewhere: a queue may ring hundreds."""
@@ -101,16 +128,47 @@ class CallsInTheAir:
         """Every leg that has not ended."""
         return {leg for legs in self._open.values() for leg in legs}
 
+    def restore(self, key: str, facts: Iterable[Fact]) -> None:
+        """Know a call that another process heard of, as far as it wrote that down. Call it before anything is fed."""
+        known = tuple(facts)
+        legs = {fact.leg for fact in known if isinstance(fact, LegStarted)}
+        if not legs:
+            return
+        call = AirCall(key)
+        self._open[key] = set()
+        for fact in known:
+            call.hear(fact)
+            self._count(call, fact)
+        for leg in legs | {key}:
+            call = self._joined(self._by_leg.setdefault(leg, call), call)
+            call.legs.add(leg)
+        groups = {*legs, *(_bridge(fact) for fact in known if isinstance(fact, Joined))}
+        for group in groups:
+            call = self._in_group(group, call)
+        if self._is_over(call):
+            self._remember(call)
+
+    def still_there(self, at: datetime) -> Sequence[AirCall]:
+        """Had a call ended until this instant, that would have been heard. Returns those that are in the air."""
+        calls = {id(call): call for legs in self._open.values() for leg in legs if (call := self._by_leg.get(leg))}
+        for call in calls.values():
+            call.hear(StillThere(leg=call.key, at=at))
+        return tuple(calls.values())
+
+    def is_open(self, call: AirCall) -> bool:
+        """Whether a call is not over."""
+        return call.key in self._open
+
     def missing(self, there: Collection[str]) -> Sequence[Fact]:
         """Which legs have ended unheard, given all that there are now: facts to be fed, in which they end when their
-        call was last heard of. A leg has to be missing two times in a row, without a word in between: what there is and
-        what happens are told beside one another, and either may come first.
+        call last gave a sign of life. A leg has to be missing two times in a row, without a word in between: what there
+        is and what happens are told beside one another, and either may come first.
         """
         gone = self.legs() - set(there)
         ended = gone & self._missing
         self._missing = gone - ended
-        heard = {leg: self._by_leg[leg].heard_at for leg in ended}
-        return [HungUp(leg=leg, at=at) for leg, at in sorted(heard.items()) if at is not None]
+        seen = {leg: self._by_leg[leg].seen_at for leg in ended}
+        return [HungUp(leg=leg, at=at, heard=False) for leg, at in sorted(seen.items()) if at is not None]
 
     def lingering(self, now: datetime) -> Sequence[AirCall]:
         """Calls whose contact has gone and of which nothing was heard for ten minutes: their last hang-up was lost."""
@@ -142,8 +200,14 @@ class CallsInTheAir:
             call = self._by_leg[fact.leg] = AirCall(fact.leg, legs={fact.leg})
             self._open[call.key] = set()
         if call is not None and isinstance(fact, Together):
-            call = self._joined(self._by_group.setdefault(fact.group, call), call)
-            call.groups.add(fact.group)
+            call = self._in_group(fact.group, call)
+        if call is not None and isinstance(fact, Joined):  # they hear one another: it is one call
+            call = self._in_group(_bridge(fact), call)
+        return call
+
+    def _in_group(self, group: str, call: AirCall) -> AirCall:
+        call = self._joined(self._by_group.setdefault(group, call), call)
+        call.groups.add(group)
         return call
 
     def _joined(self, one: AirCall, other: AirCall) -> AirCall:
@@ -156,6 +220,8 @@ class CallsInTheAir:
             del self._over[first.key]
         first.facts += second.facts
         first.heard_at = max(filter(None, (first.heard_at, second.heard_at)), default=None)
+        first.alive_at = max(filter(None, (first.alive_at, second.alive_at)), default=None)
+        first.absorbed |= {second.key, *second.absorbed}
         self._open.setdefault(first.key, set()).update(self._open.pop(second.key, ()))
         self._over.pop(second.key, None)
         first.legs |= second.legs
@@ -184,6 +250,14 @@ class CallsInTheAir:
             del self._by_leg[leg]
         for group in call.groups:
             del self._by_group[group]
+
+
+def _bridge(fact: Joined) -> str:
+    return f"bridge {fact.bridge}"
+
+
+def _is_phone_called(fact: Fact) -> bool:
+    return isinstance(fact, LegStarted) and fact.side is Side.OURS and not fact.places
 
 
 def _began(call: AirCall) -> datetime:

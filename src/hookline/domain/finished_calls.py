@@ -81,6 +81,7 @@ class Reason(StrEnum):
     NEVER_DIALLED = "never dialled"  # a phone of ours was called, and the contact was not
     UNKNOWN_LINE = "unknown line"  # the number of ours is in no phone book
     UNFINISHED = "unfinished"  # the contact's leg did not end
+    PART_OF_ANOTHER = "part of another call"  # it was joined to one that had begun before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +92,7 @@ class FinishedCall:
     started_at: datetime  # of its first leg
     answered_at: datetime | None  # when the talk began; None: nobody talked
     ended_at: datetime
+    end_is_estimated: bool = False  # nobody heard the end: `ended_at` is the last sign of life
     not_understood: str | None = None  # the contact's number as it was told, if it is neither a number nor a stand-in
 
 
@@ -317,6 +319,7 @@ def _on_a_line(
         started_at=story.started_at or ended_at,
         answered_at=story.talk_at,
         ended_at=ended_at,
+        end_is_estimated=any(leg.end_is_estimated and leg.ended_at == ended_at for leg in story.legs),
         not_understood=not_understood,
     )
 
@@ -341,6 +344,7 @@ class _Leg:
     had_dialled: bool = False
     answered_at: datetime | None = None
     ended_at: datetime | None = None  # the first time
+    end_is_estimated: bool = False  # nobody heard it
     sip: int | None = None
     q850: int | None = None
     called_for: str = ""
@@ -398,8 +402,9 @@ class _Leg:
             self.ended_at = None
             self.sip = None if fact.sip is not None else self.sip
             self.q850 = None if fact.q850 is not None else self.q850
-        if self.ended_at is None:
+        if self.ended_at is None or (self.end_is_estimated and fact.heard):
             self.ended_at, self.ends_by_hearsay = fact.at, fact.is_hearsay
+            self.end_is_estimated = not fact.heard
         self.sip = fact.sip if self.sip is None else self.sip
         self.q850 = fact.q850 if self.q850 is None else self.q850
 

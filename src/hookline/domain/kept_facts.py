@@ -8,10 +8,11 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from typing import Any, Final
 
 from hookline.domain.calls_in_the_air import MOST_FACTS
-from hookline.domain.legs import KINDS, Fact, HungUp, Side
+from hookline.domain.legs import KINDS, Fact, HungUp, Side, StillThere
 
 #: Characters of any text in a fact: names of legs have a few dozen, mail addresses up to 254.
 MOST_TEXT: Final = 255
@@ -48,7 +49,17 @@ def united(known: Sequence[Fact], told: Iterable[Fact]) -> United:
             continue
         seen.add(fact)
         new.append(fact)
-    return United(facts=(*known, *new), new=tuple(new), dropped=dropped)
+    return United(facts=_without_old_signs((*known, *new)), new=tuple(new), dropped=dropped)
+
+
+def _without_old_signs(facts: tuple[Fact, ...]) -> tuple[Fact, ...]:
+    """Of the signs of life of a leg only the last one is kept: there is one every few seconds."""
+    last = {fact.leg: fact for fact in sorted(filter(_is_sign, facts), key=attrgetter("at"))}
+    return tuple(fact for fact in facts if not _is_sign(fact) or last[fact.leg] is fact) if last else facts
+
+
+def _is_sign(fact: Fact) -> bool:
+    return isinstance(fact, StillThere)
 
 
 def _is_short(fact: Fact) -> bool:

@@ -186,9 +186,15 @@ class RecordingKept(Fact):
 class HungUp(Fact):
     """A leg is over. Either cause may be unknown, and is None then; where both are known the SIP status counts."""
 
+    heard: bool = True  # False: nobody heard the end, but the leg was found gone; `at` is its last sign of life
     sip: int | None = None  # the last status of its signalling, such as 486; RFC 3261, section 21
     q850: int | None = None  # the cause, such as 17; ITU-T Q.850, table 1
     is_hearsay: bool = False  # told by another leg, as in `LegStarted`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StillThere(Fact):
+    """A sign of life of a call, by its first leg: had it ended before, that would have been heard. The last counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,7 +209,18 @@ KINDS: Final[dict[str, type[Fact]]] = {
     kind.__name__: kind
     for kind in (
         *(LegStarted, CallPlaced, Redialled, Shown, Identified, Dialled, Rang, Answered, Forwarded, GivenUp),
-        *(Wired, Joined, Left, MessageLeft, RecordingStarted, RecordingStopped, RecordingKept, HungUp, Together),
+        *(
+            Wired,
+            Joined,
+            Left,
+            MessageLeft,
+            RecordingStarted,
+            RecordingStopped,
+            RecordingKept,
+            HungUp,
+            StillThere,
+            Together,
+        ),
         *(QueueJoined, QueueLeft, RangInVain, NeverJoined),
     )
 }

@@ -19,7 +19,7 @@ from hookline.engine.bell import Bell
 from hookline.engine.pausing import pause
 from hookline.errors import Invalid, Unavailable
 from hookline.ports.clock import Clock
-from hookline.ports.connectors import Held, Report, Stand, TakeIn
+from hookline.ports.connectors import Held, Known, Report, Stand, TakeIn
 from hookline.ports.storage import Database, News, Transaction
 from hookline.services import intake
 
@@ -109,7 +109,8 @@ class Connections:
         kind = self._kinds[connector.kind]
         while connector.id in self._held:
             try:
-                await kind.hold(connector.settings, self._taker(connector, kind), self._stander(connector.id))
+                stander, known = self._stander(connector.id), self._knower(connector.id)
+                await kind.hold(connector.settings, self._taker(connector, kind), stander, known)
                 _log.warning("connection.ended connector=%s", connector.id)
             except Exception:  # noqa: BLE001  no mistake may end a connection for good
                 _log.exception("connection.failed connector=%s", connector.id)
@@ -139,6 +140,17 @@ class Connections:
             await self._kept(connector_id, _stand, connector_id, self._holder, state, problem)
 
         return stand
+
+    def _knower(self, connector_id: ConnectorId) -> Known:
+        async def known() -> Sequence[Report]:
+            while True:
+                try:
+                    return await self._database.read(intake.unsettled_of, connector_id)
+                except Unavailable as refusal:
+                    _log.warning("connection.waits connector=%s error=%r", connector_id, refusal.message)
+                    await pause(self._clock, RETRY)
+
+        return known
 
     async def _kept(
         self,

@@ -25,6 +25,7 @@ class Report:
     #: How long after the last hang-up others may still tell that they were in the talk, as in a conference. It counts
     #: while nobody is known to have talked.
     others_follow: timedelta = timedelta(0)
+    absorbed: frozenset[str] = frozenset()  # keys of other calls that turned out to be this one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,11 +107,16 @@ class Acknowledging(Called, Protocol):
 Stand = Callable[[str, str], Awaitable[None]]
 #: Keeps what was told, on disk when it returns.
 TakeIn = Callable[[Report], Awaitable[None]]
+#: What was kept of this connector's calls that are not decided on, whoever told it.
+Known = Callable[[], Awaitable[Sequence[Report]]]
 
 
 @runtime_checkable
 class Held(Connector, Protocol):
     """A kind that holds a connection to its system."""
 
-    async def hold(self, settings: Mapping[str, Any], take_in: TakeIn, stand: Stand) -> None:
-        """Stay connected until cancelled, again and again with growing pauses, and report what is over."""
+    async def hold(self, settings: Mapping[str, Any], take_in: TakeIn, stand: Stand, known: Known) -> None:
+        """Stay connected until cancelled, again and again with growing pauses, and report what is over.
+
+        What is `known` at the beginning is what another process heard of calls that may still go on.
+        """

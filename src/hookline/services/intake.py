@@ -105,7 +105,8 @@ def take_in(tx: Transaction, teller: Teller, report: Report) -> TakenIn:
 
 def _take_share(tx: Transaction, teller: Teller, report: Report, share: Share) -> TakenIn:
     before = share.before
-    whole = united(before.facts if before is not None else (), share.facts)
+    absorbed = _absorbed(tx, teller.connector_id, report)
+    whole = united(before.facts if before is not None else (), (*absorbed, *share.facts))
     book = _book_for(teller.kind, tx.phonebook.book(teller.region))
     legs = placed(whole.facts, book)
     unknown_line = _unknown_line(legs, book)
@@ -124,6 +125,26 @@ def _take_share(tx: Transaction, teller: Teller, report: Report, share: Share) -
     if before is None or share.is_joined or replace(call, updated_at=before.updated_at) != before:
         tx.intake.keep(call)
     return TakenIn(unknown_line=unknown_line, dropped=whole.dropped)
+
+
+def _absorbed(tx: Transaction, connector_id: ConnectorId, report: Report) -> Sequence[Fact]:
+    """What was kept of other calls that turned out to be this one, which are calls no longer."""
+    facts: list[Fact] = []
+    for key in sorted(report.absorbed - {report.call_key}):
+        other = tx.intake.heard(connector_id, key)
+        if other is not None and not other.is_settled:
+            facts += other.facts
+            tx.intake.keep(replace(other, facts=(), due_at=None, reason=Reason.PART_OF_ANOTHER, updated_at=tx.now))
+    return facts
+
+
+def unsettled_of(tx: Transaction, connector_id: ConnectorId) -> Sequence[Report]:
+    """What is kept of a connector's calls that are not decided on."""
+    return [
+        Report(call_key=call.call_key, facts=call.facts)
+        for call in tx.intake.unsettled()
+        if call.connector_id == connector_id
+    ]
 
 
 def take_in_all(tx: Transaction, teller: Teller, reports: Sequence[Report]) -> Sequence[TakenIn]:
@@ -254,7 +275,12 @@ def _decide(tx: Transaction, call: HeardCall, book: Phonebook, legs: CallLegs) -
 
 
 def _times_of(what: FinishedCall) -> CallTimes:
-    return CallTimes(started_at=what.started_at, answered_at=what.answered_at, ended_at=what.ended_at)
+    return CallTimes(
+        started_at=what.started_at,
+        answered_at=what.answered_at,
+        ended_at=what.ended_at,
+        end_is_estimated=what.end_is_estimated,
+    )
 
 
 def _without_event(tx: Transaction, call: HeardCall, because: str) -> Settled:

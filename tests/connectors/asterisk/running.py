@@ -25,6 +25,8 @@ from tests.connectors.asterisk.channel_list import ChannelList
 from tests.fakes import ManualAlarm, ManualClock
 
 _NUMBERS: Final = count(1)
+#: What comes within this is read from the connection at once.
+_AT_A_TIME: Final = timedelta(milliseconds=5)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -76,6 +78,7 @@ class Running:
     def start(self) -> None:
         """A new process is connected."""
         self._hearing = Hearing(self._settings)
+        self._hearing.restore(self._store.read(intake.unsettled_of, self._teller.connector_id))
         self._ask()
         self._beat_later()
 
@@ -83,16 +86,32 @@ class Running:
         """The process ends between two instructions."""
         for alarm in self._alarms.values():
             alarm.cancel()
+        self._alarms.clear()
         self._hearing = None
 
+    def stop(self) -> None:
+        """The process ends, and writes down what it knows."""
+        assert self._hearing is not None
+        self._keep(self._hearing.lost())
+        self.kill()
+
     def play(self, events: Iterable[tuple[datetime, Message]], *, at_its_pace: bool = True) -> None:
-        """Let these happen. Whoever is connected hears them."""
+        """Let these happen. Whoever is connected hears them, and those of a few milliseconds at a time."""
+        heard_at: datetime | None = None
         for at, event in events:
+            if heard_at is not None and at - heard_at > _AT_A_TIME:
+                self._note()
+            heard_at = at
             if at_its_pace:
                 self.pass_to(at)
             self._there.hear(event)
             if self._hearing is not None:
                 self._hear(event)
+        self._note()
+
+    def _note(self) -> None:
+        if self._hearing is not None:
+            self._keep(self._hearing.outlines())
 
     def pass_to(self, instant: datetime) -> None:
         """Let time pass."""
@@ -103,12 +122,17 @@ class Running:
 
     def finish(self) -> None:
         """Let time pass until all is decided on that soon will be."""
-        self.pass_to(self._clock.now() + timedelta(seconds=90))
+        for _ in range(90):
+            self.pass_to(self._clock.now() + timedelta(seconds=1))
 
     def payloads(self) -> list[dict[str, Any]]:
         """The bodies of the events."""
         found = [self._store.read(_payload, each.call_id) for each in self.settled if each.call_id]
         return [plain(payload) for payload in found]
+
+    def ends_are_estimated(self) -> list[bool]:
+        """Of each event: whether it says that nobody heard the end."""
+        return [self._store.read(_end_is_estimated, each.call_id) for each in self.settled if each.call_id]
 
     def _advance(self, instant: datetime) -> None:
         seconds = (instant - self._clock.now()).total_seconds()
@@ -151,6 +175,7 @@ class Running:
         self._alarms.pop("doubt", None)
         self._hearing.is_in_doubt = False
         self._hearing.ask_for_channels()
+        self._answer("BridgeList", "BridgeListItem", self._there.bridges())
         self._answer("CoreShowChannels", "CoreShowChannel", self._there.channels())
 
     def _answer(self, name: str, event: str, entries: Sequence[dict[str, str]]) -> None:
@@ -164,6 +189,12 @@ def _payload(tx: Transaction, call_id: str) -> Any:
     call = tx.phone.call(call_id)
     assert call is not None
     return call.payload
+
+
+def _end_is_estimated(tx: Transaction, call_id: str) -> bool:
+    call = tx.phone.call(call_id)
+    assert call is not None
+    return call.times.end_is_estimated
 
 
 def _framed(message: Message) -> framing.Message:

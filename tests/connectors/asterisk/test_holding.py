@@ -42,6 +42,7 @@ class Holder:
         where = {"trunkChannelPrefixes": prefixes, "inboundContexts": contexts}
         self.settings = self.connector.check({**given, **where, **settings})
         self.facts: dict[str, list[Fact]] = {}
+        self.kept: dict[str, list[Fact]] = {}  # what another process wrote down
         self.taken = 0
         self.stands: list[tuple[str, str]] = []
         self.refuses = False
@@ -49,7 +50,7 @@ class Holder:
     @asynccontextmanager
     async def holding(self) -> AsyncIterator["Holder"]:
         """Hold on until the block ends."""
-        task = asyncio.create_task(self.connector.hold(self.settings, self._take_in, self._stand))
+        task = asyncio.create_task(self.connector.hold(self.settings, self._take_in, self._stand, self._known))
         try:
             yield self
         finally:
@@ -62,6 +63,9 @@ class Holder:
         kept = self.facts.setdefault(report.call_key, [])
         kept += [fact for fact in report.facts if fact not in kept]
         self.taken += 1
+
+    async def _known(self) -> list[Report]:
+        return [Report(call_key=key, facts=tuple(facts)) for key, facts in self.kept.items()]
 
     async def _stand(self, state: str, error: str) -> None:
         self.stands.append((state, error))
@@ -486,7 +490,10 @@ def test_a_store_that_hangs_holds_up_neither_the_listening_nor_for_long_the_end(
             async def hanging(*_: object) -> None:
                 await hangs.wait()
 
-            task = asyncio.create_task(holder.connector.hold(holder.settings, hanging, hanging))
+            async def known() -> list[Report]:
+                return []
+
+            task = asyncio.create_task(holder.connector.hold(holder.settings, hanging, hanging, known))
             await ami.asked("CoreShowChannels")
             await ami.play(events_of(capture("inbound_answered")))
             clock.advance(seconds=30)

@@ -64,3 +64,58 @@ def test_a_capture_at_once_becomes_the_right_calls(captures: CaptureSet, name: s
     running.finish()
     running.kill()
     assert_right(running.payloads(), captures.expected[name])
+
+
+@pytest.mark.parametrize("ends", [Running.kill, Running.stop], ids=["kill", "stop"])
+@pytest.mark.parametrize(("captures", "name"), OF_LIVE)
+def test_a_new_process_at_every_tenth_event_tells_the_right_calls(
+    captures: CaptureSet, name: str, ends: Callable[[Running], None], begin: Begin
+) -> None:
+    events = events_with_times(captures, name)
+    running = begin(captures, name)
+    for start in range(0, len(events), 10):
+        running.start()
+        running.play(events[start : start + 10])
+        ends(running)
+    running.start()
+    running.finish()
+    running.kill()
+    assert_right(running.payloads(), captures.expected[name])
+
+
+#: What is told of a call that ends while nothing runs, by how far it had come when the process ended: the number of
+#: `BridgeEnter` events that were heard, and the type. Of talks the duration is that up to the last thing heard.
+ENDS_UNHEARD = {
+    "conference_joined": (2, "answered"),
+    "outbound_national": (2, "connected"),
+    "queue_recorded": (2, "answered"),
+    "click_to_call_local": (4, "connected"),
+    "attended_by_ami": (2, "answered"),
+    "chan_sip_trunk_in_on_18": (2, "answered"),
+    "conference_alone": (0, "missed"),
+    "followme_nobody": (0, "missed"),
+}
+
+
+@pytest.mark.parametrize("ends", [Running.kill, Running.stop], ids=["kill", "stop"])
+@pytest.mark.parametrize("name", ENDS_UNHEARD)
+def test_a_call_that_ends_while_nothing_runs_is_told_up_to_the_last_thing_heard(
+    name: str, ends: Callable[[Running], None], begin: Begin
+) -> None:
+    events = events_with_times(LIVE, name)
+    entered, expected = ENDS_UNHEARD[name]
+    talks = [place for place, (_, each) in enumerate(events) if each["Event"] == "BridgeEnter"]
+    cut = talks[entered - 1] + 1 if entered else len(events) // 2
+    running = begin(LIVE, name)
+    running.start()
+    running.play(events[:cut])
+    ends(running)
+    running.play(events[cut:])
+    running.start()
+    running.finish()
+    running.kill()
+    [payload] = running.payloads()
+    whole = LIVE.expected[name][0]
+    assert {**payload, "duration_seconds": 0} == {**whole, "duration_seconds": 0, "type": expected}
+    assert payload["duration_seconds"] <= 1
+    assert running.ends_are_estimated() == [True]

@@ -121,6 +121,10 @@ class House:
                 raise Unavailable("The store does not answer.")
             self.kept.append(report)
 
+    async def known(self) -> list[Report]:
+        """Nothing was heard before."""
+        return []
+
     async def stand(self, state: str, error: str) -> None:
         async with self.news:
             self.stands.append((state, error))
@@ -153,7 +157,7 @@ async def held(*scripts: Callable[[Talk], Awaitable[None]], refusals: int = 0) -
     house = House(ManualClock(), switch, refusals=refusals)
     kind = FreeSwitch(house.clock, lambda: 0.0)
     settings = kind.check({"eslHost": "127.0.0.1", "eslPort": switch.port, "eslPassword": "ClueCon"})
-    holding = asyncio.create_task(kind.hold(settings, house.take_in, house.stand))
+    holding = asyncio.create_task(kind.hold(settings, house.take_in, house.stand, house.known))
     try:
         yield house
     finally:
@@ -311,8 +315,11 @@ async def test_without_an_event_socket_it_is_not_connected_before_something_was_
     async def take_in(report: Report) -> None:
         raise AssertionError(report)
 
+    async def known() -> list[Report]:
+        return []
+
     kind = FreeSwitch(ManualClock(), lambda: 0.0)
-    holding = asyncio.create_task(kind.hold(kind.check({}), take_in, stand))
+    holding = asyncio.create_task(kind.hold(kind.check({}), take_in, stand, known))
     for _ in range(20):
         await _turn()
     assert not holding.done()

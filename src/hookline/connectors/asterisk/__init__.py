@@ -11,7 +11,7 @@ from typing import Any, Final
 from hookline.connectors.asterisk.holding import Holding
 from hookline.connectors.asterisk.settings import read_settings, written
 from hookline.ports.clock import Clock
-from hookline.ports.connectors import Stand, TakeIn
+from hookline.ports.connectors import Known, Stand, TakeIn
 
 #: Messages about a call come beside one another: a mailbox may tell after the last hang-up that it has a message.
 _WAITS: Final = timedelta(seconds=1)
@@ -37,6 +37,6 @@ class Asterisk:
         """
         return written(read_settings(settings))
 
-    async def hold(self, settings: Mapping[str, Any], take_in: TakeIn, stand: Stand) -> None:
+    async def hold(self, settings: Mapping[str, Any], take_in: TakeIn, stand: Stand, known: Known) -> None:
         """Stay connected until cancelled, again and again with growing pauses, and report what is over."""
-        await Holding(read_settings(settings), self._clock, self._dice, take_in, stand).run()
+        await Holding(read_settings(settings), self._clock, self._dice, take_in, stand, known).run()

@@ -4,7 +4,7 @@ What is heard outlasts a connection. What was missed between two is found out by
 of which nothing is there any more has ended. An Asterisk that never answers that changes nothing.
 """
 
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -15,10 +15,33 @@ from hookline.connectors.asterisk.privacy import Privacy
 from hookline.connectors.asterisk.settings import AsteriskSettings
 from hookline.connectors.asterisk.words import Words
 from hookline.domain.calls_in_the_air import AirCall, CallsInTheAir
-from hookline.domain.legs import CallPlaced, Fact, Joined, LegStarted, Shown, Side
+from hookline.domain.legs import (
+    Answered,
+    CallPlaced,
+    Fact,
+    Forwarded,
+    GivenUp,
+    HungUp,
+    Joined,
+    Left,
+    LegStarted,
+    MessageLeft,
+    Rang,
+    RecordingStarted,
+    RecordingStopped,
+    Redialled,
+    Shown,
+    Side,
+)
 from hookline.ports.connectors import Report
 
 _LIST: Final = "CoreShowChannels"
+_BRIDGES: Final = "BridgeList"
+#: What is written down at once. The rest is written with it, or is told again by the next one.
+_NOTED: Final = (
+    *(LegStarted, CallPlaced, Redialled, Shown, Rang, Answered, Forwarded, GivenUp, Joined, Left, MessageLeft, HungUp),
+    *(RecordingStarted, RecordingStopped),
+)
 #: What is told about a start may be late by this much.
 _SLACK: Final = timedelta(seconds=2)
 
@@ -44,6 +67,8 @@ class Hearing:
         self._privacy = Privacy()
         self._listing: _Listing | None = None
         self._heard_at: datetime | None = None
+        self._alive_at: datetime | None = None  # when anything was said on this connection, of our clock
+        self._changed: dict[str, AirCall] = {}  # by key: calls whose outline is to be written down
         self._ahead = timedelta(0)  # how far Asterisk's clock is before ours, by the last event that had its own time
         self._has_restarted = False
 
@@ -51,10 +76,17 @@ class Hearing:
         """How many calls are in the air."""
         return len(self._air)
 
-    def ask_for_channels(self) -> bytes:
-        """Ask which channels there are."""
+    def restore(self, known: Iterable[Report]) -> None:
+        """Know calls that another process heard of. Those of which nothing is there any more end when it is asked."""
+        for report in known:
+            self._air.restore(report.call_key, report.facts)
+            self._words.restore(report.facts)
+            self._heard_at = max(filter(None, (self._heard_at, *(fact.at for fact in report.facts))), default=None)
+
+    def ask_for_channels(self) -> Sequence[bytes]:
+        """Ask which bridges and channels there are."""
         self._listing = _Listing()
-        return action(_LIST)
+        return [action(_BRIDGES), action(_LIST)]
 
     def questions(self) -> Sequence[bytes]:
         """What is to be said to Asterisk after what was heard."""
@@ -63,6 +95,7 @@ class Hearing:
     def hear(self, message: Message, at: datetime) -> Sequence[Report]:
         """A message that came at this instant. Returns the calls about which it tells and that are over."""
         event = message.get("Event")
+        self._alive_at = at
         if (read := _OTHERS.get(event)) is not None:
             return read(self, message, at)
         if event == "Hangup" and self._listing is not None:
@@ -85,29 +118,37 @@ class Hearing:
         if self._has_restarted:
             self._has_restarted = False
             reports += self._none_is_there()
-        return reports
+        return [*self._signs_of_life(), *reports]
 
-    def lost(self) -> None:
+    def lost(self) -> Sequence[Report]:
         """The connection has ended: what was being answered on it stays unanswered, and what is allowed may change."""
         self._listing, self.may_list = None, True
         self._privacy.lost()
+        signs = self._signs_of_life()
+        self._alive_at = None
+        return signs
+
+    def outlines(self) -> Sequence[Report]:
+        """What is known of calls that go on and about which something was heard: it is written down, so that another
+        process may go on with it.
+        """
+        changed, self._changed = self._changed, {}
+        return [_outline(call) for call in changed.values() if self._air.is_open(call)]
+
+    def _signs_of_life(self) -> Sequence[Report]:
+        """Calls with somebody outside go on until now: had they ended, that would have been heard."""
+        if self._alive_at is None:
+            return ()
+        calls = self._air.still_there(self._alive_at + self._ahead)
+        return [_outline(call) for call in calls if any(map(_leads_outside, call.facts))]
 
     def _feed(self, facts: Iterable[Fact]) -> Sequence[Report]:
         heard = tuple(facts)
-        over = {call.key: _report(call) for call in self._air.feed(heard)}
-        return [*self._outlines(heard, over), *over.values()]
-
-    def _outlines(self, facts: Sequence[Fact], over: Container[str]) -> Sequence[Report]:
-        """Calls with somebody outside that have just begun, or in which somebody has just begun to talk: what is known
-        of them is written down, so that who takes over knows it, too.
-        """
-        legs = [fact.leg for fact in facts if isinstance(fact, Joined) or _leads_outside(fact)]
-        calls = {call.key: call for leg in legs if (call := self._air.call_of(leg)) is not None}
-        return [
-            Report(call_key=call.key, facts=tuple(call.outline))
-            for call in calls.values()
-            if call.key not in over and any(map(_leads_outside, call.facts))
-        ]
+        over = self._air.feed(heard)
+        for fact in heard:
+            if isinstance(fact, _NOTED) and (call := self._air.call_of(fact.leg)) is not None:
+                self._changed[call.key] = call
+        return [_report(call) for call in over]
 
     def _none_is_there(self) -> Sequence[Report]:
         """No channel is there. Calls end when they were missing two times, as `CallsInTheAir.missing` has it."""
@@ -132,6 +173,10 @@ class Hearing:
             return self._feed([Shown(leg=self._words.leg(withheld), at=at + self._ahead, shows="")])
         if message.get("Response") == "Error" and message.get("ActionID") == f"hookline-{_LIST}":
             self.may_list, self._listing = False, None
+        return ()
+
+    def _bridge_listed(self, message: Message, at: datetime) -> Sequence[Report]:
+        self._words.facts(message, at)
         return ()
 
     def _listing_goes_on(self, message: Message, _: datetime) -> Sequence[Report]:
@@ -169,12 +214,17 @@ def _shows_a_caller(fact: Fact) -> bool:
 
 
 def _report(call: AirCall) -> Report:
-    return Report(call_key=call.key, facts=tuple(call.facts))
+    return Report(call_key=call.key, facts=tuple(call.facts), absorbed=frozenset(call.absorbed))
+
+
+def _outline(call: AirCall) -> Report:
+    return Report(call_key=call.key, facts=tuple(call.outline), absorbed=frozenset(call.absorbed))
 
 
 #: What is not about one call. A message without an event is an answer.
 _OTHERS: Final[Mapping[str, Callable[[Hearing, Message, datetime], Sequence[Report]]]] = {
     "": Hearing._answered,  # noqa: SLF001  the table of this class
+    "BridgeListItem": Hearing._bridge_listed,  # noqa: SLF001
     "CoreShowChannel": Hearing._listing_goes_on,  # noqa: SLF001
     "CoreShowChannelsComplete": Hearing._listed,  # noqa: SLF001
     "FullyBooted": Hearing._booted,  # noqa: SLF001

@@ -12,7 +12,7 @@ from hookline.connectors.asterisk.link import BEAT_SECONDS, Link, LoginRefused, 
 from hookline.connectors.asterisk.settings import AsteriskSettings
 from hookline.connectors.pausing import Pauses, rest
 from hookline.ports.clock import Alarm, Clock
-from hookline.ports.connectors import Stand, TakeIn
+from hookline.ports.connectors import Known, Stand, TakeIn
 
 #: How often we ask which channels there are, in beats; and how soon again when some were missing.
 BEATS_BETWEEN_LISTINGS: Final = 10
@@ -25,7 +25,13 @@ class Holding:
     """One Asterisk that is held on to."""
 
     def __init__(
-        self, settings: AsteriskSettings, clock: Clock, dice: Callable[[], float], take_in: TakeIn, stand: Stand
+        self,
+        settings: AsteriskSettings,
+        clock: Clock,
+        dice: Callable[[], float],
+        take_in: TakeIn,
+        stand: Stand,
+        known: Known,
     ) -> None:
         """`dice` draws from [0, 1)."""
         self._settings = settings
@@ -33,6 +39,7 @@ class Holding:
         self._pauses = Pauses(dice)
         self._hearing = Hearing(settings)
         self._keeper = Keeper(take_in, stand, clock)
+        self._known = known
         self._away_since: datetime | None = None
 
     async def run(self) -> None:
@@ -40,6 +47,7 @@ class Holding:
         keeping = asyncio.create_task(self._keeper.run())
         try:
             self._keeper.tell("connecting", "")
+            self._hearing.restore(await self._known())
             while True:
                 await rest(self._clock, await self._stay())
         finally:
@@ -63,7 +71,7 @@ class Holding:
             _log.warning("asterisk.lost connector=%s reason=%r", self._settings.place, str(problem))
         finally:
             link.close()
-            self._hearing.lost()
+            self._keeper.put(self._hearing.lost())
         self._away_since = self._clock.now()
         self._pauses.lasted(self._clock.monotonic() - began)
         return self._pauses.seconds()
@@ -82,6 +90,7 @@ class Holding:
                 messages, now = await link.messages(), self._clock.now()
                 for message in messages:
                     self._keeper.put(self._hearing.hear(message, now))
+                self._keeper.put(self._hearing.outlines())
                 for question in self._hearing.questions():
                     link.say(question)
                 pulse.look()
@@ -141,7 +150,8 @@ class _Pulse:
         self._again = None
         self._hearing.is_in_doubt = False
         if self._hearing.may_list:
-            self._link.say(self._hearing.ask_for_channels())
+            for question in self._hearing.ask_for_channels():
+                self._link.say(question)
 
 
 def _time(at: datetime, now: datetime) -> str:

@@ -5,7 +5,7 @@ they do not: https://docs.asterisk.org/Latest_API/API_Documentation/AMI_Events/,
 """
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from re import compile as pattern
 from typing import Final, Protocol
@@ -75,6 +75,7 @@ class Words:
         self._halves: dict[str, str] = {}  # name of a Local channel's half -> leg
         self._announced: set[str] = set()  # Uniqueids of channels that may yet turn out to ask for something
         self._conferences = Conferences()
+        self._holding: set[str] = set()  # bridges in which there is only music, of those that were shown
 
     def facts(self, message: Message, arrived_at: datetime) -> Sequence[Fact]:
         """What an event tells. Its own time counts; one without is of when it arrived."""
@@ -84,6 +85,16 @@ class Words:
     def leg(self, uniqueid: str) -> str:
         """The leg of a channel."""
         return self._legs.get(uniqueid, uniqueid)
+
+    def restore(self, facts: Iterable[Fact]) -> None:
+        """Know channels that another process heard of: what it called them, and which are halves of wires."""
+        for fact in facts:
+            if isinstance(fact, LegStarted):
+                self._legs[fact.leg.partition("@")[0]] = fact.leg
+                if fact.side is Side.WIRE:
+                    self._halves[fact.identity] = fact.leg
+            elif isinstance(fact, HungUp):
+                self._ended.append(fact.leg.partition("@")[0])
 
     def leads_outside(self, message: Message) -> bool:
         """Whether the channel of a message is that of a trunk."""
@@ -201,7 +212,6 @@ class Words:
         yield from self._leave(self._of(message), at, message.get("BridgeUniqueid"))
 
     def _join(self, leg: str, at: datetime, bridge: str) -> Iterator[Fact]:
-        yield Together(leg=leg, at=at, group=f"bridge {bridge}")
         yield Joined(leg=leg, at=at, bridge=bridge)
         if self._conferences.joins(bridge, leg):
             yield RecordingStarted(leg=leg, at=at)
@@ -222,6 +232,7 @@ class Words:
 
     def _bridge_end(self, message: Message, _: datetime) -> Iterator[Fact]:
         self._conferences.end(message.get("BridgeUniqueid"))
+        self._holding.discard(message.get("BridgeUniqueid"))
         yield from ()
 
     def _meetme_join(self, message: Message, at: datetime) -> Iterator[Fact]:
@@ -281,8 +292,16 @@ class Words:
             if not places:
                 yield Redialled(leg=self._of(message), at=began, dialled=_number(message.get("CallerIDNum")))
                 yield Shown(leg=self._of(message), at=began, shows=_number(message.get("ConnectedLineNum")))
-        if message.get("BridgeId"):
-            yield Joined(leg=self._of(message), at=at, bridge=message.get("BridgeId"))
+        yield from self._group(message, at)
+        bridge = message.get("BridgeId")
+        if bridge and bridge not in self._holding:
+            yield Joined(leg=self._of(message), at=at, bridge=bridge)
+
+    def _shown_bridge(self, message: Message, _: datetime) -> Iterator[Fact]:
+        """A bridge that is there: an entry of a channel does not tell of which kind its bridge is."""
+        if message.get("BridgeTechnology") == _HOLDING:
+            self._holding.add(message.get("BridgeUniqueid"))
+        yield from ()
 
     def _forget(self, uniqueid: str) -> None:
         self._stamps.pop(uniqueid, None)
@@ -330,6 +349,7 @@ _READERS: Final[Mapping[str, Reader]] = {
     "MonitorStop": Words._recording_stopped,  # noqa: SLF001
     "Rename": Words._rename,  # noqa: SLF001
     "Hangup": Words._hangup,  # noqa: SLF001
+    "BridgeListItem": Words._shown_bridge,  # noqa: SLF001
     "CoreShowChannel": Words._shown_channel,  # noqa: SLF001
 }
 

@@ -15,7 +15,7 @@ from hookline.connectors.freeswitch.settings import read_settings, written
 from hookline.connectors.freeswitch.words import facts
 from hookline.connectors.pausing import rest
 from hookline.ports.clock import Clock
-from hookline.ports.connectors import Posted, Report, Stand, TakeIn
+from hookline.ports.connectors import Known, Posted, Report, Stand, TakeIn
 
 #: Each leg is posted by itself, and one that was not taken is posted again 5 s later, unless told otherwise. A message
 #: in a mailbox is told before the leg that left it is over.
@@ -61,7 +61,7 @@ class FreeSwitch:
         """What is refused is posted again, and kept in `err-log-dir` in the end: also what can never be an event."""
         return True
 
-    async def hold(self, settings: Mapping[str, Any], take_in: TakeIn, stand: Stand) -> None:
+    async def hold(self, settings: Mapping[str, Any], take_in: TakeIn, stand: Stand, _: Known) -> None:
         """Stay connected to the event socket until cancelled. Without one nothing is held: it is connected once it has
         posted something.
         """
