@@ -1,6 +1,5 @@
 """The corpus of spellings through every connector: each is fed with a missed call in its own message shape."""
 
-import json
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,9 +10,6 @@ import pytest
 from hookline.connectors.aircall import Aircall
 from hookline.connectors.asterisk.words import Words
 from hookline.connectors.dialpad import Dialpad
-from hookline.connectors.freeswitch.body import read_record
-from hookline.connectors.freeswitch.settings import read_settings
-from hookline.connectors.freeswitch.words import facts as freeswitch_facts
 from hookline.connectors.plivo import Plivo
 from hookline.connectors.ringover import Ringover
 from hookline.connectors.telnyx import Telnyx
@@ -37,10 +33,10 @@ from tests.connectors import test_three_cx as three_cx
 from tests.connectors import test_twilio as twilio
 from tests.connectors import test_vonage as vonage
 from tests.connectors.called import reports, united
+from tests.connectors.freeswitch import switch as freeswitch
 from tests.spellings import LINES, SPELLINGS, Spelling
 
 _AT: Final = datetime(2026, 11, 25, 9, tzinfo=UTC)
-_FREESWITCH: Final = Path(__file__).parents[1] / "fixtures" / "freeswitch" / "missed-no-answer.json"
 
 #: A caller's spelling and our line -> the facts of a missed call.
 Adapter = Callable[[str, str], Iterable[Fact]]
@@ -69,11 +65,11 @@ def from_asterisk(spelling: str, line: str) -> Iterable[Fact]:
 
 
 def from_freeswitch(spelling: str, line: str) -> Iterable[Fact]:
-    leg = json.loads(_FREESWITCH.read_text("utf-8"))["legs"][0]
+    [leg] = [leg for leg in freeswitch.live("inbound_cancelled") if leg["variables"]["direction"] == "inbound"]
     for flow in leg["callflow"]:
         flow["caller_profile"]["caller_id_number"] = spelling
         flow["caller_profile"]["destination_number"] = line
-    return freeswitch_facts(read_record(json.dumps(leg).encode()), read_settings({}))
+    return united(freeswitch.reports([leg]))
 
 
 def from_twilio(spelling: str, line: str) -> Iterable[Fact]:
