@@ -99,7 +99,7 @@ class Intake(Door):
     async def _note_refusal(self, connector: Connector, reply: Whole, refusal: HooklineError) -> None:
         """Keep the refusal as the connector's `lastError`. A store that cannot be asked has more to tell than that."""
         sentence = f"Refused with {reply.status}: {refusal.message}"
-        if reply.status >= 500 or connector.last_error.endswith(sentence):
+        if reply.status >= 500:
             return
         try:
             await self._database.write(intake.note_refusal, connector.id, sentence)

@@ -158,10 +158,8 @@ def _book_for(kind: str, book: Phonebook) -> Phonebook:
 
 
 def note_refusal(tx: Transaction, connector_id: ConnectorId, sentence: str) -> None:
-    """Keep, as the connector's last error, that something that came to its address was refused, and when."""
-    connector = tx.phonebook.connector(connector_id)
-    if connector is not None:
-        tx.phonebook.stand(connector_id, connector.state, f"{tx.now:%Y-%m-%d %H:%M:%S} UTC: {sentence}")
+    """Count what was refused at the connector's address, and keep it as the last error, with its time."""
+    tx.phonebook.note_refusal(connector_id, f"{tx.now:%Y-%m-%d %H:%M:%S} UTC: {sentence}")
 
 
 def _require_key(call_key: str) -> None:
