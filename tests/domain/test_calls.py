@@ -126,3 +126,20 @@ def test_a_call_needs_its_lines_and_its_type_only() -> None:
     call = check_call(CallPayload(phone_line="+441400800008", phone_number="", type=CallType.MISSED))
     assert (call.duration_seconds, call.is_forwarded, call.recording) == (0, False, False)
     assert (call.phone_line_name, call.account_name) == ("", AccountName())
+
+
+@pytest.mark.parametrize("stand_in", ["+86282452253", "266696687", "Anonymous", "sip:anonymous@anonymous.invalid"])
+def test_a_stand_in_for_a_withheld_number_is_refused_as_a_caller(stand_in: str) -> None:
+    assert refused_field(type=CallType.MISSED, duration_seconds=0, phone_number=stand_in) == "phone_number"
+
+
+def test_a_number_that_is_a_stand_in_for_callers_can_be_called() -> None:
+    call = call_payload(type=CallType.CONNECTED, phone_number="+86282452253")
+    assert check_call(call).phone_number == "+86282452253"
+
+
+@pytest.mark.parametrize(
+    "spelling", ["+44 7911 123456;+44 7911 123457", "tel:+447911123456;a b", "+447911123456;", "+447911123456;;x=1"]
+)
+def test_what_stands_behind_a_number_and_is_no_parameter_is_refused(spelling: str) -> None:
+    assert refused_field(phone_number=spelling) == "phone_number"

@@ -42,7 +42,8 @@ def test_a_trunk_changes_nothing_but_digits_that_are_too_long_at_home(spelling: 
 
 @pytest.mark.parametrize(
     ("digits", "home", "number"),
-    [("33140000000", "GB", "+33140000000"),
+    [("491711234567", "GB", "+491711234567"),
+     ("33140000000", "GB", ""),  # it begins with 03314 000000, a number at home: a digit too many, perhaps
      ("14002007868", "GB", ""),  # possible abroad, but in no plan: somebody may have typed a digit too many
      ("207946001899", "GB", ""), ("31055501234", "US", ""), ("34915550123", "US", "+34915550123"),
      ("44123456789", "US", ""), ("441212345678", "US", "")],  # numbers of Bermuda, +1 441, and digits too many

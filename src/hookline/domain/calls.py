@@ -12,11 +12,12 @@ from hookline.domain.call_legs import NO_LEGS, CallLegs
 from hookline.domain.events import CallPayload, CallType
 from hookline.domain.ids import CallId, ConnectorId
 from hookline.domain.instants import wire_form
-from hookline.domain.numbers import NumberKind, home_of, is_service, read_number
+from hookline.domain.numbers import NumberKind, home_of, is_service, is_withheld, read_number
 from hookline.domain.text import require_storable
 from hookline.errors import Invalid
 
 TALKED: Final = frozenset({CallType.ANSWERED, CallType.CONNECTED})
+_INBOUND: Final = frozenset({CallType.ANSWERED, CallType.MISSED, CallType.MISSED_VOICEMAIL})
 _MAX_SECONDS: Final = 2**31 - 1
 
 
@@ -107,6 +108,10 @@ def check_call(raw: CallPayload) -> CallPayload:
     require_possible(raw)
     line = parse_number(raw.phone_line, "phone_line")
     contact = raw.phone_number
+    if contact and raw.type in _INBOUND and is_withheld(contact):
+        raise Invalid.field(
+            "phone_number", f'expected the number of the contact, or "" when it is withheld, got {contact[:40]!r}.'
+        )
     if contact and not is_service(contact, home_of(line)):
         contact = parse_number(contact, "phone_number")
     if (line, contact) == (raw.phone_line, raw.phone_number):

@@ -51,6 +51,8 @@ _SCHEMES: Final = frozenset({"tel", "sip", "sips"})
 _SEPARATORS: Final = frozenset(" \t.-/()\u00a0\u2007\u2009\u202f\u3000\u2010\u2011\u2012\u2013\u2014\u2015\u2212\uff0d")
 _EXTENSION: Final = re.compile(r"(?:\s*(?:;ext=|,|#|\bextension|\bextn?\.?|(?<=[\d ])x)\s*\d{1,11})\s*$", re.IGNORECASE)
 _CONTEXT: Final = re.compile(r";phone-context=(\+[\d().-]*\d)", re.IGNORECASE)
+#: The parameters behind a number, such as `;cpc=ordinary;npdi`: RFC 3966 section 3. Another number is none.
+_PARAMETERS: Final = re.compile(r"(?:;[A-Za-z][\w.!%*'~-]*(?:=[^\s;]*)?)*", re.ASCII)
 _PERCENT: Final = re.compile(r"%[0-9A-Fa-f]{2}")
 _DIGITS: Final = re.compile(r"\+?\d+")
 #: Three letters and more at the end, behind digits: +1 800 FLOWERS. ITU-T E.161 says which digit a letter is.
@@ -219,13 +221,16 @@ def _subscriber(spelling: str) -> _Subscriber | None:
     return _without_parameters(text, is_tel=scheme.strip().lower() == "tel")
 
 
-def _without_parameters(text: str, *, is_tel: bool) -> _Subscriber:
+def _without_parameters(text: str, *, is_tel: bool) -> _Subscriber | None:
+    """The number in front of its parameters; None when what stands behind it are none."""
     user, at, host = ("", "", "") if is_tel else text.rpartition("@")
     if not at:
         user = text if is_tel else text.partition("?")[0]
     context = _CONTEXT.search(user)
     region = _home_of(re.sub(r"[().-]", "", context[1])) or _region_of_code(context[1]) if context is not None else ""
-    plain = user.partition(";")[0]
+    plain, semicolon, behind = user.partition(";")
+    if not _PARAMETERS.fullmatch(semicolon + behind):
+        return None
     if at:
         plain = plain.partition(":")[0]  # a password: RFC 3261 section 19.1.1
     decoded = unquote(plain) if _PERCENT.search(plain) else plain
