@@ -83,7 +83,7 @@ class AirCall:
         """Forget a phone that rang in vain, but that it sent the call elsewhere: a queue may ring hundreds."""
         its = [fact for fact in self.facts if fact.leg == leg]
         is_phone = any(isinstance(fact, LegStarted) and fact.side is Side.OURS and not fact.places for fact in its)
-        if is_phone and not any(isinstance(fact, Joined | Wired | MessageLeft) for fact in its):
+        if is_phone and not any(isinstance(fact, _KEEPS_A_PHONE) for fact in its):
             self.facts = [fact for fact in self.facts if fact.leg != leg or isinstance(fact, Forwarded)]
 
 
