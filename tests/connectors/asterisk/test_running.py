@@ -93,7 +93,7 @@ ENDS_UNHEARD = {
     "attended_by_ami": (2, "answered"),
     "chan_sip_trunk_in_on_18": (2, "answered"),
     "conference_alone": (0, "missed"),
-    "followme_nobody": (0, "missed"),
+    "menu_digits_then_hangup": (0, "missed"),
 }
 
 
