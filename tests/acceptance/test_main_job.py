@@ -93,7 +93,7 @@ def require_the_request(got: Received, event: str, body: bytes, *, subject: str,
     assert got.body == body
     assert got.target == TARGET
     assert {name.lower() for name, _ in got.headers} == {
-        *("host", "content-length", "content-type", "user-agent", "authorization", "x-own"),
+        *("host", "content-length", "content-type", "user-agent", "accept-encoding", "authorization", "x-own"),
         *("webhook-id", "webhook-timestamp", "webhook-signature"),
         *("hookline-event", "hookline-subject", "hookline-sequence", "hookline-occurred-at", "hookline-attempt"),
     }

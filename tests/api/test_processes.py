@@ -170,7 +170,9 @@ def test_the_link_to_the_file_goes_to_who_asked_and_opens_it_without_a_key(tmp_p
     assert file.headers["content-length"] == str(len(file.content))
     assert file.headers["content-disposition"] == 'attachment; filename="hookline-export-1.csv"'
     rows = list(csv.DictReader(io.StringIO(file.text, newline="")))
-    assert [(row["status"], row["attempt"], row["url"]) for row in rows] == [("dead", "1", NOWHERE)] * 2
+    assert [(row["status"], row["attempt"], row["url"]) for row in rows] == [
+        ("dead", "1", "http://127.0.0.1:9/***")
+    ] * 2
 
 
 def test_a_link_that_nobody_was_given_opens_nothing(shared_door: Door) -> None:

@@ -6,7 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import NoReturn
 
@@ -222,9 +222,11 @@ def test_whatever_goes_wrong_in_the_store_its_callers_are_told(
 ) -> None:
     async def scenario() -> None:
         async with database.open() as opened:
-            opened._store.close()
-            for outcome in await asyncio.gather(*(opened.write(list_keys) for _ in range(3)), return_exceptions=True):
-                assert isinstance(outcome, sqlite3.ProgrammingError)
+            with closing(sqlite3.connect(database.path)) as other:  # the last connection would take the log with it
+                other.execute("SELECT COUNT(*) FROM sqlite_schema").fetchall()
+                opened._store.close()
+                outcomes = await asyncio.gather(*(opened.write(list_keys) for _ in range(3)), return_exceptions=True)
+            assert [type(outcome) for outcome in outcomes] == [sqlite3.ProgrammingError] * 3
 
     asyncio.run(scenario())
     assert "store.failed" in caplog.text

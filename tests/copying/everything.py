@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from hookline.domain.backoff import own_policy
 from hookline.domain.events import EventKind
-from hookline.domain.ids import ConnectorId
+from hookline.domain.ids import ConnectorId, NoticeId
 from hookline.domain.keys import Scope
 from hookline.domain.legs import LegStarted, Side
 from hookline.domain.processes import Only
@@ -111,6 +111,7 @@ def _others(tx: Transaction) -> None:
     tx.phonebook.keep_connector(PBX)
     tx.phonebook.keep_connector(CARRIER)
     tx.phonebook.count_unknown_line("+441632960999")
+    tx.notices.count_unknown_number(NoticeId(f"ntc_{tx.ulid()}"), PBX.id, "+## ###")
 
 
 def _heard(tx: Transaction) -> None:

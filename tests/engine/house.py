@@ -201,7 +201,7 @@ class Street:
         """Somebody else writes, and does not end."""
         with closing(self._other_connection()) as other:
             other.execute(
-                "BEGIN EXCLUSIVE" if self.store == "sqlite" else BEGIN_WRITING.format(limits=TIME_LIMITS.sql).encode()
+                "BEGIN EXCLUSIVE" if self.store == "sqlite" else BEGIN_WRITING.format(settings=TIME_LIMITS.sql).encode()
             )
             yield
             other.execute("ROLLBACK")

@@ -98,17 +98,6 @@ def test_path_and_query_go_byte_for_byte_as_configured(
     asyncio.run(scenario())
 
 
-def test_a_webhook_that_wants_another_coding_says_so_itself(street: Street) -> None:
-    async def scenario() -> None:
-        async with street.house() as house:
-            await house.new_webhook(headers=(Header(key="accept-encoding", value="gzip"),))
-            await house.calls()
-            [post] = house.posts
-            assert [value for name, value in post.headers if name.lower() == "accept-encoding"] == ["gzip"]
-
-    asyncio.run(scenario())
-
-
 @pytest.mark.parametrize(
     ("webhook", "extra"),
     [

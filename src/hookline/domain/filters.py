@@ -7,7 +7,7 @@ whose payload does not have an attribute is not measured by it, so one webhook c
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, get_args, get_origin, get_type_hints
 
-from hookline.domain.calls import parse_contact
+from hookline.domain.calls import parse_contact, parse_number
 from hookline.domain.events import PAYLOADS, CallType, EventKind
 from hookline.domain.money import parse_currency
 from hookline.domain.text import require_storable_text
@@ -88,8 +88,12 @@ def _as_it_is(value: Value, _: str) -> Value:
     return value
 
 
-def _number_as_sent(value: str, field: str) -> str:
+def _contact_as_sent(value: str, field: str) -> str:
     return parse_contact(value, field) if value else ""
+
+
+def _line_as_sent(value: str, field: str) -> str:
+    return parse_number(value, field) if value else ""
 
 
 def _type_as_sent(value: str, field: str) -> str:
@@ -101,8 +105,8 @@ def _type_as_sent(value: str, field: str) -> str:
 #: Attributes that are sent in one spelling only: a value in another one would never match, without anybody being told.
 _AS_SENT: Final[Mapping[str, Callable[[Any, str], Value]]] = {
     "type": _type_as_sent,
-    "phone_line": _number_as_sent,
-    "phone_number": _number_as_sent,
+    "phone_line": _line_as_sent,
+    "phone_number": _contact_as_sent,
     "currency": parse_currency,
 }
 

@@ -122,7 +122,7 @@ class SqlitePlace:
         network = sqlite_file.network_file_system(self.file)
         if network:
             _log.warning("store.on_network path=%s file_system=%s: it may lose what it confirmed", self.file, network)
-        _log.info("store.opening path=%s", self.file)
+        _log.debug("store.opening path=%s", self.file)
         return SqliteDatabase(self.file, clock, dice)
 
     def back_up(self, to: Path, progress: Callable[[int, int], None]) -> None:
