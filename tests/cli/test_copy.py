@@ -221,9 +221,10 @@ def test_what_a_killed_server_owed_is_sent_once_by_the_server_of_the_new_databas
                 await api.subscribe(subscriber, "/ordered", ordered=True)
                 await api.post("/v3/calls/batch", {"calls": [_CALL] * 50})
                 await in_patience(subscriber.until(lambda: len(subscriber.received) > 10), "requests")
-            owed = tables.count(server.database, "delivery")
-            assert owed == 100
+            # Counted in the copy: another program that opens the file would move the log of the killed server into it.
             await asyncio.to_thread(copied, Hookline.beside(server), url)
+            owed = tables.count(url, "delivery")
+            assert owed == 100
             manner = replying(200)
             subscriber.received.clear()
             async with Server.running(tmp_path, HOOKLINE_DATABASE=url) as served, Api.to(served) as api:

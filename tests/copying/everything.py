@@ -19,15 +19,17 @@ from hookline.ports.intake import HeardCall
 from hookline.ports.sender import Post
 from hookline.ports.storage import Transaction
 from hookline.services.booking import book_meeting, cancel_meeting, reschedule_meeting
+from hookline.services.calls import report_call
 from hookline.services.exports import NewExport, begin_export
 from hookline.services.idempotency import once
 from hookline.services.keys import create_key
 from hookline.services.replays import begin_replay
 from hookline.services.webhooks import create_webhook, delete_webhook, rotate_secret, update_webhook
+from tests.contract.test_storage_decisions import LEGS, decision
 from tests.contract.test_storage_phonebook import CARRIER, JOHN, LINE, PBX
 from tests.engine.house import House, Street
 from tests.fakes import Reply
-from tests.values import DAY, HOUR, LIMITS, details, wanted
+from tests.values import DAY, HOUR, LIMITS, call_payload, details, wanted
 
 #: How each receiver treats what arrives in the first life; in the second all take everything.
 MANNERS: Final[dict[str, Reply | None]] = {
@@ -127,6 +129,9 @@ def _heard(tx: Transaction) -> None:
     )
     tx.intake.keep(heard)
     tx.intake.keep(replace(heard, call_key="settled", facts=(), due_at=None, reason="internal"))
+    other = replace(LEGS, legs=(*LEGS.legs, replace(LEGS.legs[0], number="+441632960999")))
+    report_call(tx, call_payload(), source="asterisk", legs=other)
+    tx.decisions.note(decision())
     tx.intake.name(heard.connector_id, heard.call_key, ["leg-1", "leg-2"], told="leg-1")
 
 
