@@ -229,6 +229,8 @@ def test_another_node_that_takes_over_in_the_middle_of_a_talk_tells_the_same_cal
         kept: dict[str, list[Fact]] = {}
         first, second = Hearing(settings), Hearing(settings)
         told = [report for message in heard[:place] for report in first.hear(_framed(message), ARRIVAL)]
+        told += first.outlines()
+        second.restore(told)
         second.ask_for_channels()
         listing = [*_channels(heard[:place]), Message({"Event": "CoreShowChannelsComplete"})]
         told += [report for message in [*listing, *heard[place:]] for report in second.hear(_framed(message), ARRIVAL)]
