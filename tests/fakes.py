@@ -72,6 +72,15 @@ class ManualClock:
                 if sleeper in self._sleepers:
                     self._sleepers.remove(sleeper)
 
+    async def pause(self, seconds: float) -> None:
+        """Wait until the test has moved monotonic time by so much."""
+        over = asyncio.Event()
+        alarm = self.alarm(seconds, over.set)
+        try:
+            await over.wait()
+        finally:
+            alarm.cancel()
+
     def alarm(self, after_seconds: float, ring: Callable[[], None]) -> ManualAlarm:
         """Ring inside the `advance` that reaches the moment; with nothing to wait for, inside the next one."""
         alarm = ManualAlarm(self._monotonic + max(after_seconds, 0.0), ring)

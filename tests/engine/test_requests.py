@@ -11,7 +11,7 @@ from standardwebhooks.webhooks import Webhook as Oracle
 from hookline import __version__
 from hookline.domain.events import SAMPLES, EventKind, canonical_bytes
 from hookline.domain.webhooks import Header
-from hookline.engine.requests import RequestMaker
+from hookline.engine.requests import RequestMaker, sample_claim
 from hookline.ports.sender import Post
 from hookline.receiver import Receiver
 from hookline.services.booking import book_meeting, cancel_meeting
@@ -19,7 +19,7 @@ from hookline.services.deliveries import list_events
 from hookline.services.webhooks import rotate_secret, send_test, update_webhook
 from tests.engine.house import House, Street, always
 from tests.fakes import MONDAY
-from tests.values import HOUR, LIMITS, MICROSECOND, call_payload, details
+from tests.values import HOUR, LIMITS, MICROSECOND, call_payload, details, webhook
 
 MONDAY_SECONDS = str(int(MONDAY.timestamp()))
 
@@ -96,6 +96,15 @@ def test_path_and_query_go_byte_for_byte_as_configured(
             assert post.timeout_seconds == 3
 
     asyncio.run(scenario())
+
+
+def test_a_webhook_kept_with_a_coding_of_its_own_still_asks_for_that_one_alone() -> None:
+    """Since `Accept-Encoding` is refused in new webhooks, only those of earlier versions have one."""
+    url = "https://receiver.example/hook"
+    kept = webhook(url, headers=(Header(key="accept-encoding", value="gzip"),))
+    claim = sample_claim(EventKind.CALL_FINISHED, url, kept.secrets[0].value, "01m84bzt8gzf2pqyags10a707n", MONDAY)
+    post = RequestMaker(kept, MONDAY).request(claim, MONDAY)
+    assert [value for name, value in post.headers if name.lower() == "accept-encoding"] == ["gzip"]
 
 
 @pytest.mark.parametrize(

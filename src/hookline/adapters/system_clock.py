@@ -31,6 +31,10 @@ class SystemClock:
         while (left := (instant - self.now()).total_seconds()) > 0:  # noqa: ASYNC110 - the wall is no event
             await asyncio.sleep(min(max(left, _SHORTEST_SECONDS), _GLANCE_SECONDS))
 
+    async def pause(self, seconds: float) -> None:
+        """Sleep whatever the wall says. Below zero is one turn of the loop."""
+        await asyncio.sleep(max(seconds, 0.0))
+
     def alarm(self, after_seconds: float, ring: Callable[[], None]) -> Alarm:
         """Ring on the running loop. `after_seconds` below zero rings at once, on the loop's next turn."""
         return asyncio.get_running_loop().call_later(max(after_seconds, 0.0), ring)

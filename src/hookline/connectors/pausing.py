@@ -1,10 +1,7 @@
 """Pauses between two connections to the same system, for all connectors that hold one."""
 
-import asyncio
 from collections.abc import Callable
 from typing import Final
-
-from hookline.ports.clock import Clock
 
 #: The first pause, and the longest. Who was refused waits for the longest at once.
 FIRST_PAUSE_SECONDS: Final = 1.0
@@ -31,13 +28,3 @@ class Pauses:
         self._tries += 1
         growing = min(FIRST_PAUSE_SECONDS * 2 ** min(self._tries - 1, 10), LONGEST_PAUSE_SECONDS)
         return (LONGEST_PAUSE_SECONDS if is_refused else growing) * (1 - 0.2 * self._dice())
-
-
-async def rest(clock: Clock, seconds: float) -> None:
-    """Wait for some seconds of monotonic time."""
-    over = asyncio.Event()
-    alarm = clock.alarm(seconds, over.set)
-    try:
-        await over.wait()
-    finally:
-        alarm.cancel()

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Final
 
-from hookline.engine.pausing import pause
 from hookline.ports.clock import Clock
 from hookline.ports.storage import Database, Transaction
 from hookline.services import deliveries, idempotency, retention
@@ -53,7 +52,7 @@ class Chores:
                     while await self._database.write(_step, holder, forget):
                         continue
                 await self._database.write(_give_back, holder)
-            await pause(self._clock, LEASE if holder is None else EVERY)
+            await self._clock.pause((LEASE if holder is None else EVERY).total_seconds())
 
 
 def _take(tx: Transaction) -> str | None:

@@ -4,7 +4,6 @@ import logging
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from hookline.engine.pausing import pause
 from hookline.ports.clock import Clock
 from hookline.ports.storage import Database
 from hookline.services import clock_repair
@@ -41,7 +40,7 @@ class ClockWatch:
         """Return when the clock has gone back, or after an hour."""
         for _ in range(LOOKS):
             before = self._ahead_of_monotonic()
-            await pause(self._clock, EVERY)
+            await self._clock.pause(EVERY.total_seconds())
             if self._ahead_of_monotonic() < before - JUMP:
                 return
 

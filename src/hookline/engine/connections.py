@@ -16,7 +16,6 @@ from typing import Concatenate, Final, ParamSpec, TypeVar
 from hookline.domain.ids import ConnectorId
 from hookline.domain.phonebook import Connector, ConnectorState
 from hookline.engine.bell import Bell
-from hookline.engine.pausing import pause
 from hookline.errors import Invalid, Unavailable
 from hookline.ports.clock import Clock
 from hookline.ports.connectors import Held, Known, Report, Stand, TakeIn
@@ -115,7 +114,7 @@ class Connections:
             except Exception:  # noqa: BLE001  no mistake may end a connection for good
                 _log.exception("connection.failed connector=%s", connector.id)
                 await self._stander(connector.id)(ConnectorState.FAILED, OUR_MISTAKE)
-            await pause(self._clock, PAUSE)
+            await self._clock.pause(PAUSE.total_seconds())
 
     def _taker(self, connector: Connector, kind: Held) -> TakeIn:
         teller = intake.teller_of(connector, kind.waits)
@@ -148,7 +147,7 @@ class Connections:
                     return await self._database.read(intake.unsettled_of, connector_id)
                 except Unavailable as refusal:
                     _log.warning("connection.waits connector=%s error=%r", connector_id, refusal.message)
-                    await pause(self._clock, RETRY)
+                    await self._clock.pause(RETRY.total_seconds())
 
         return known
 
@@ -171,7 +170,7 @@ class Connections:
                 if connector_id not in self._held:
                     raise  # nobody waits at the end
                 _log.warning("connection.waits connector=%s error=%r", connector_id, refusal.message)
-                await pause(self._clock, RETRY)
+                await self._clock.pause(RETRY.total_seconds())
 
 
 def _name_of(connector_id: ConnectorId) -> str:

@@ -16,7 +16,6 @@ from hookline.domain.ids import WebhookId
 from hookline.engine.bell import Bell
 from hookline.engine.lanes import CONCURRENCY, Lane, Lanes
 from hookline.engine.pace import Pace
-from hookline.engine.pausing import pause
 from hookline.engine.requests import RequestMaker
 from hookline.errors import Unavailable
 from hookline.ports.clock import Clock
@@ -240,7 +239,7 @@ class Dispatcher:
                 verdicts = await self._database.write(_settle_and_release, outcomes, unsent)
             except Unavailable as refusal:
                 _log.warning("attempts.not_settled count=%d error=%r", len(outcomes), refusal.message)
-                await pause(self._clock, _STORE_REST)
+                await self._clock.pause(_STORE_REST.total_seconds())
                 continue
             del self._outcomes[: len(outcomes)], self._unsent[: len(unsent)]
             for claim in (*unsent, *(outcome.claim for outcome in outcomes)):

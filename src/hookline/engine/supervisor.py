@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Final
 
-from hookline.engine.pausing import pause
 from hookline.errors import Unavailable
 from hookline.ports.clock import Clock
 
@@ -64,4 +63,4 @@ class Supervisor:
                 _log.exception("loop.failed name=%s", name)
             ran_for = self._clock.monotonic() - self._running_since.pop(name)
             self._failures[name] = 1 if ran_for >= STEADY_SECONDS else self._failures[name] + 1
-            await pause(self._clock, PAUSE)
+            await self._clock.pause(PAUSE.total_seconds())

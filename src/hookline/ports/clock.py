@@ -24,5 +24,12 @@ class Clock(Protocol):
     async def sleep_until(self, instant: datetime) -> None:
         """Return when `now()` has reached `instant`, never before, also when the machine's time is set meanwhile."""
 
+    async def pause(self, seconds: float) -> None:
+        """Return after so many seconds of monotonic time.
+
+        For the pauses of loops: to sleep until an instant is right for what is due then, but a pause that began while
+        the machine's time was a year ahead would last a year once that is set right.
+        """
+
     def alarm(self, after_seconds: float, ring: Callable[[], None]) -> Alarm:
         """Call `ring` once on the event loop, `after_seconds` of monotonic time from now."""

@@ -10,7 +10,7 @@ from hookline.connectors.asterisk.hearing import Hearing
 from hookline.connectors.asterisk.keeping import Keeper
 from hookline.connectors.asterisk.link import BEAT_SECONDS, Link, LoginRefused, NoLink
 from hookline.connectors.asterisk.settings import AsteriskSettings
-from hookline.connectors.pausing import Pauses, rest
+from hookline.connectors.pausing import Pauses
 from hookline.ports.clock import Alarm, Clock
 from hookline.ports.connectors import Known, Stand, TakeIn
 
@@ -49,7 +49,7 @@ class Holding:
             self._keeper.tell("connecting", "")
             self._hearing.restore(await self._known())
             while True:
-                await rest(self._clock, await self._stay())
+                await self._clock.pause(await self._stay())
         finally:
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)

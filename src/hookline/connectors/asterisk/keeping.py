@@ -9,7 +9,6 @@ import logging
 from collections.abc import Awaitable, Iterable
 from typing import Final
 
-from hookline.connectors.pausing import rest
 from hookline.errors import HooklineError
 from hookline.ports.clock import Clock
 from hookline.ports.connectors import Report, Stand, TakeIn
@@ -64,7 +63,7 @@ class Keeper:
             if await self.flush():
                 pause = _PAUSE_SECONDS
             else:
-                await rest(self._clock, pause)
+                await self._clock.pause(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
                 self._news.set()
 
@@ -84,7 +83,7 @@ class Keeper:
     async def last(self) -> None:
         """Write down what is left, in a short time: whoever stops us waits."""
         flushing = asyncio.ensure_future(self.flush())
-        late = asyncio.ensure_future(rest(self._clock, _LAST_SECONDS))
+        late = asyncio.ensure_future(self._clock.pause(_LAST_SECONDS))
         try:
             await asyncio.wait({flushing, late}, return_when=asyncio.FIRST_COMPLETED)
         finally:

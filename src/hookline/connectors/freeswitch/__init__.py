@@ -13,7 +13,6 @@ from hookline.connectors.freeswitch.holding import Holding
 from hookline.connectors.freeswitch.names import names_of
 from hookline.connectors.freeswitch.settings import read_settings, written
 from hookline.connectors.freeswitch.words import facts
-from hookline.connectors.pausing import rest
 from hookline.ports.clock import Clock
 from hookline.ports.connectors import Known, Posted, Report, Stand, TakeIn
 
@@ -70,4 +69,4 @@ class FreeSwitch:
             await Holding(ours, self._clock, self._dice, take_in, stand).run()
             return
         while True:
-            await rest(self._clock, _DAY_SECONDS)
+            await self._clock.pause(_DAY_SECONDS)

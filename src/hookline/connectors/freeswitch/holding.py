@@ -9,7 +9,7 @@ from typing import Final
 from hookline.connectors.freeswitch.hearing import hear
 from hookline.connectors.freeswitch.link import BEAT_SECONDS, Link, NoLink, Refused
 from hookline.connectors.freeswitch.settings import FreeSwitchSettings
-from hookline.connectors.pausing import LONGEST_PAUSE_SECONDS, Pauses, rest
+from hookline.connectors.pausing import LONGEST_PAUSE_SECONDS, Pauses
 from hookline.errors import HooklineError
 from hookline.ports.clock import Alarm, Clock
 from hookline.ports.connectors import Report, Stand, TakeIn
@@ -44,7 +44,7 @@ class Holding:
         try:
             await self._tell("connecting", "")
             while True:
-                await rest(self._clock, await self._stay())
+                await self._clock.pause(await self._stay())
         finally:
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)
@@ -103,7 +103,7 @@ class Holding:
                 _log.exception("freeswitch.report_waits key=%r", report.call_key)
             else:
                 return
-            await rest(self._clock, min(2.0**offer, LONGEST_PAUSE_SECONDS))
+            await self._clock.pause(min(2.0**offer, LONGEST_PAUSE_SECONDS))
         _log.error("freeswitch.report_lost key=%r offers=%d", report.call_key, _OFFERS)
 
     def _came_back(self) -> str:
