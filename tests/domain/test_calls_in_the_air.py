@@ -112,3 +112,21 @@ def test_a_call_whose_last_hang_up_was_lost_is_over_ten_minutes_after_the_contac
     assert [call.key for call in air.lingering(at(661))] == ["c"]
     assert not air.lingering(at(9_999))
     assert len(air) == 0
+
+
+def test_those_who_are_in_one_bridge_at_the_same_time_are_one_call() -> None:
+    air = CallsInTheAir()
+    air.feed([*begins("a", "g", 0), *begins("b", "h", 1)])
+    air.feed([Joined(leg="a", at=at(2), bridge="room"), Joined(leg="b", at=at(3), bridge="room")])
+    assert not air.feed(ends("a", 4))
+    [call] = air.feed(ends("b", 5))
+    assert {fact.leg for fact in call.facts} == {"a", "b"}
+
+
+def test_a_bridge_whose_call_is_over_joins_nobody_to_that_call() -> None:
+    air = CallsInTheAir()
+    air.feed([*begins("a", "g", 0), Joined(leg="a", at=at(1), bridge="room"), *ends("a", 2)])
+    air.feed([*begins("b", "h", 3), Joined(leg="b", at=at(4), bridge="room")])
+    assert len(air) == 1
+    [call] = air.feed(ends("b", 5))
+    assert (call.key, {fact.leg for fact in call.facts}) == ("b", {"b"})

@@ -202,8 +202,18 @@ class CallsInTheAir:
         if call is not None and isinstance(fact, Together):
             call = self._in_group(fact.group, call)
         if call is not None and isinstance(fact, Joined):  # they hear one another: it is one call
-            call = self._in_group(_bridge(fact), call)
+            call = self._in_bridge(_bridge(fact), call)
         return call
+
+    def _in_bridge(self, bridge: str, call: AirCall) -> AirCall:
+        """All who are in a bridge at the same time are in one call. A bridge ends with its call: when its name is heard
+        again after that, it is another bridge.
+        """
+        before = self._by_group.get(bridge)
+        if before is not None and before is not call and before.key in self._over:
+            before.groups.discard(bridge)
+            del self._by_group[bridge]
+        return self._in_group(bridge, call)
 
     def _in_group(self, group: str, call: AirCall) -> AirCall:
         call = self._joined(self._by_group.setdefault(group, call), call)
