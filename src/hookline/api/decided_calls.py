@@ -33,7 +33,7 @@ class DecidedCallList(msgspec.Struct):
     next: Annotated[str | None, doc("Cursor of the next page; null at the end.", examples=[None])]
 
 
-def list_(asked: Asked) -> Work:
+def list_calls(asked: Asked) -> Work:
     outcome = asked.query.choice("outcome", CallOutcome)
     limit, cursor = asked.query.page(r"\d{1,18}")
 
@@ -59,7 +59,7 @@ def _view(decided: DecidedCall) -> DecidedCallView:
 
 ROUTES = (
     Route(
-        method="GET", path="/connectors/{id}/calls", handler=list_, scopes=READERS, status=200,
+        method="GET", path="/connectors/{id}/calls", handler=list_calls, scopes=READERS, status=200,
         summary="List the last 1,000 calls of a connector that were decided on, the latest first.",
         gives=DecidedCallList,
         query={

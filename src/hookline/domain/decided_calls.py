@@ -18,6 +18,7 @@ _SENTENCES: Final[Mapping[str, str]] = {
     Reason.NEVER_DIALLED: "A phone of yours was called first and was not picked up, so the contact was never dialled.",
     Reason.UNKNOWN_LINE: "No phone line has the number {line!r}. Add it as a phone line if it is yours.",
     Reason.UNFINISHED: "The end of the contact's leg was never heard, and the call was given up.",
+    Reason.PART_OF_ANOTHER: "It turned out to be part of a call that had begun before, and is listed with that one.",
 }
 
 
