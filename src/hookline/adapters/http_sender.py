@@ -13,7 +13,7 @@ import re
 import ssl
 from collections.abc import Awaitable
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Final, TypeVar
 
 from hookline.adapters.address_guard import AddressGuard
@@ -64,7 +64,7 @@ class HttpSender:
     ) -> None:
         """Idle connections go before the 60 s after which most load balancers cut them."""
         self._clock = clock
-        self._dialer = Dialer(clock, guard, tls or ssl.create_default_context(), connect_seconds)
+        self._dialer = Dialer(clock, guard, tls or _system_trust(), connect_seconds)
         self._pool = Pool(
             clock, per_origin=connections_per_origin, in_all=connections_in_all, idle_seconds=idle_seconds
         )
@@ -216,3 +216,9 @@ def _missing(answer: AnswerReader) -> str:
     if answer.status is not None:
         return "No end of the answer"
     return "No end of the answer's head" if answer.has_begun else "No answer"
+
+
+@cache
+def _system_trust() -> ssl.SSLContext:
+    """The context for the certificate authorities of the system. Reading them takes some 30 ms, once per process."""
+    return ssl.create_default_context()

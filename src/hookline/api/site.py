@@ -1,6 +1,7 @@
 """Everything that one server answers: the API below /v3, its description, and whether the server is well."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import cache, cached_property
 from typing import Final
 
 from starlette.applications import Starlette
@@ -55,11 +56,7 @@ class Site:
         self._failing = failing
         self._store_problem = store_problem
         self._sender_problem = sender_problem
-        document = openapi_document(public_url)
-        # Made once, so that all who are sent one at the same time share its bytes.
-        self._openapi = JSONResponse(document, headers=_JSON_HEADERS)
-        self._welcoming = HTMLResponse(welcome_page(document), headers=_PAGE_HEADERS)
-        self._explaining = HTMLResponse(reference_page(document), headers=_PAGE_HEADERS)
+        self._public_url = public_url
         self._rest = Starlette(
             routes=[
                 Route("/", self._welcome),
@@ -88,14 +85,16 @@ class Site:
         status = "not ready" if problems else "ready"
         return _json({"status": status, "problems": problems}, 503 if problems else 200)
 
-    async def _describe(self, _: Request) -> Response:
-        return self._openapi
+    # These three are no coroutines, so Starlette runs them in a thread: the first request of each renders it.
 
-    async def _reference(self, _: Request) -> Response:
-        return self._explaining
+    def _describe(self, _: Request) -> Response:
+        return description(self._public_url).openapi
 
-    async def _welcome(self, _: Request) -> Response:
-        return self._welcoming
+    def _reference(self, _: Request) -> Response:
+        return description(self._public_url).reference
+
+    def _welcome(self, _: Request) -> Response:
+        return description(self._public_url).welcome
 
     async def _file(self, request: Request) -> Response:
         process, size = await self._database.read(exports.file_of, request.path_params["token"])
@@ -112,6 +111,36 @@ class Site:
         while (piece := await self._database.read(exports.read_part, process, number)) is not None:
             yield piece
             number += 1
+
+
+class Description:
+    """What is served of the API's description. Each response is rendered once, when it is first asked for, and all
+    clients that are sent one at the same time share its bytes.
+    """
+
+    def __init__(self, public_url: str) -> None:
+        self._document = openapi_document(public_url)
+
+    @cached_property
+    def openapi(self) -> Response:
+        """`/openapi.json`."""
+        return JSONResponse(self._document, headers=_JSON_HEADERS)
+
+    @cached_property
+    def reference(self) -> Response:
+        """The page with every route, field and error."""
+        return HTMLResponse(reference_page(self._document), headers=_PAGE_HEADERS)
+
+    @cached_property
+    def welcome(self) -> Response:
+        """The page at `/`."""
+        return HTMLResponse(welcome_page(self._document), headers=_PAGE_HEADERS)
+
+
+@cache
+def description(public_url: str) -> Description:
+    """The description of the API of a server with this URL. To make one takes some 50 ms of processor time."""
+    return Description(public_url)
 
 
 def _json(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
