@@ -23,7 +23,7 @@ serve: $(VENV)/run
 
 test: $(VENV)/dev
 	@$(BIN)/coverage erase
-	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist worksteal --cov --cov-report=term $(ARGS)
 
 check: $(VENV)/dev
 	$(BIN)/ruff check

@@ -13,6 +13,11 @@ from typing import Final
 
 from hookline.ports.sender import Answer, Post
 from hookline.receiver import Message, Receiver, VerificationError
+from tests.patience import PATIENCE_SECONDS
+
+#: More turns of an event loop than a chain of its own steps takes.
+_OWN_TURNS: Final = 100
+_PAUSE_SECONDS: Final = 0.001
 
 #: A Monday morning: where every manual clock starts unless told otherwise.
 MONDAY: Final = datetime(2026, 1, 5, 9, 0, tzinfo=UTC)
@@ -145,9 +150,18 @@ async def turn(*, times: int = 1) -> None:
 
 
 async def until(fact: Callable[[], bool]) -> None:
-    """Let the event loop turn until something is so, which has to become so by itself."""
+    """Let the event loop turn until something is so, which has to become so by itself. A hang is a failure.
+
+    What the loop does by itself is done after a few turns. After them each turn leaves the processor for a moment to
+    the threads and processes that are waited for.
+    """
+    monotonic = asyncio.get_running_loop().time
+    ends_at = monotonic() + PATIENCE_SECONDS
+    turns = 0
     while not fact():
-        await turn()
+        assert monotonic() < ends_at, f"{fact.__qualname__} was still false after {PATIENCE_SECONDS} s"
+        turns += 1
+        await asyncio.sleep(0 if turns < _OWN_TURNS else _PAUSE_SECONDS)  # noqa: TID251  looks again at once
 
 
 @dataclass(eq=False, slots=True)

@@ -16,7 +16,7 @@ from hookline.adapters.sql.postgres_link import Link, connected
 from hookline.adapters.sql.postgres_sweep import Sweeper, sweep
 from tests.contract.owing import DELIVERED, added, claimed, owed, settled
 from tests.contract.stores import database_of, forget_database_of
-from tests.fakes import ManualClock, turn
+from tests.fakes import ManualClock, until
 from tests.values import accepted
 
 SLEEPS = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'PgSleep' AND datname = current_database()"
@@ -82,8 +82,7 @@ def test_a_server_sweeps_and_ends_when_it_is_told_to(
     async def scenario() -> None:
         database = PostgresDatabase(url, clock, dice)
         database.start()
-        while dead(beside):
-            await turn()
+        await until(lambda: not dead(beside))
         await database.close()
 
     settle_many(url, clock, dice, 20)

@@ -1,5 +1,6 @@
 """The whole engine on a real store in a temporary file, under a manual clock, with a scripted far side."""
 
+import asyncio
 import random
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -39,27 +40,40 @@ _TURNS: Final = 30
 
 
 class WatchedDatabase(GroupedDatabase):
-    """How often a database was asked."""
+    """How often a database was asked, and whether it still works on an answer."""
 
     asked = 0
-    under_way = 0
     tended: list[timedelta]  # for how long everything is to be kept, each time
+    _under_way = 0
+    _answered: asyncio.Event
 
     async def write(self, function: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        self.asked += 1
-        self.under_way += 1
-        try:
+        with self._noted():
             return await super().write(function, *args, **kwargs)
-        finally:
-            self.under_way -= 1
 
     async def read(self, function: Callable[Concatenate[Any, P], T], *args: P.args, **kwargs: P.kwargs) -> T:
-        self.asked += 1
-        self.under_way += 1
-        try:
+        with self._noted():
             return await super().read(function, *args, **kwargs)
+
+    async def answered(self) -> bool:
+        """Whether an answer had to be waited for. The event loop blocks meanwhile instead of taking turns, for which it
+        would take the interpreter's lock from the database's thread.
+        """
+        if not self._under_way:
+            return False
+        self._answered.clear()
+        await self._answered.wait()
+        return True
+
+    @contextmanager
+    def _noted(self) -> Iterator[None]:
+        self.asked += 1
+        self._under_way += 1
+        try:
+            yield
         finally:
-            self.under_way -= 1
+            self._under_way -= 1
+            self._answered.set()
 
     async def tend(self, keep_for: timedelta) -> None:
         """Only noted: a manual clock passes days in no time, and who writes would find the lock taken at any moment."""
@@ -72,7 +86,7 @@ class WatchedSqlite(WatchedDatabase, SqliteDatabase):
     def __init__(self, folder: Path, clock: ManualClock, dice: random.Random, lock_seconds: float) -> None:
         del lock_seconds
         super().__init__(folder / "hookline.db", clock, dice, busy_timeout_seconds=0)
-        self.tended = []
+        self.tended, self._answered = [], asyncio.Event()
 
 
 class WatchedPostgres(WatchedDatabase, PostgresDatabase):
@@ -80,7 +94,7 @@ class WatchedPostgres(WatchedDatabase, PostgresDatabase):
 
     def __init__(self, folder: Path, clock: ManualClock, dice: random.Random, lock_seconds: float) -> None:
         super().__init__(database_of(folder), clock, dice, limits=TimeLimits(lock_seconds=lock_seconds))
-        self.tended = []
+        self.tended, self._answered = [], asyncio.Event()
 
     def start(self) -> None:
         GroupedDatabase.start(self)
@@ -90,6 +104,15 @@ class WatchedPostgres(WatchedDatabase, PostgresDatabase):
 
 
 DATABASES: Final = {"sqlite": WatchedSqlite, "postgres": WatchedPostgres}
+
+
+async def idle(*databases: WatchedDatabase, turns: int = _TURNS) -> None:
+    """Until every loop sleeps that uses these, and nothing but the clock or the far side can wake one."""
+    still = 0
+    while still < turns:
+        waited = [await database.answered() for database in databases]
+        still = 0 if any(waited) else still + 1
+        await turn()
 
 
 @dataclass
@@ -108,10 +131,7 @@ class House:
 
     async def idle(self) -> None:
         """Until every loop sleeps and nothing but the clock or the far side can wake one."""
-        still = 0
-        while still < _TURNS:
-            still = 0 if self.database.under_way else still + 1
-            await turn()
+        await idle(self.database)
 
     async def go_to(self, instant: datetime) -> None:
         """Let time pass until then, and everything happen that is due."""

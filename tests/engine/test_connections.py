@@ -20,8 +20,8 @@ from hookline.ports.connectors import Known, Report, Stand, TakeIn
 from hookline.ports.storage import Transaction
 from hookline.settings import ALL_ROLES, Role
 from tests.contract.stores import STORES, forget_database_of
-from tests.engine.house import DATABASES, KEEP_FOR, WatchedDatabase
-from tests.fakes import MONDAY, ManualClock, ScriptedSender, turn
+from tests.engine.house import DATABASES, KEEP_FOR, WatchedDatabase, idle
+from tests.fakes import MONDAY, ManualClock, ScriptedSender
 from tests.telling import LINE, a_whole_call, comes_in, report
 
 HERE = ConnectorId("con_1")
@@ -150,10 +150,7 @@ class World:
         return True
 
     async def idle(self) -> None:
-        still = 0
-        while still < 60:
-            still = 0 if self.real.under_way else still + 1
-            await turn()
+        await idle(self.real, turns=60)
 
     async def pass_by(self, span: timedelta) -> None:
         """Let time pass, a second after the other: every node looks on the way."""

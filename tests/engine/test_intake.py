@@ -21,8 +21,8 @@ from hookline.services.calls import list_calls
 from hookline.services.intake import take_in
 from hookline.settings import Role
 from tests.contract.stores import database_of, forget_database_of
-from tests.engine.house import KEEP_FOR, House, Street
-from tests.fakes import ManualClock, turn
+from tests.engine.house import KEEP_FOR, House, Street, idle
+from tests.fakes import ManualClock
 from tests.telling import LINE, TELLER, WAITS, a_whole_call, add_line, comes_in, report
 
 
@@ -118,12 +118,6 @@ def test_what_was_settled_before_a_crash_is_not_settled_again(street: Street) ->
 
 @pytest.mark.parametrize("count", [1, 2 * BATCH + 7])
 def test_every_call_is_settled_once_by_whoever_is_first(postgres: Street, count: int) -> None:
-    async def idle(*houses: House) -> None:
-        still = 0
-        while still < 60:
-            still = 0 if any(house.database.under_way for house in houses) else still + 1
-            await turn()
-
     def all_of_them(tx: Transaction) -> None:
         for number in range(count):
             take_in(tx, TELLER, report(*a_whole_call(), key=str(number)))
@@ -135,9 +129,9 @@ def test_every_call_is_settled_once_by_whoever_is_first(postgres: Street, count:
             await first.write(all_of_them)
             for node in nodes:
                 node.engine.committed(News(intake=True))
-            await idle(*nodes)
+            await idle(*(node.database for node in nodes))
             postgres.clock.advance(seconds=WAITS.total_seconds())
-            await idle(*nodes)
+            await idle(*(node.database for node in nodes))
             assert len(await calls(first)) == count
 
     asyncio.run(scenario())

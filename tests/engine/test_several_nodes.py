@@ -32,7 +32,7 @@ from hookline.services.replays import begin_replay
 from hookline.services.timers import fire_due
 from hookline.settings import ALL_ROLES, Role
 from tests.contract.stores import Store, database_of, forget_database_of
-from tests.engine.house import KEEP_FOR, House, Street, always, hanging
+from tests.engine.house import KEEP_FOR, House, Street, always, hanging, idle
 from tests.engine.test_processes import EXPORT, ONCE
 from tests.fakes import MONDAY, ManualClock, Reply, turn
 from tests.values import HOUR, LIMITS, details
@@ -49,25 +49,17 @@ def street(tmp_path: Path, clock: ManualClock, dice: random.Random) -> Iterator[
     forget_database_of(tmp_path)
 
 
-async def idle(*houses: House) -> None:
-    """Until every loop of all of them sleeps."""
-    still = 0
-    while still < _TURNS:
-        still = 0 if any(house.database.under_way for house in houses) else still + 1
-        await turn()
-
-
 async def look(*houses: House) -> None:
     """Let each look what there may be to do, as it does by itself every few seconds."""
     for house in houses:
         house.engine.committed(News(owed=True, timers=True, processes=True))
-    await idle(*houses)
+    await idle(*(house.database for house in houses))
 
 
 async def pass_by(*houses: House, seconds: float) -> None:
     """Let time pass, of which all have the same."""
     houses[0].clock.advance(seconds=seconds)
-    await idle(*houses)
+    await idle(*(house.database for house in houses))
 
 
 async def started(house: House) -> Sequence[Event]:
@@ -124,7 +116,7 @@ def test_a_node_that_dies_while_it_announces_has_announced_nothing_and_the_next_
             dies.set()
             with pytest.raises(Unavailable):
                 await death
-            await idle(house)
+            await idle(house.database)
             assert len(await started(house)) == 1
 
     dying = PostgresStore(database_of(street.folder), ManualClock(TEN), street.dice)
