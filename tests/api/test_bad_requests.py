@@ -2,7 +2,7 @@
 
 import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -12,11 +12,19 @@ import pytest
 
 from hookline.api.app import BASE, ROUTES
 from hookline.api.http_messages import MAX_BODY
+from tests.api.conftest import door_on
 from tests.api.door import ADMIN, CALL, MEETING, WEBHOOK, Door, serving
 from tests.patience import PATIENCE_SECONDS
 
 BODIES: Final = [(route.method, route.path) for route in ROUTES if route.takes is not None]
 GOOD: Final = json.dumps(CALL).encode()
+
+
+@pytest.fixture(scope="module")
+def shared_door(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Door]:
+    """A server on SQLite: what is wrong before the store is asked is as wrong on PostgreSQL."""
+    with door_on("sqlite", tmp_path_factory.mktemp("shared")) as opened:
+        yield opened
 
 
 def path_of(path: str) -> str:
