@@ -39,6 +39,15 @@ def test_the_version_is_that_of_the_package(hookline: Hookline) -> None:
     assert hookline("--version").out == f"hookline {__version__}\n"
 
 
+@pytest.mark.parametrize("words", [["--version"], ["erase", "--help"]])
+def test_a_command_that_runs_no_server_does_not_load_one(words: list[str]) -> None:
+    asks = (
+        f"import sys; sys.argv[1:] = {words!r}; from hookline.cli import main\n"
+        "try:\n    main()\nexcept SystemExit:\n    sys.exit('hookline.bootstrap' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", asks], check=False, capture_output=True).returncode == 0
+
+
 def test_the_installed_command_is_the_same_as_the_module() -> None:
     command = Path(sys.executable).with_name("hookline")
     said = subprocess.run([command, "--version"], capture_output=True, check=True)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import typer.main
 
-from hookline.cli.app import app
+from hookline.cli.app import command_line
 from tests.docs import pages
 
 PAGE = pages.page("reference/command-line.md")
@@ -22,7 +22,7 @@ def commands(command: Any, path: str) -> Iterator[tuple[str, Any]]:
         yield from commands(each, f"{path} {name}")
 
 
-COMMANDS = dict(commands(typer.main.get_command(app), "hookline"))
+COMMANDS = dict(commands(typer.main.get_command(command_line()), "hookline"))
 
 
 def said(parameter: Any) -> str:
@@ -57,6 +57,6 @@ def test_no_heading_of_the_page_is_made_up() -> None:
 
 
 def test_the_options_of_the_program_itself_are_on_the_page() -> None:
-    root = typer.main.get_command(app)
+    root = typer.main.get_command(command_line())
     told = {pages.plain(row[0]) for row in pages.table(PAGE[: PAGE.index("## `hookline serve`")], "option", "meaning")}
     assert told == {said(parameter) for parameter in root.params} - {"--help"}

@@ -1,12 +1,14 @@
 """The commands, put together; and how a failure ends: with a sentence on stderr and exit code 1."""
 
 import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
 from typing import Annotated, Final, NoReturn
 
 import typer
 
 from hookline import __version__
-from hookline.cli import connect, copy, demo, doctor, erase, importing, keys, replay, serve, store, trigger
 from hookline.cli.failed import Failed
 from hookline.errors import HooklineError, Unavailable
 from hookline.settings import WrongSetting
@@ -14,26 +16,56 @@ from hookline.settings import WrongSetting
 #: What is said to a program that asked the API -> what is said to people.
 _HERE: Final = {Unavailable("").hint: "Nothing was changed. `hookline doctor` tells more."}
 
-app = typer.Typer(
-    name="hookline",
-    help="Meetings and phone calls become signed webhooks: at once, exactly, and without fail.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-app.command(short_help="Run the server.", epilog=serve.EPILOG)(serve.serve)
-app.command(short_help="See it work, on this machine, in ten seconds.")(demo.demo)
-app.command(short_help="Send the sample of an event to your receivers.")(trigger.trigger)
-app.command(short_help="Send a range of time to a webhook again.")(replay.replay)
-app.command(short_help="Take a person out of everything that is kept.")(erase.erase)
-app.command(short_help="Find out whether all is well, and what to do if not.")(doctor.doctor)
-app.command(short_help="Copy the database while the server runs.")(store.backup)
-app.command(short_help="Move everything into a database of the other kind.")(copy.copy)
-app.command(short_help="Make the database, or bring it up to date.")(store.migrate)
-app.add_typer(connect.app, name="connect", short_help="Look at a phone system before it is connected.")
-app.add_typer(importing.app, name="import", short_help="Bring files into a running server.")
-app.add_typer(keys.app, name="keys", short_help="Make, list and remove API keys.")
+
+@dataclass(frozen=True, slots=True)
+class _Command:
+    """A command or a group of commands. Its module is imported when it is called, or listed with all others."""
+
+    module: str  # of this package
+    name: str  # of a function, or of a `Typer` for a group
+    short_help: str
+
+    def add_to(self, app: typer.Typer, called: str) -> None:
+        module = import_module(f"hookline.cli.{self.module}")
+        found = getattr(module, self.name)
+        if isinstance(found, typer.Typer):
+            app.add_typer(found, name=called, short_help=self.short_help)
+        else:
+            app.command(called, short_help=self.short_help, epilog=getattr(module, "EPILOG", None))(found)
+
+
+_COMMANDS: Final[Mapping[str, _Command]] = {
+    "serve": _Command("serve", "serve", "Run the server."),
+    "demo": _Command("demo", "demo", "See it work, on this machine, in ten seconds."),
+    "trigger": _Command("trigger", "trigger", "Send the sample of an event to your receivers."),
+    "replay": _Command("replay", "replay", "Send a range of time to a webhook again."),
+    "erase": _Command("erase", "erase", "Take a person out of everything that is kept."),
+    "doctor": _Command("doctor", "doctor", "Find out whether all is well, and what to do if not."),
+    "backup": _Command("store", "backup", "Copy the database while the server runs."),
+    "copy": _Command("copy", "copy", "Move everything into a database of the other kind."),
+    "migrate": _Command("store", "migrate", "Make the database, or bring it up to date."),
+    "connect": _Command("connect", "app", "Look at a phone system before it is connected."),
+    "import": _Command("importing", "app", "Bring files into a running server."),
+    "keys": _Command("keys", "app", "Make, list and remove API keys."),
+}
+
+
+def command_line(words: Sequence[str] = ()) -> typer.Typer:
+    """The command line for these words: the command that they name, or all when they name none."""
+    app = typer.Typer(
+        name="hookline",
+        help="Meetings and phone calls become signed webhooks: at once, exactly, and without fail.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.callback()(_root)
+    named = [word for word in words[:1] if word in _COMMANDS or word == "--version"]
+    for called in named or _COMMANDS:
+        if called in _COMMANDS:
+            _COMMANDS[called].add_to(app, called)
+    return app
 
 
 def _print_version(wanted: bool) -> None:
@@ -42,7 +74,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     _: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version.")
@@ -54,7 +85,7 @@ def _root(
 def main() -> None:
     """Run the command line."""
     try:
-        app()
+        command_line(sys.argv[1:])()
     except (Failed, HooklineError, WrongSetting) as refusal:
         _fail(getattr(refusal, "for_operator", str(refusal)), getattr(refusal, "hint", ""))
     except OSError as problem:
