@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 
 from hookline.adapters.sql.postgres import PostgresStore
 from hookline.adapters.sql.sqlite import SqliteStore
-from hookline.bootstrap import open_store
+from hookline.bootstrap.storage import open_store
 from hookline.domain.deliveries import LEASE, Attempt, Claim, Outcome
 from hookline.domain.ids import WebhookId
 from hookline.engine.dispatcher import BATCH

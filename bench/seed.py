@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from bench.bodies import call
-from hookline.bootstrap import open_store
+from hookline.bootstrap.storage import open_store
 from hookline.domain.calls import check_call
 from hookline.domain.events import CallPayload
 from hookline.services.calls import report_calls

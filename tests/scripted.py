@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
-from hookline import bootstrap
+from hookline.bootstrap import connectors
 from hookline.cli.app import main
 from hookline.domain.kept_facts import facts_from_text, facts_to_text
 from hookline.errors import Invalid, PermissionDenied, Unauthorized
@@ -63,5 +63,5 @@ def _report(said: Sequence[Any]) -> Report:
 
 
 if __name__ == "__main__":
-    bootstrap.connector_kinds = lambda *_: {"scripted": Scripted(waits=timedelta(seconds=1))}
+    connectors.connector_kinds = lambda *_: {"scripted": Scripted(waits=timedelta(seconds=1))}
     main()

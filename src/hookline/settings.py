@@ -1,7 +1,7 @@
 """Every setting: name, type, unit, default, and one sentence. A wrong value stops the start with a sentence.
 
 They come from the environment, or from a TOML file that `HOOKLINE_CONFIG` names and that has the same names; the
-environment wins. Nobody below `bootstrap.py` sees either: parts are given plain values.
+environment wins. Nothing below `bootstrap` sees either: parts are given plain values.
 """
 
 import re

@@ -16,8 +16,8 @@ from typing import Any, Final, TypeVar
 
 import httpx
 
-from hookline import bootstrap
 from hookline.api.site import Site
+from hookline.bootstrap import server, storage
 from hookline.domain.keys import Scope
 from hookline.services.keys import create_key
 from hookline.settings import Settings, load_settings
@@ -162,11 +162,11 @@ class Door:
 def open_door(folder: Path, **environment: str) -> Iterator[Door]:
     """A server of its own, with a key of every scope, until the block ends."""
     settings = settings_for(folder, **environment)
-    with bootstrap.open_store(settings) as store:
+    with storage.open_store(settings) as store:
         keys = {scope.value: store.write(create_key, scope.value, scope) for scope in Scope}
     with asyncio.Runner() as runner:
         stack = AsyncExitStack()
-        site, _ = runner.run(stack.enter_async_context(bootstrap.running(settings)))
+        site, _ = runner.run(stack.enter_async_context(server.running(settings)))
         door = Door(runner, site, settings, keys | {"admin": ADMIN})
         try:
             yield door

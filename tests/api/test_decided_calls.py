@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from hookline import bootstrap
+from hookline.bootstrap import connectors
 from hookline.domain.legs import Fact, Rang
 from tests.api.conftest import door_on
 from tests.api.door import Door
@@ -27,7 +27,7 @@ LEG = {
 @pytest.fixture(params=STORES)
 def door(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Door]:
     kind = Scripted()
-    monkeypatch.setattr(bootstrap, "connector_kinds", lambda *_: {kind.kind: kind})
+    monkeypatch.setattr(connectors, "connector_kinds", lambda *_: {kind.kind: kind})
     with door_on(request.param, tmp_path) as opened:
         opened.post("/v3/phone-lines", {"number": LINE, "name": "Front desk"})
         opened.post("/v3/users", {"email": "john@company.example", "givenName": "John", "phone": {"extension": "101"}})

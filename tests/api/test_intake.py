@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from hookline import bootstrap
+from hookline.bootstrap import connectors
 from hookline.domain.legs import Rang
 from tests.api.conftest import door_on
 from tests.api.door import CALL, Door
@@ -25,7 +25,7 @@ PASSWORD = "p4ss"
 @pytest.fixture
 def kind(monkeypatch: pytest.MonkeyPatch) -> Scripted:
     kinds = Scripted(), Talkative()
-    monkeypatch.setattr(bootstrap, "connector_kinds", lambda *_: {each.kind: each for each in kinds})
+    monkeypatch.setattr(connectors, "connector_kinds", lambda *_: {each.kind: each for each in kinds})
     return kinds[0]
 
 

@@ -20,7 +20,7 @@ from hookline.adapters.system_clock import SystemClock
 from hookline.api.admission import Admission
 from hookline.api.http_messages import Request, Whole
 from hookline.api.listening import Listening, Patience
-from hookline.bootstrap import listening_on
+from hookline.bootstrap.server import listening_on
 from hookline.ports.clock import Clock
 from tests.api.door import ADMIN, CALL, serving
 from tests.fakes import ManualClock, until

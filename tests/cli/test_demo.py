@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from hookline import bootstrap
+from hookline.bootstrap import parts
 from hookline.cli.asking import ask
 from hookline.cli.demo import NEXT_STEPS, Story, called_as, conclude
 from hookline.cli.failed import Failed
@@ -104,7 +104,7 @@ def play(folder: Path, subscriber: type[Subscriber], patience: timedelta) -> Seq
     """What comes of the story with this subscriber."""
 
     async def scenario() -> Sequence[Expected]:
-        story = Story(Screen(), bootstrap.system_clock(), API_KEY, patience=patience, subscriber=subscriber)
+        story = Story(Screen(), parts.system_clock(), API_KEY, patience=patience, subscriber=subscriber)
         async with listening(story.subscriber) as subscriber_url, Server.running(folder) as server:
             return await story.play(f"http://127.0.0.1:{server.port}", subscriber_url)
 

@@ -319,7 +319,7 @@ def _named(tx: Transaction, name: str) -> str:
 def test_whoever_has_a_file_does_not_load_the_driver_of_postgresql() -> None:
     """It takes longer to load than a file to open, and memory for nothing."""
     asks = (
-        "import sys, hookline.cli.serve; from hookline.bootstrap import place_of;"
+        "import sys, hookline.cli.serve; from hookline.bootstrap.storage import place_of;"
         " from hookline.settings import load_settings;"
         " place_of(load_settings({'HOOKLINE_DATABASE': 'sqlite:///any.db'})); sys.exit('psycopg' in sys.modules)"
     )

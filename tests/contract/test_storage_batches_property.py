@@ -181,7 +181,7 @@ steps = st.one_of(
 def test_each_event_is_in_one_batch_in_order_and_none_is_lost(
     tmp_path_factory: pytest.TempPathFactory, name: str
 ) -> None:
-    @settings(deadline=None, max_examples=examples(name, 60))
+    @settings(deadline=None, max_examples=examples(name, 42))
     @given(script=st.lists(steps, min_size=4, max_size=20))
     def play(script: list[tuple[str, ...]]) -> None:
         clock = ManualClock()

@@ -326,7 +326,7 @@ steps = st.one_of(
 def test_nothing_is_claimed_before_what_comes_before_it_and_nothing_waits_for_nobody(
     tmp_path_factory: pytest.TempPathFactory, name: str
 ) -> None:
-    @settings(deadline=None, max_examples=examples(name, 200))
+    @settings(deadline=None, max_examples=examples(name, 100))
     @given(script=st.lists(steps, min_size=6, max_size=30))
     def play(script: list[tuple[str, ...]]) -> None:
         clock = ManualClock()

@@ -205,7 +205,7 @@ steps = st.one_of(
 def test_whatever_workers_do_nothing_owed_is_lost_doubled_or_in_two_live_claims(
     tmp_path_factory: pytest.TempPathFactory, name: str
 ) -> None:
-    @settings(deadline=None, max_examples=examples(name, 300))
+    @settings(deadline=None, max_examples=examples(name, 150))
     @given(script=st.lists(steps, min_size=6, max_size=30))
     def play(script: list[tuple[str, ...]]) -> None:
         clock = ManualClock()

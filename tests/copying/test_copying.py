@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from hookline import bootstrap
 from hookline.adapters.sql.copy_tables import TABLES
 from hookline.adapters.sql.places import Place, SqlitePlace
 from hookline.adapters.sql.postgres_place import PostgresPlace
 from hookline.adapters.sql.session import micros
 from hookline.adapters.system_clock import SystemClock
+from hookline.bootstrap import server, storage
 from hookline.errors import Unavailable
 from hookline.services.calls import report_calls
 from hookline.services.webhooks import create_webhook
@@ -52,7 +52,7 @@ class Move:
         return all_rows(where(self.source)), all_rows(where(self.target))
 
     def copy(self) -> dict[str, int]:
-        return bootstrap.copy(*self.places, KEEP_FOR, lambda *_: None)
+        return storage.copy(*self.places, KEEP_FOR, lambda *_: None)
 
 
 @pytest.fixture(params=STORES)
@@ -204,5 +204,5 @@ async def serve(street: Street) -> None:
     """Do what `hookline serve` does, but for listening."""
     found = where(street)
     settings = load_settings({"HOOKLINE_DATABASE": found if isinstance(found, str) else f"sqlite:///{found}"})
-    async with bootstrap.running(settings):
+    async with server.running(settings):
         pass

@@ -18,8 +18,8 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from hookline import bootstrap
 from hookline.api.app import IS_READY, IS_UP
+from hookline.bootstrap import server
 from hookline.domain.webhooks import MAX_TIMEOUT_SECONDS
 from hookline.settings import ALL, ALL_ROLES, CONFIG, PostgresUrl, load_settings
 from tests.acceptance.serving import Server
@@ -38,7 +38,7 @@ POD: Final = MANIFESTS["Deployment"]["spec"]["template"]["spec"]
 [CONTAINER] = POD["containers"]
 NODES: Final = {name: service for name, service in COMPOSE["services"].items() if service["image"] == "hookline"}
 #: What an orderly stop may take: open requests, attempts under way, and a little to keep what came of them.
-STOP_SECONDS: Final = bootstrap.GRACE_SECONDS + MAX_TIMEOUT_SECONDS + 5
+STOP_SECONDS: Final = server.GRACE_SECONDS + MAX_TIMEOUT_SECONDS + 5
 PORT: Final = int(environment()["HOOKLINE_LISTEN"].rpartition(":")[2])
 
 

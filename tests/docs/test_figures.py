@@ -6,11 +6,11 @@ from typing import Any, Final
 
 import pytest
 
-from hookline import bootstrap
 from hookline.adapters import http_answer
 from hookline.adapters.http_sender import HttpSender
 from hookline.adapters.sql.grouped import GROUP
 from hookline.api import access, app, http_messages, reading, webhooks
+from hookline.bootstrap import server
 from hookline.domain import deliveries, keys, signatures
 from hookline.domain import webhooks as webhook_rules
 from hookline.domain.backoff import MAX_RETRY_AFTER_SECONDS
@@ -35,7 +35,7 @@ KIB: Final = 1024
 FIGURES: Final = {
     "reference/delivery.md": (
         f"Connections stay open for {IDLE:g} seconds",
-        f"at most {bootstrap.CONNECTIONS_PER_HOST} to one origin",
+        f"at most {server.CONNECTIONS_PER_HOST} to one origin",
         f"and {IN_ALL} in all",
         f"(1 to {webhook_rules.MAX_TIMEOUT_SECONDS}, {webhook_rules.DEFAULT_TIMEOUT_SECONDS} if not said)",
         f"At most {CONNECT:g} seconds",
@@ -64,7 +64,7 @@ FIGURES: Final = {
         f"fires timers, {scheduler.BATCH} in a transaction",
     ),
     "explanation/delivery-states.md": (f"a lease of {deliveries.LEASE // timedelta(seconds=1)} seconds",),
-    "explanation/durability.md": (f"({bootstrap.GRACE_SECONDS} seconds at most)",),
+    "explanation/durability.md": (f"({server.GRACE_SECONDS} seconds at most)",),
     "explanation/security.md": (
         f"a secret of {signatures.SECRET_BYTES} random bytes",
         f"`hl_` and {keys.KEY_BYTES} random bytes",
@@ -76,13 +76,13 @@ FIGURES: Final = {
         f"{lanes.CONCURRENCY} attempts under way at one webhook**, {lanes.CAPACITY} claims",
     ),
     "how-to/run-with-kubernetes.md": (
-        f"open requests ({bootstrap.GRACE_SECONDS} s) and attempts under way ({webhook_rules.MAX_TIMEOUT_SECONDS} s)",
+        f"open requests ({server.GRACE_SECONDS} s) and attempts under way ({webhook_rules.MAX_TIMEOUT_SECONDS} s)",
     ),
     "how-to/run-with-docker.md": (
-        f"open requests ({bootstrap.GRACE_SECONDS} s) and attempts under way ({webhook_rules.MAX_TIMEOUT_SECONDS} s)",
+        f"open requests ({server.GRACE_SECONDS} s) and attempts under way ({webhook_rules.MAX_TIMEOUT_SECONDS} s)",
     ),
     "how-to/run-with-systemd.md": (
-        f"Open requests ({bootstrap.GRACE_SECONDS} s) and attempts under way ({webhook_rules.MAX_TIMEOUT_SECONDS} s)",
+        f"Open requests ({server.GRACE_SECONDS} s) and attempts under way ({webhook_rules.MAX_TIMEOUT_SECONDS} s)",
     ),
     "how-to/rotate-a-secret.md": (f"{webhooks.MAX_OVERLAP_HOURS} at most", f"the {MAX_SECRETS} latest at most"),
 }

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from hookline.bootstrap import connector_kinds
+from hookline.bootstrap.connectors import connector_kinds
 from hookline.domain.events import CallType
 from tests.docs import pages
 from tests.fakes import ManualClock

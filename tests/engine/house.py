@@ -18,7 +18,7 @@ from hookline.adapters.sql.group_commit import SqliteDatabase
 from hookline.adapters.sql.grouped import GroupedDatabase
 from hookline.adapters.sql.postgres import BEGIN_WRITING, TIME_LIMITS, TimeLimits
 from hookline.adapters.sql.postgres_database import PostgresDatabase
-from hookline.bootstrap import Engine
+from hookline.bootstrap.engine import Engine
 from hookline.domain.deliveries import LEASE, Delivery, State
 from hookline.domain.webhooks import Webhook
 from hookline.ports.sender import Post

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from hookline.bootstrap import Engine
+from hookline.bootstrap.engine import Engine
 from hookline.domain.ids import ConnectorId
 from hookline.domain.phonebook import Connector, ConnectorState
 from hookline.engine.connections import LEASE, LOOK, OUR_MISTAKE, PAUSE, RETRY, Connections

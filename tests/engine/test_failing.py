@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from hookline.bootstrap import Engine
+from hookline.bootstrap.engine import Engine
 from hookline.domain.backoff import own_policy
 from hookline.domain.deliveries import State
 from hookline.ports.storage import News

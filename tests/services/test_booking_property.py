@@ -241,7 +241,7 @@ def world_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sqli
     store.close()
 
 
-@settings(deadline=None, max_examples=800)
+@settings(deadline=None, max_examples=300)
 @given(
     first=st.tuples(starts, lengths),
     second=st.none() | st.tuples(starts, lengths),

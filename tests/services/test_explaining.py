@@ -322,7 +322,7 @@ def note_event(tx: Transaction, learnt: Truth, kind: EventKind, type_: str, reco
     learnt.causes[event.id] = {each: there.get(each, "deleted") for each in learnt.made}
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(HISTORY)
 def test_not_owed_is_said_exactly_when_no_delivery_was_made_and_with_the_right_cause(history: list[Any]) -> None:
     with TemporaryDirectory() as folder:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 
-from hookline import bootstrap
+from hookline.bootstrap import connectors
 from hookline.cli.failed import Failed
 from hookline.connectors.asterisk.link import NoLink
 from hookline.connectors.asterisk.looking import NEEDED, Seen
@@ -63,7 +63,7 @@ def asterisk(
     }  # fmt: skip
     with Console(stderr=True).status(f"Looking at {host}"):
         try:
-            seen = asyncio.run(bootstrap.look_at_asterisk(settings))
+            seen = asyncio.run(connectors.look_at_asterisk(settings))
         except NoLink as problem:
             raise Failed(str(problem)) from None
     wanted = _connector(settings, seen)
@@ -90,7 +90,7 @@ def freeswitch(
     settings = {"eslHost": host, "eslPort": port, "eslPassword": _secret(password_env, "Password")}
     with Console(stderr=True).status(f"Looking at {host}"):
         try:
-            seen = asyncio.run(bootstrap.look_at_freeswitch(settings))
+            seen = asyncio.run(connectors.look_at_freeswitch(settings))
         except NoEventSocket as problem:
             raise Failed(str(problem)) from None
     told = {"trunkChannelPrefixes": seen.trunk_prefixes} if seen.gateways else {}

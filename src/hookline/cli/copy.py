@@ -10,8 +10,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from hookline import bootstrap
 from hookline.adapters.sql.places import Place
+from hookline.bootstrap import storage
 from hookline.settings import PostgresUrl, database_at, load_settings
 
 
@@ -50,7 +50,7 @@ def _place(url: str, option: str) -> Place:
         where: Path | PostgresUrl = database_at(url.strip())
     except ValueError as problem:
         raise typer.BadParameter(str(problem), param_hint=option) from None
-    return bootstrap.place_at(where)
+    return storage.place_at(where)
 
 
 def _copied(source: Place, target: Place, keep_for: timedelta) -> dict[str, int]:
@@ -63,7 +63,7 @@ def _copied(source: Place, target: Place, keep_for: timedelta) -> dict[str, int]
         def show(doing: str, done: int, total: int) -> None:
             bar.update(task, description=doing, completed=done, total=total)
 
-        return bootstrap.copy(source, target, keep_for, show)
+        return storage.copy(source, target, keep_for, show)
 
 
 def _rows(count: int) -> str:
@@ -71,7 +71,7 @@ def _rows(count: int) -> str:
 
 
 def _undo(source: Place, *, as_json: bool) -> None:
-    other = bootstrap.undo_copy(source)
+    other = storage.undo_copy(source)
     if as_json:
         typer.echo(msgspec.json.encode({"from": str(source), "to": other}))
     else:

@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from hookline import bootstrap
+from hookline.bootstrap import parts
 from hookline.cli.asking import NoServer, ask
 from hookline.cli.failed import Failed
 from hookline.cli.screen import Expected, Screen
@@ -72,9 +72,7 @@ def demo() -> None:
     except (KeyboardInterrupt, asyncio.CancelledError):
         raise Failed("Stopped. The server is stopped too, and its folder removed.") from None
     conclude(screen, expected)
-    screen.closing(
-        NEXT_STEPS.format(hookline=called_as(sys.argv[0]), key=new_key(bootstrap.Dice().randbytes(KEY_BYTES)))
-    )
+    screen.closing(NEXT_STEPS.format(hookline=called_as(sys.argv[0]), key=new_key(parts.Dice().randbytes(KEY_BYTES))))
 
 
 def conclude(screen: Screen, expected: Sequence[Expected]) -> None:
@@ -91,12 +89,12 @@ def conclude(screen: Screen, expected: Sequence[Expected]) -> None:
 
 async def _run(screen: Screen, folder: Path) -> Sequence[Expected]:
     """Play the story between a server and a subscriber that live as long as it does."""
-    clock = bootstrap.system_clock()
+    clock = parts.system_clock()
     running = asyncio.current_task()
     assert running is not None  # asyncio.run made it
     for number in (signal.SIGTERM, signal.SIGHUP):  # these too shall leave nothing behind; asyncio.run sees to SIGINT
         asyncio.get_running_loop().add_signal_handler(number, running.cancel)
-    api_key = new_key(bootstrap.Dice().randbytes(KEY_BYTES))
+    api_key = new_key(parts.Dice().randbytes(KEY_BYTES))
     story = Story(screen, clock, api_key)
     # The subscriber goes last: nothing that the server still sends shall find nobody there.
     async with listening(story.subscriber) as subscriber_url, _server(folder, clock, api_key) as (url, server):

@@ -12,10 +12,10 @@ import msgspec
 import typer
 from rich.console import Console
 
-from hookline import bootstrap
 from hookline.adapters.sql.health import Backlog, Health
 from hookline.adapters.sql.places import Place
 from hookline.adapters.sql.sqlite_file import beside, network_file_system
+from hookline.bootstrap import parts, storage
 from hookline.cli.asking import NoServer, ask
 from hookline.domain.instants import spoken, wire_form
 from hookline.errors import HooklineError, Unavailable
@@ -71,13 +71,13 @@ def _look(environment: Mapping[str, str]) -> Iterator[Finding]:
         return
     yield Finding("ok", "settings", "Every value can be used.")
     try:
-        place = bootstrap.place_of(settings)
+        place = storage.place_of(settings)
     except Unavailable as refusal:
         yield Finding("problem", "database", f"{refusal.message} {refusal.hint}")
         return
     if place.file is not None:
         yield from _at_disk(place.file)
-    now = bootstrap.system_clock().now()
+    now = parts.system_clock().now()
     health = None
     try:
         if place.exists():

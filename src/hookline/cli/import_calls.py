@@ -17,7 +17,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from hookline import bootstrap
+from hookline.bootstrap import parts
 from hookline.cli.asking import admin_key, ask
 from hookline.cli.call_files import READERS, CallFile, read_calls
 from hookline.cli.failed import Failed
@@ -118,7 +118,7 @@ class _Import:
 
     def go_on(self, position: Position) -> None:
         """Send what is left, batch by batch, and keep how far it has come."""
-        clock, console = bootstrap.system_clock(), Console(stderr=True)
+        clock, console = parts.system_clock(), Console(stderr=True)
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
         with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
             task = bar.add_task("Importing", total=position.total, completed=position.done)
@@ -151,7 +151,7 @@ def _is_forgotten(found: Position) -> bool:
     if not found.sending_since:
         return False
     since = parse_instant(found.sending_since, "sending_since")
-    return bootstrap.system_clock().now() >= since + _KNOWN_FOR
+    return parts.system_clock().now() >= since + _KNOWN_FOR
 
 
 def _is_of(one: Position, other: Position) -> bool:

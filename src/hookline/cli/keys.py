@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 import msgspec
 import typer
 
-from hookline import bootstrap
+from hookline.bootstrap import storage
 from hookline.cli.failed import Failed
 from hookline.domain.instants import wire_form
 from hookline.domain.keys import Scope
@@ -29,10 +29,10 @@ def create(
 ) -> None:
     """Make a key. It is shown this once."""
     settings = load_settings(os.environ)
-    place = bootstrap.place_of(settings)
+    place = storage.place_of(settings)
     if not place.exists():
         typer.echo(f"There was no database at {place}; it is made now, and the key is for it.", err=True)
-    with bootstrap.open_store(settings) as store:
+    with storage.open_store(settings) as store:
         key = store.write(keys.create_key, name, scope)
     typer.echo(msgspec.json.encode({"key": key, "name": name.strip(), "scope": scope}) if json else key)
 
@@ -40,7 +40,7 @@ def create(
 @app.command(name="list")
 def list_(*, json: Json = False) -> None:
     """List the keys, without showing them."""
-    with bootstrap.open_store(_of_existing_database()) as store:
+    with storage.open_store(_of_existing_database()) as store:
         known = store.read(keys.list_keys)
     rows = [
         {"id": key.id, "name": key.name, "scope": key.scope.value, "createdAt": wire_form(key.created_at)}
@@ -55,7 +55,7 @@ def list_(*, json: Json = False) -> None:
 @app.command()
 def remove(key_id: Annotated[str, typer.Argument(metavar="ID", help="Its id, from `hookline keys list`.")]) -> None:
     """Remove a key. Whoever holds it is refused within seconds."""
-    with bootstrap.open_store(_of_existing_database()) as store:
+    with storage.open_store(_of_existing_database()) as store:
         store.write(keys.remove_key, key_id)
     typer.echo(f"{key_id} is removed.")
 
@@ -63,7 +63,7 @@ def remove(key_id: Annotated[str, typer.Argument(metavar="ID", help="Its id, fro
 def _of_existing_database() -> Settings:
     """The settings, if there is a database where they say: a path that is misspelt must not become an empty one."""
     settings = load_settings(os.environ)
-    place = bootstrap.place_of(settings)
+    place = storage.place_of(settings)
     if not place.exists():
         raise Failed(
             f"There is no database {place}.",

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from hookline import bootstrap
+from hookline.bootstrap import parts
 from hookline.cli.asking import NoServer, admin_key, ask
 from hookline.cli.failed import Failed
 from hookline.domain.instants import parse_instant
@@ -101,7 +101,7 @@ def _is_agreed() -> bool:
 
 async def _watched(server: _Server, process_id: int) -> dict[str, Any]:
     """The process when it has ended. On a terminal a bar shows how far it is."""
-    clock, console = bootstrap.system_clock(), Console(stderr=True)
+    clock, console = parts.system_clock(), Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("Making due again", total=None)

@@ -9,8 +9,9 @@ from typing import Annotated, Final
 import typer
 import uvloop
 
-from hookline import __version__, bootstrap
+from hookline import __version__
 from hookline.adapters.sql.startup import STARTUP_SECONDS
+from hookline.bootstrap import server, storage
 from hookline.cli.store import DatabaseWait
 from hookline.services.keys import ensure_first_key
 from hookline.settings import ALL, CONFIG, ROLES, Role, Setting, Settings, load_settings, strangers
@@ -59,7 +60,7 @@ def serve(
         typer.echo("Stopping: nothing new is begun, what is being sent may end.")
         sys.stdout.flush()
 
-    uvloop.run(bootstrap.serve(settings, ready, stopping, database_wait))
+    uvloop.run(server.serve(settings, ready, stopping, database_wait))
     typer.echo("Stopped. What is still owed goes on at the next start.")
 
 
@@ -67,7 +68,7 @@ def _show_first_key(settings: Settings) -> None:
     """Make a key where there is none, once the server runs: a start that fails must not use up the one showing."""
     if settings.api_key is not None or Role.API not in settings.roles:
         return
-    with bootstrap.open_store(settings) as store:
+    with storage.open_store(settings) as store:
         key = store.write(ensure_first_key)
     if key is not None:
         typer.echo(f"Your first API key, shown this once:\n\n    {key}\n\nKeep it; more with `hookline keys create`.")

@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-from hookline import bootstrap
 from hookline.adapters.sql.startup import STARTUP_SECONDS
+from hookline.bootstrap import storage
 from hookline.settings import Settings, load_settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -38,14 +38,14 @@ def migrate(
 ) -> None:
     """Make the database, or bring it to the schema of this version. `serve` does so by itself."""
     settings = load_settings(os.environ)
-    applied, schema = bootstrap.migrate(settings, database_wait, without_log=without_log)
+    applied, schema = storage.migrate(settings, database_wait, without_log=without_log)
     if json:
         typer.echo(msgspec.json.encode({"applied": applied, "schema": schema}))
     elif applied:
         numbers = ", ".join(map(str, applied))
-        typer.echo(f"{bootstrap.place_of(settings)}: applied {numbers}; it is at schema {schema} now.")
+        typer.echo(f"{storage.place_of(settings)}: applied {numbers}; it is at schema {schema} now.")
     else:
-        typer.echo(f"{bootstrap.place_of(settings)}: nothing to do, it is at schema {schema}.")
+        typer.echo(f"{storage.place_of(settings)}: nothing to do, it is at schema {schema}.")
 
 
 def backup(
@@ -77,4 +77,4 @@ def _back_up(settings: Settings, file: Path) -> None:
             if left == 0:
                 bar.update(task, description="Checking the copy", total=None)
 
-        bootstrap.back_up(settings, file, show)
+        storage.back_up(settings, file, show)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import uvicorn
 
-from hookline import bootstrap
+from hookline.bootstrap.server import Server, listening_on
 from hookline.ports.clock import Clock
 from hookline.receiver import Message, Receiver, VerificationError
 
@@ -77,11 +77,9 @@ class Subscriber:
 @asynccontextmanager
 async def listening(subscriber: Subscriber) -> AsyncIterator[str]:
     """The subscriber on a free port of this machine. Gives its URL."""
-    socket = bootstrap.listening_on(HOST, 0)
+    socket = listening_on(HOST, 0)
     listens = asyncio.Event()
-    server = bootstrap.Server(
-        uvicorn.Config(subscriber, lifespan="off", log_config=None, access_log=False), listens.set
-    )
+    server = Server(uvicorn.Config(subscriber, lifespan="off", log_config=None, access_log=False), listens.set)
     serving = asyncio.create_task(server.serve([socket]))
     try:
         await listens.wait()

@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 import msgspec
 import typer
 
-from hookline import bootstrap
+from hookline.bootstrap import parts, sending
 from hookline.cli.asking import admin_key, ask
 from hookline.cli.failed import Failed
 from hookline.domain.events import EventKind
@@ -99,13 +99,13 @@ def _usable(secret: str | None) -> str | None:
 
 async def _to_one(settings: Settings, event: EventKind, url: str, secret: str | None, *, as_json: bool) -> bool:
     """One POST of our own, as the server would send it."""
-    clock, dice = bootstrap.system_clock(), bootstrap.Dice()
+    clock, dice = parts.system_clock(), parts.Dice()
     now = clock.now()
     used = secret or new_secret(dice.randbytes(SECRET_BYTES))
     claim = sample_claim(event, url, used, ulid(now, dice.getrandbits(RANDOM_BITS)), now)
     if secret is None and not as_json:
         typer.echo(f"Signed with a secret made for this request: {used}")
-    async with bootstrap.open_sender(settings) as sender:
+    async with sending.open_sender(settings) as sender:
         answer = await sender.send(RequestMaker(claim.webhook, now).request(claim, now))
     outcome = Outcome(
         url=_without_password(url),
@@ -158,7 +158,7 @@ def _nobody_wants(event: EventKind, webhooks: list[dict[str, Any]]) -> Failed:
 
 async def _outcomes(base: str, key: str, owed: list[tuple[dict[str, Any], str]]) -> AsyncIterator[Outcome]:
     """What came of each delivery, as it becomes known."""
-    clock = bootstrap.system_clock()
+    clock = parts.system_clock()
     give_up_at = clock.now() + PATIENCE
     while owed:
         unknown = []
