@@ -5,12 +5,13 @@ BENCH := .venv-bench
 AUDIT := .venv-audit
 BIN := $(VENV)/bin
 
-.PHONY: help demo serve test check audit format bench lock clean
+.PHONY: help demo serve test coverage check audit format bench lock clean
 
 help:
 	@echo "make demo    watch meetings and calls become signed webhooks"
 	@echo "make serve   run the server on ./hookline.db"
-	@echo "make test    run the tests, with branch coverage"
+	@echo "make test    run the tests"
+	@echo "make coverage  run them, and say which branches were never taken"
 	@echo "make check   lint, types, import layers"
 	@echo "make audit   licences, hashes, images, known vulnerabilities of what is locked"
 	@echo "make bench   measure it, beside what one would build instead"
@@ -21,7 +22,11 @@ demo: $(VENV)/run
 serve: $(VENV)/run
 	@$(BIN)/hookline serve
 
+# Three processes on two cores: many tests wait for a server, a disk or another process.
 test: $(VENV)/dev
+	$(BIN)/python -m pytest -n 3 --dist worksteal $(ARGS)
+
+coverage: $(VENV)/dev
 	@$(BIN)/coverage erase
 	$(BIN)/python -m pytest -n 3 --dist worksteal --cov --cov-report=term $(ARGS)
 

@@ -113,6 +113,8 @@ def test_path_and_query_are_kept_byte_for_byte(url: str, path: str) -> None:
             "https://a.example/#",
             "https://a.example/x#y",
             "https://[::1/",
+            "https://[v1.a]/",
+            "https://[v1.a]:8443/",
         ),
         *(
             "https://a b.example/",
@@ -246,6 +248,7 @@ def test_a_token_without_spaces_is_taken(token: str) -> None:
     [
         *("a..example", ".example", "a.example..", "{host}", "<your-host>", "a,b.example", "a.example%20", "*.example"),
         *("x" * 64 + ".example", ".".join(["x" * 60] * 5), "https://a.example"),
+        *("256.1.1.1", "127.1", "0x7f000001", "2130706433", "1.2.3.4.5", "a.example.1", "1.2.3.4.", "01.2.3.4"),
     ],
 )
 def test_a_host_that_nobody_can_resolve_is_refused(host: str) -> None:
@@ -253,7 +256,7 @@ def test_a_host_that_nobody_can_resolve_is_refused(host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["a.example", "a_b.example", "a.example.", "xn--exmple-cua.com", "127.1", "0x7f000001", "[::1]", "box"]
+    "host", ["a.example", "a_b.example", "a.example.", "xn--exmple-cua.com", "127.0.0.1", "1.example", "[::1]", "box"]
 )
 def test_a_host_that_somebody_may_resolve_is_taken(host: str) -> None:
     require_sendable(parse_url(f"https://{host}/hook"), None, headers())

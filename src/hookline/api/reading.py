@@ -161,6 +161,8 @@ def _refusal(problem: msgspec.ValidationError, shape: Any, value: Any) -> Invali
     match = _WRONG.fullmatch(str(problem))
     what, path = (match["what"], match["path"] or "$") if match else (str(problem), "$")
     field = path.removeprefix("$").removeprefix(".")
+    if "[...]" in field:
+        field = _with_its_key(field, shape, value)
     if missing := _MISSING.search(what):
         absent = [f"{field}.{missing[1]}"] if field else [name for name in _required(shape) if name not in value]
         return MissingField(*absent)
@@ -174,6 +176,17 @@ def _refusal(problem: msgspec.ValidationError, shape: Any, value: Any) -> Invali
         return Invalid.field(field, f"expected one of {choices}, got {got[:_MOST_SHOWN]!r}.")
     code = "out_of_range" if "out of range" in what else "invalid_parameter"
     return Invalid.field(field or "body", f"{what[:1].lower()}{what[1:]}.", code=code)
+
+
+def _with_its_key(field: str, shape: Any, value: Any) -> str:
+    """The field of a wrong value in a mapping of a body: the decoder writes `[...]` for the key."""
+    mapping, _, below = field.partition("[...]")
+    for key, item in value[mapping].items():
+        try:
+            msgspec.convert({key: item}, (_keys(shape) or {})[mapping])
+        except msgspec.ValidationError:
+            return f"{mapping}.{key[:_MOST_SHOWN]}{below}"
+    return field
 
 
 @cache

@@ -5,6 +5,7 @@ attempt: `adapters/address_guard.py`.
 """
 
 import base64
+import ipaddress
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -46,6 +47,8 @@ _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")  # RFC 9110, 5.
 _VISIBLE: Final = re.compile(r"[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?")
 _HOST: Final = re.compile(r"[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
 _MAX_HOST: Final = 254  # with the dot at its end
+#: A host whose last label is a number is an IPv4 address or nothing (URL Standard, "ends in a number").
+_ENDS_IN_NUMBER: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9A-Fa-f]*)\.?")
 _URL_CHARACTERS: Final = re.compile(r"[\x21-\x7e]+")
 
 
@@ -161,6 +164,8 @@ def parse_url(url: str) -> Target:
     Raises:
         Invalid: not an absolute http(s) URL in ASCII, or with a fragment.
     """
+    if not url:
+        raise Invalid.field("url", "expected http://... or https://..., got an empty text.")
     if len(url) > MAX_URL:
         raise Invalid.field("url", f"expected at most {MAX_URL} characters, got {len(url)}.", code="out_of_range")
     if not _URL_CHARACTERS.fullmatch(url) or "\\" in url:
@@ -174,6 +179,8 @@ def parse_url(url: str) -> Target:
         raise Invalid.field("url", f"expected a host and a port from 1 to 65535, got {url[:60]!r}.") from None
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise Invalid.field("url", f"expected http://... or https://..., got {url[:60]!r}.")
+    if "[" in parts.netloc and ":" not in parts.hostname:  # an IPvFuture of RFC 3986, which nobody can resolve
+        raise Invalid.field("url", f"expected an IPv6 address in brackets, got [{parts.hostname[:60]}].")
     if "#" in url:
         raise Invalid.field("url", "expected no fragment: what follows # is never sent.")
     if port == 0:
@@ -259,6 +266,18 @@ def _require_host(target: Target) -> None:
         return
     if len(target.host) > _MAX_HOST or not _HOST.fullmatch(target.host):
         raise Invalid.field("url", f"expected a name of a host that can be resolved, got {target.host[:60]!r}.")
+    if _ENDS_IN_NUMBER.fullmatch(target.host) and not _is_ipv4(target.host):
+        raise Invalid.field(
+            "url", f"expected an IPv4 address of four numbers up to 255, or a name, got {target.host[:60]!r}."
+        )
+
+
+def _is_ipv4(host: str) -> bool:
+    try:
+        ipaddress.IPv4Address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _require_header(header: Header, index: int) -> None:
