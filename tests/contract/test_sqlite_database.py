@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import pytest
 
-from hookline.adapters.sql import group_commit
+from hookline.adapters.sql import group, group_commit
 from hookline.adapters.sql.group_commit import SqliteDatabase
 from hookline.adapters.sql.sqlite import SqliteStore
 from hookline.domain.ids import WebhookId
@@ -24,7 +24,7 @@ from hookline.services.calls import report_call
 from hookline.services.erasure import erase_contact
 from hookline.services.keys import create_key, list_keys
 from hookline.services.webhooks import delete_webhook
-from tests.fakes import ManualClock, until
+from tests.fakes import ManualClock, turn, until
 from tests.values import call_payload, details, webhook
 
 
@@ -230,6 +230,23 @@ def test_whatever_goes_wrong_in_the_store_its_callers_are_told(
 
     asyncio.run(scenario())
     assert "store.failed" in caplog.text
+
+
+def test_what_did_not_fit_in_a_commit_is_done_in_the_next_ones_in_order(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group, "ROWS_PER_GROUP", 5)
+    names = [str(number) for number in range(100)]
+
+    async def scenario() -> None:
+        async with database.open() as opened:
+            writes = [asyncio.ensure_future(opened.write(_named, name)) for name in names]
+            await turn()
+        await asyncio.gather(*writes)  # also when the database is closed before all is done
+        async with database.open() as opened:
+            assert [key.name for key in await opened.read(list_keys)] == names
+
+    asyncio.run(scenario())
 
 
 def test_the_log_is_moved_into_the_file_beside_the_commits(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:

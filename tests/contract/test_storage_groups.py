@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hookline.adapters.sql.group import Answered, Call
+from hookline.adapters.sql.session import ROWS_PER_GROUP
 from hookline.adapters.sql.sqlite import SqliteStore
 from hookline.domain.events import EventKind
 from hookline.domain.ids import DeliveryId, KeyId
@@ -131,6 +132,18 @@ def test_a_delivery_that_was_undone_is_born_in_nobodys_claims(store: Store) -> N
     assert doings.claimed_of[doings.claims[0].webhook.id] == 2
     assert not doings.timers
     assert not claimed(store)
+
+
+def test_a_commit_with_many_rows_takes_no_further_function(store: Store) -> None:
+    def many_keys(tx: Transaction, name: str) -> None:
+        for number in range(ROWS_PER_GROUP // 2):
+            key(tx, f"{name}{number}")
+
+    calls = [call(many_keys, "a"), call(key_and_fail, "x"), call(many_keys, "b"), call(key, "c"), call(key, "d")]
+    answers, _ = store.write_group(calls)
+    assert [answer.error is None for answer in answers] == [True, False, True]
+    assert len(digests(store)) == ROWS_PER_GROUP
+    assert told(store.write_group(calls[3:])[0]) == ["c", "d"]
 
 
 def owe_many(tx: Transaction, count: int) -> None:

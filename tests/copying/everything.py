@@ -24,6 +24,7 @@ from hookline.services.exports import NewExport, begin_export
 from hookline.services.idempotency import once
 from hookline.services.keys import create_key
 from hookline.services.replays import begin_replay
+from hookline.services.report_batches import accept_meetings, apply_slice, batch_id_of
 from hookline.services.webhooks import create_webhook, delete_webhook, rotate_secret, update_webhook
 from tests.contract.test_storage_decisions import LEGS, decision
 from tests.contract.test_storage_phonebook import CARRIER, JOHN, LINE, PBX
@@ -85,6 +86,7 @@ async def fill(street: Street) -> None:
         await house.write(begin_export, _EXPORT, LIMITS)
         await house.pass_by(seconds=1)
         await house.calls(3)
+        await house.write(_stage)
 
 
 _EXPORT: Final = NewExport(kinds=tuple(EventKind), notify_url="https://told.example/here", days=2)
@@ -114,6 +116,12 @@ def _others(tx: Transaction) -> None:
     tx.phonebook.keep_connector(CARRIER)
     tx.phonebook.count_unknown_line("+441632960999")
     tx.notices.count_unknown_number(NoticeId(f"ntc_{tx.ulid()}"), PBX.id, "+## ###")
+
+
+def _stage(tx: Transaction) -> None:
+    """A batch that was accepted, and of which a part was applied."""
+    staged = accept_meetings(tx, [details(tx.now + DAY, meeting_name=f"Staged {number}") for number in range(200)])
+    assert apply_slice(tx, batch_id_of(staged.ids))
 
 
 def _heard(tx: Transaction) -> None:

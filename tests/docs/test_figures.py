@@ -9,15 +9,19 @@ import pytest
 from hookline.adapters import http_answer
 from hookline.adapters.http_sender import HttpSender
 from hookline.adapters.sql.grouped import GROUP
+from hookline.adapters.sql.session import ROWS_PER_GROUP
 from hookline.api import access, app, http_messages, reading, webhooks
+from hookline.api.routes import MAX_BATCH
 from hookline.bootstrap import server
 from hookline.domain import deliveries, keys, signatures
 from hookline.domain import webhooks as webhook_rules
 from hookline.domain.backoff import MAX_RETRY_AFTER_SECONDS
 from hookline.engine import lanes, scheduler
+from hookline.engine.staged_reports import LEFT_FOR
 from hookline.ports.sender import MAX_ANSWER_BYTES
 from hookline.receiver import Receiver
 from hookline.services.idempotency import REMEMBERED_FOR
+from hookline.services.publishing import ROWS_PER_COMMIT
 from hookline.services.webhooks import MAX_SECRETS
 from hookline.settings import SHORTEST_KEY
 from tests.docs import pages
@@ -62,9 +66,16 @@ FIGURES: Final = {
         f"up to {GROUP}, inside one commit",
         f"{lanes.CONCURRENCY} attempts under way and {lanes.CAPACITY} claims",
         f"fires timers, {scheduler.BATCH} in a transaction",
+        f"once it has {ROWS_PER_GROUP} rows",
+        f"whose request died, after {LEFT_FOR // timedelta(seconds=1)} seconds",
     ),
     "explanation/delivery-states.md": (f"a lease of {deliveries.LEASE // timedelta(seconds=1)} seconds",),
-    "explanation/durability.md": (f"({server.GRACE_SECONDS} seconds at most)",),
+    "explanation/durability.md": (
+        f"({server.GRACE_SECONDS} seconds at most)",
+        f"in about {ROWS_PER_COMMIT} rows",
+        f"up to {MAX_BATCH}, is several",
+        f"after {LEFT_FOR // timedelta(seconds=1)} seconds",
+    ),
     "explanation/security.md": (
         f"a secret of {signatures.SECRET_BYTES} random bytes",
         f"`hl_` and {keys.KEY_BYTES} random bytes",

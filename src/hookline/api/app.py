@@ -25,6 +25,7 @@ from hookline.api import (
     webhooks,
 )
 from hookline.api.access import Access
+from hookline.api.batches import Answered, Batches
 from hookline.api.body_room import BodyRoom, HeldBody
 from hookline.api.http_messages import (
     COMMON_HEADERS,
@@ -39,7 +40,7 @@ from hookline.api.http_messages import (
 )
 from hookline.api.long_work import LongWork
 from hookline.api.reading import Query
-from hookline.api.routes import Asked, Reply, Route, Steps, Work
+from hookline.api.routes import Asked, Batch, Reply, Route, Steps, Work
 from hookline.api.table import Table
 from hookline.domain.keys import ApiKey
 from hookline.errors import (
@@ -166,6 +167,7 @@ class Api(Door):
         self._kinds = kinds
         self._table = Table(ROUTES, BASE)
         self._long_work = LongWork()
+        self._batches = Batches(database)
 
     def owns(self, path: str) -> bool:
         """Whether it answers what is at this path."""
@@ -199,17 +201,19 @@ class Api(Door):
         if isinstance(work, Steps):
             return await self._step_by_step(work)
 
-        def run(tx: Transaction) -> tuple[int, bytes]:
-            reply = work(tx)
-            return reply.status, reply.body()
+        async def write(run: Answered) -> tuple[int, bytes]:
+            if route.method != "POST" or idempotency_key is None:
+                return await self._database.write(run)
+            query = b"?" + request.query if request.query else b""
+            asked_for = f"{request.method} {request.path}".encode() + query + b"\n" + asked.body
+            digest = hashlib.sha256(asked_for).hexdigest()
+            return await self._database.write(once, key.id, _idempotency_key(idempotency_key), digest, run)
 
+        if isinstance(work, Batch):
+            return await self._batches.done(work, write)
         if route.method == "GET":
-            return await self._database.read(run)
-        if route.method != "POST" or idempotency_key is None:
-            return await self._database.write(run)
-        query = b"?" + request.query if request.query else b""
-        digest = hashlib.sha256(f"{request.method} {request.path}".encode() + query + b"\n" + asked.body).hexdigest()
-        return await self._database.write(once, key.id, _idempotency_key(idempotency_key), digest, run)
+            return await self._database.read(_answered, work)
+        return await write(partial(_answered, work=work))
 
     async def _step_by_step(self, steps: Steps[Any]) -> tuple[int, bytes]:
         """Each step is on disk before the next begins, and others get in between."""
@@ -223,6 +227,11 @@ class Api(Door):
             raise Unavailable(refusal.message, hint="A part was done and stays so; ask again for the rest.") from None
         reply = steps.reply(done)
         return reply.status, reply.body()
+
+
+def _answered(tx: Transaction, work: Work) -> tuple[int, bytes]:
+    reply = work(tx)
+    return reply.status, reply.body()
 
 
 def _refusing(refusal: Invalid) -> Work:

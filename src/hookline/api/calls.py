@@ -13,6 +13,7 @@ from hookline.api.routes import (
     READERS,
     REPORTERS,
     Asked,
+    Batch,
     Reply,
     Route,
     Work,
@@ -35,7 +36,7 @@ from hookline.domain.calls import (
 from hookline.domain.events import CallPayload, CallType, Rule, attributes_of, canonical_bytes
 from hookline.domain.instants import parse_instant, wire_form
 from hookline.ports.storage import CallFilter, Transaction
-from hookline.services import calls
+from hookline.services import calls, report_batches
 
 CALL_ID = doc("Id of the call.", examples=["call_01k2j3q4r5s6t7v8w9x0y1z2a3"])
 
@@ -101,12 +102,15 @@ def create(asked: Asked) -> Work:
     return lambda tx: Reply(201, CallMade(calls.report_call(tx, payload, times=times, is_silent=is_silent)))
 
 
-def create_batch(asked: Asked) -> Work:
+def create_batch(asked: Asked) -> Batch:
     many = checked_batch("calls", asked.read(CallBatch).calls, check_report)
     is_silent = asked.query.flag("silent")
     payloads, times = [payload for payload, _ in many], [each for _, each in many]
     bodies = [canonical_bytes(payload) for payload in payloads]  # now, while nobody waits for the thread that writes
-    return lambda tx: Reply(201, CallsMade(list(calls.report_calls(tx, payloads, bodies, times, is_silent=is_silent))))
+    return Batch(
+        accept=lambda tx: report_batches.accept_calls(tx, payloads, bodies, times, is_silent=is_silent),
+        made=lambda ids: CallsMade(list(ids)),
+    )
 
 
 def check_report(report: CallReport) -> tuple[CallPayload, CallTimes]:

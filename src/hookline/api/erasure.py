@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from typing import Annotated, Final
 
 import msgspec
@@ -13,6 +14,7 @@ from hookline.domain.text import require_email, require_storable_text
 from hookline.errors import Invalid
 from hookline.ports.storage import Transaction
 from hookline.services.erasure import erase_contact, erase_participant
+from hookline.services.report_batches import apply_slice_until
 
 #: About how many rows one step changes: others wait for it no longer than for a batch of meetings.
 STEP: Final = 500
@@ -61,7 +63,13 @@ def _as_told(text: str, refusal: Invalid) -> Steps[Erased]:
 
 
 def _all_of(erase: Callable[[Transaction], Erased | None]) -> Steps[Erased]:
+    began_at: datetime | None = None
+
     def step(tx: Transaction, done: Erased) -> Erased | None:
+        nonlocal began_at
+        began_at = began_at or tx.now
+        if apply_slice_until(tx, began_at):  # what was accepted before may name the person
+            return done
         more = erase(tx)
         return None if more is None else done + more
 

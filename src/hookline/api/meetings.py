@@ -11,6 +11,7 @@ from hookline.api.routes import (
     READERS,
     REPORTERS,
     Asked,
+    Batch,
     Reply,
     Route,
     Work,
@@ -25,7 +26,7 @@ from hookline.domain.meetings import MAX_NAME, Meeting, MeetingStatus, check_mee
 from hookline.domain.text import require_storable_text
 from hookline.errors import Invalid
 from hookline.ports.storage import MeetingFilter, Transaction
-from hookline.services import booking
+from hookline.services import booking, report_batches
 
 MAX_REASON = 1000
 MEETING_ID = doc("Id of the meeting.", examples=["mtg_01k2j3q4r5s6t7v8w9x0y1z2a3"])
@@ -116,9 +117,9 @@ def create(asked: Asked) -> Work:
     return lambda tx: Reply(201, MeetingMade(booking.book_meeting(tx, details)))
 
 
-def create_batch(asked: Asked) -> Work:
+def create_batch(asked: Asked) -> Batch:
     many = checked_batch("meetings", asked.read(MeetingBatch).meetings, check_meeting)
-    return lambda tx: Reply(201, MeetingsMade(list(booking.book_meetings(tx, many))))
+    return Batch(accept=lambda tx: report_batches.accept_meetings(tx, many), made=lambda ids: MeetingsMade(list(ids)))
 
 
 def read(asked: Asked) -> Work:

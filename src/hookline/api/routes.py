@@ -17,6 +17,7 @@ from hookline.domain.keys import Scope
 from hookline.errors import Invalid, NotFound
 from hookline.ports.storage import Page, Transaction
 from hookline.services.phonebook import Kinds
+from hookline.services.report_batches import Accepted
 from hookline.services.webhooks import Limits
 
 T = TypeVar("T")
@@ -78,7 +79,15 @@ class Steps(Generic[T]):
     reply: Callable[[T], Reply]
 
 
-Handler = Callable[[Asked], Work | Steps[Any]]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Many reports: `accept` takes them all or none. What it leaves staged is applied in slices before the answer."""
+
+    accept: Callable[[Transaction], Accepted]
+    made: Callable[[Sequence[str]], Any]  # the answer, from the ids
+
+
+Handler = Callable[[Asked], Work | Steps[Any] | Batch]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from hookline.engine.intake import Intake
 from hookline.engine.notifier import Notifier
 from hookline.engine.processes import Processes
 from hookline.engine.scheduler import Scheduler
+from hookline.engine.staged_reports import StagedReports
 from hookline.engine.supervisor import Loop, Supervisor
 from hookline.ports.connectors import Connector, Held
 from hookline.ports.storage import News
@@ -63,12 +64,15 @@ class Engine:
         processes = Processes(database, clock)
         notifier = Notifier(database, sender, clock)
         intake = Intake(database, clock)
+        staged = StagedReports(database, clock)
         self._hearing += [scheduler.committed, processes.committed, notifier.committed, intake.committed]
+        self._hearing.append(staged.committed)
         return {
             "timers": scheduler.fire_forever,
             "processes": processes.step_forever,
             "notifications": notifier.tell_forever,
             "intake": intake.settle_forever,
+            "batches": staged.apply_forever,
             "clock": ClockWatch(database, clock).watch_forever,
             "chores": Chores(database, clock, keep_for).tidy_forever,
         }
@@ -86,7 +90,7 @@ class Engine:
     async def stop(self) -> None:
         """Begin nothing new, and let what is being sent end."""
         await self._supervisor.stop(
-            "connections", "claims", "timers", "processes", "notifications", "intake", "clock", "chores"
+            "connections", "claims", "timers", "processes", "notifications", "intake", "batches", "clock", "chores"
         )
         if self._connections is not None:
             await self._connections.stop()

@@ -81,6 +81,19 @@ class Meeting:
     cancelled_at: datetime | None = None
     cancel_reason: str = ""
 
+    @classmethod
+    def booked(cls, meeting_id: MeetingId, details: MeetingDetails, now: datetime) -> "Meeting":
+        """A meeting that is booked now: its first version, with its first event."""
+        return cls(
+            id=meeting_id,
+            details=details,
+            booked_body=details.body,
+            version=1,
+            sequence=1,
+            created_at=now,
+            modified_at=now,
+        )
+
     def status(self, now: datetime) -> MeetingStatus:
         """Where it stands at `now`."""
         if self.cancelled_at is not None:

@@ -3,7 +3,7 @@
 A part of `ports/storage.py`, and tested like it: `tests/contract/test_storage_erasure.py`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from hookline.domain.call_legs import CallLegs
@@ -39,8 +39,8 @@ class Erasure(Protocol):
     def rewrite_facts(self, call: HeardCall) -> None:
         """Keep a call that a connector tells of with other facts."""
 
-    def bodies_of(self, subject: SubjectId) -> Mapping[EventId, bytes]:
-        """The bodies of all events of a meeting or a call."""
+    def bodies_of(self, subject: SubjectId) -> Iterator[tuple[EventId, bytes]]:
+        """The bodies of all events of a meeting or a call, by sequence. One at a time is read."""
 
     def rewrite_event(self, event_id: EventId, body: bytes) -> None:
         """Keep another body of an event, which no attempt that begins from now on sends as it was."""

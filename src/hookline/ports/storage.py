@@ -28,6 +28,7 @@ from hookline.ports.keys import Keys
 from hookline.ports.leases import Leases
 from hookline.ports.phonebook import PhonebookStore
 from hookline.ports.processes import History, Processes
+from hookline.ports.staged_reports import StagedReports
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -293,9 +294,7 @@ class Outbox(Protocol):
 
     def forget_before(self, instant: datetime, *, limit: int) -> int:
         """Forget events, deliveries and attempts made before `instant`, up to `limit` of each; nothing that is owed.
-        What goes as a whole is left to `Database.tend`.
-
-        Returns how many rows.
+        What goes as a whole is left to `Database.tend`. Returns how many rows.
         """
 
     def delivery(self, delivery_id: str) -> Delivery | None:
@@ -416,6 +415,10 @@ class Transaction(Protocol):
     @property
     def decisions(self) -> Decisions:
         """What was decided on them."""
+
+    @property
+    def staged_reports(self) -> StagedReports:
+        """Reports of large batches, until they are applied."""
 
     def ulid(self) -> str:
         """26 characters that sort after all that this store gave before in this process."""

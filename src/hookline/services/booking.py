@@ -25,27 +25,32 @@ def book_meeting(tx: Transaction, details: MeetingDetails) -> MeetingId:
 
 
 def book_meetings(tx: Transaction, many: Sequence[MeetingDetails]) -> list[MeetingId]:
-    """Book many, all or none."""
-    booked = [_book(tx, details) for details in many]
-    for email in dict.fromkeys(details.payload.account_email for details in many):
+    """Book many, all or none, in one commit. For more than a few: `services/report_batches.py`."""
+    booked = [new_meeting(tx, details) for details in many]
+    keep_booked(tx, booked)
+    return [meeting.id for meeting in booked]
+
+
+def new_meeting(tx: Transaction, details: MeetingDetails) -> Meeting:
+    """A meeting that is booked now, with an id of its own. It is not kept yet."""
+    return Meeting.booked(MeetingId(f"mtg_{tx.ulid()}"), details, tx.now)
+
+
+def keep_booked(tx: Transaction, many: Sequence[Meeting]) -> None:
+    """Keep new meetings, and announce them."""
+    for meeting in many:
+        tx.calendar.add(meeting)
+        publish(
+            tx,
+            EventKind.MEETING_BOOKED,
+            meeting.id,
+            sequence=meeting.sequence,
+            body=meeting.booked_body,
+            occurred_at=meeting.created_at,
+        )
+        _set_start_timer(tx, meeting)
+    for email in dict.fromkeys(meeting.details.payload.account_email for meeting in many):
         meet(tx, email)
-    return booked
-
-
-def _book(tx: Transaction, details: MeetingDetails) -> MeetingId:
-    meeting = Meeting(
-        id=MeetingId(f"mtg_{tx.ulid()}"),
-        details=details,
-        booked_body=details.body,
-        version=1,
-        sequence=1,
-        created_at=tx.now,
-        modified_at=tx.now,
-    )
-    tx.calendar.add(meeting)
-    publish(tx, EventKind.MEETING_BOOKED, meeting.id, sequence=meeting.sequence, body=meeting.booked_body)
-    _set_start_timer(tx, meeting)
-    return meeting.id
 
 
 def edit_meeting(tx: Transaction, meeting_id: str, changes: Mapping[str, Any]) -> None:

@@ -28,21 +28,40 @@ def report_call(
     `body` is the payload's `canonical_bytes`, from callers that made them before the transaction. The event happened
     when the call ended, if that is known.
     """
-    body = body or canonical_bytes(payload)
-    call = Call(
+    call = new_call(tx, payload, source=source, body=body, times=times, origin=origin, legs=legs)
+    keep_reported(tx, call, is_silent=is_silent)
+    return call.id
+
+
+def new_call(
+    tx: Transaction,
+    payload: CallPayload,
+    *,
+    source: str = "api",
+    body: bytes | None = None,
+    times: CallTimes = NO_TIMES,
+    origin: CallOrigin | None = None,
+    legs: CallLegs = NO_LEGS,
+) -> Call:
+    """A call that is reported now, with an id of its own. It is not kept yet. `body`: as in `report_call`."""
+    return Call(
         id=CallId(f"call_{tx.ulid()}"),
         payload=payload,
-        body=body,
+        body=body or canonical_bytes(payload),
         source=source,
         created_at=tx.now,
         times=times,
         origin=origin,
         legs=legs,
     )
+
+
+def keep_reported(tx: Transaction, call: Call, *, is_silent: bool = False) -> None:
+    """Keep a new call, and announce it unless it `is_silent`. It happened when it ended, or else was reported."""
     tx.phone.add(call)
     if not is_silent:
-        publish(tx, EventKind.CALL_FINISHED, call.id, sequence=1, body=body, occurred_at=times.ended_at)
-    return call.id
+        happened_at = call.times.ended_at or call.created_at
+        publish(tx, EventKind.CALL_FINISHED, call.id, sequence=1, body=call.body, occurred_at=happened_at)
 
 
 def report_calls(
@@ -53,7 +72,10 @@ def report_calls(
     *,
     is_silent: bool = False,
 ) -> list[CallId]:
-    """Report many, all or none. `bodies`, `times`: as in `report_call`, one for each."""
+    """Report many, all or none, in one commit. For more than a few: `services/report_batches.py`.
+
+    `bodies`, `times`: as in `report_call`, one for each.
+    """
     count = len(many)
     return [
         report_call(tx, payload, body=body, times=known, is_silent=is_silent)

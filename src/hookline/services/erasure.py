@@ -95,11 +95,9 @@ def _erase_from_intake(tx: Transaction, phone_number: str) -> Erased:
 
 def _erase_from_events(tx: Transaction, subject: SubjectId, without: Callable[[bytes], bytes]) -> Erased:
     """Every event of a subject: its body, what is owed of it, and what receivers said to it."""
-    bodies = tx.erasure.bodies_of(subject)
-    for event_id, body in bodies.items():
+    erased = Erased()
+    for event_id, body in tx.erasure.bodies_of(subject):
         tx.erasure.rewrite_event(event_id, without(body))
-    return Erased(
-        events=len(bodies),
-        withdrawn=sum(tx.erasure.withdraw(event_id, because=BECAUSE_ERASED) for event_id in bodies),
-        answers=sum(tx.erasure.empty_answers(event_id) for event_id in bodies),
-    )
+        withdrawn = tx.erasure.withdraw(event_id, because=BECAUSE_ERASED)
+        erased += Erased(events=1, withdrawn=withdrawn, answers=tx.erasure.empty_answers(event_id))
+    return erased

@@ -13,6 +13,7 @@ from typing import Final
 
 from hookline.domain.call_legs import NO_LEGS, CallLegs, legs_of
 from hookline.domain.calls import CallOrigin, CallTimes, require_possible
+from hookline.domain.events import EventKind
 from hookline.domain.finished_calls import (
     FinishedCall,
     NoCall,
@@ -37,6 +38,7 @@ from hookline.services.calls import report_call
 from hookline.services.decisions import note_decision
 from hookline.services.joining import Share, shares_of
 from hookline.services.notices import count_unknown_number
+from hookline.services.publishing import events_per_commit
 
 #: How long legs of ours may outlive the contact's, without a word, before they are taken for ended.
 LINGERING: Final = timedelta(minutes=10)
@@ -214,7 +216,10 @@ def next_due_at(tx: Transaction) -> datetime | None:
 
 
 def settle_due(tx: Transaction, limit: int) -> Sequence[Settled]:
-    """Decide on up to `limit` calls whose instant is reached, and publish those that are events."""
+    """Decide on up to `limit` calls whose instant is reached, and publish those that are events. There are fewer where
+    many webhooks want them.
+    """
+    limit = min(limit, events_per_commit(tx, EventKind.CALL_FINISHED, rows=4))
     books = cache(tx.phonebook.book)
     return [_settle(tx, call, books) for call in tx.intake.due(limit)]
 

@@ -3,12 +3,21 @@
 import json
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Final
 
 from hookline.domain.events import Event, EventKind
 from hookline.domain.filters import stopped_by
 from hookline.domain.ids import DeliveryId, EventId, SubjectId
 from hookline.domain.webhooks import Webhook
 from hookline.ports.storage import Transaction
+
+#: Rows that a commit of many events inserts, about: 15 ms of processor time, for which all other commits wait.
+ROWS_PER_COMMIT: Final = 750
+
+
+def events_per_commit(tx: Transaction, kind: EventKind, *, rows: int) -> int:
+    """How many events of this kind one commit should publish, if each inserts `rows` rows beside its deliveries."""
+    return max(1, ROWS_PER_COMMIT // (rows + len(tx.webhooks.wanting(kind))))
 
 
 def publish(

@@ -2,16 +2,20 @@
 
 from datetime import datetime
 
+from hookline.domain.events import EventKind
 from hookline.domain.meetings import Meeting
 from hookline.ports.storage import Timer, Transaction
 from hookline.services.booking import announce_starts
+from hookline.services.publishing import events_per_commit
 
 
 def fire_due(tx: Transaction, limit: int) -> int:
-    """Announce up to `limit` starts that are reached. Returns how many timers are done with.
+    """Announce up to `limit` starts that are reached, fewer where many webhooks want them. Returns how many timers are
+    done with.
 
     A timer of another version of its meeting, or of a cancelled one, is void.
     """
+    limit = min(limit, events_per_commit(tx, EventKind.MEETING_STARTED, rows=1))
     timers = tx.calendar.due_timers(limit)
     meetings = tx.calendar.meetings_of([timer.meeting_id for timer in timers])
     valid = {timer.meeting_id for timer in timers if _is_valid(timer, meetings.get(timer.meeting_id))}

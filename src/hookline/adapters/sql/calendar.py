@@ -190,7 +190,7 @@ def _meeting(row: Row) -> Meeting:
     return Meeting(
         id=MeetingId(id_),
         details=MeetingDetails(
-            payload=_payload(payload), body=payload.encode(), start_at=instant(start_at), end_at=instant(end_at)
+            payload=meeting_payload(payload), body=payload.encode(), start_at=instant(start_at), end_at=instant(end_at)
         ),
         booked_body=booked_body,
         version=version,
@@ -202,7 +202,8 @@ def _meeting(row: Row) -> Meeting:
     )
 
 
-def _payload(text: str) -> MeetingPayload:
+def meeting_payload(text: str) -> MeetingPayload:
+    """The payload of a meeting, from its canonical bytes as text."""
     kept = json.loads(text)
     kept["event_participants"] = tuple(Participant(**each) for each in kept["event_participants"])
     kept["questions_and_answers"] = tuple(QuestionAndAnswer(**each) for each in kept["questions_and_answers"])

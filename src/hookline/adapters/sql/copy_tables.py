@@ -174,5 +174,13 @@ TABLES: Final = (
         numbers=True,
     ),
     Copied("export_part", ("process_id", "number", "body"), key_length=2),
+    Copied(
+        "staged_report",
+        (
+            *("batch_id", "number", "report_id", "payload", "start_at", "end_at", "source", "started_at"),
+            *("answered_at", "ended_at", "is_silent", "row_count", "accepted_at"),
+        ),
+        key_length=2,
+    ),
     Copied("notice", ("id", "webhook_id", "kind", "message", "created_at")),
 )

@@ -1,9 +1,9 @@
 """Erasure in SQL: what both databases share. The one place where an event's bytes are ever changed."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
-from hookline.adapters.sql.bodies import EventBodies
+from hookline.adapters.sql.bodies import BODY, EventBodies
 from hookline.adapters.sql.calendar import SqlCalendar
 from hookline.adapters.sql.intake import SqlIntake
 from hookline.adapters.sql.outbox import SqlOutbox
@@ -27,7 +27,7 @@ ADD_PARTICIPANT: Final = Insert("meeting_participant", ("email", "meeting_id"), 
 REWRITE_CALL: Final = "UPDATE call SET payload = :payload, phone_number = '' WHERE id = :id"
 REWRITE_LEGS: Final = "UPDATE call SET legs = :legs WHERE id = :id"
 FORGET_NUMBER: Final = "DELETE FROM call_number WHERE number = :number AND call_id = :call_id"
-BODIES_OF: Final = "SELECT id, body FROM event WHERE subject = :subject ORDER BY sequence"
+EVENTS_OF: Final = "SELECT id FROM event WHERE subject = :subject ORDER BY sequence"
 REWRITE_EVENT: Final = "UPDATE event SET body = :body WHERE id = :id"
 #: The deliveries of an event are a range of the primary key. Of what goes in a batch, the batch is being sent.
 OWED_OF: Final = """
@@ -109,8 +109,10 @@ class SqlErasure:
         self._session.doings.erased = True
         self._intake.keep(call)
 
-    def bodies_of(self, subject: SubjectId) -> dict[EventId, bytes]:
-        return {EventId(id_): body for id_, body in self._session.rows(BODIES_OF, {"subject": subject})}
+    def bodies_of(self, subject: SubjectId) -> Iterator[tuple[EventId, bytes]]:
+        for (event_id,) in self._session.rows(EVENTS_OF, {"subject": subject}):
+            [(body,)] = self._session.rows(BODY, {"id": event_id})
+            yield EventId(event_id), body
 
     def rewrite_event(self, event_id: EventId, body: bytes) -> None:
         self._session.run(REWRITE_EVENT, {"id": event_id, "body": body})

@@ -1,9 +1,10 @@
 """A group: the functions that share one commit, and what became of each. How a commit is made: the dialects' files."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from hookline.adapters.sql.session import ROWS_PER_GROUP
 from hookline.adapters.sql.transaction import SqlTransaction
 from hookline.domain.ids import WebhookId
 
@@ -53,6 +54,25 @@ class Parts(Protocol):
 
     def undo_part(self) -> None:
         """As if this part had not been."""
+
+    @property
+    def inserted(self) -> int:
+        """Rows inserted since the transaction began."""
+
+
+def run_parts(
+    calls: Sequence[Call], parts: Parts, tx: SqlTransaction, breaks_group: Callable[[Exception], bool]
+) -> list[Answered]:
+    """Run functions of a group, the first ones, until the commit has `ROWS_PER_GROUP` rows; see `run_part`.
+
+    Returns the answers of those that were run.
+    """
+    answers: list[Answered] = []
+    for call in calls:
+        answers.append(run_part(call, parts, tx, breaks_group))
+        if parts.inserted >= ROWS_PER_GROUP:
+            break
+    return answers
 
 
 def run_part(call: Call, parts: Parts, tx: SqlTransaction, breaks_group: Callable[[Exception], bool]) -> Answered:

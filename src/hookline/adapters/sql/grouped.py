@@ -114,28 +114,31 @@ class GroupedDatabase(ABC):
         return store.read(function, *args, **kwargs)
 
     def _write_for_all(self) -> None:
-        while group := self._next_group():
+        left: list[Waiting] = []
+        while group := self._next_group(left):
             try:
                 answers, doings = self._write_group([call for call, _ in group])
             except Exception as problem:  # noqa: BLE001  whoever waits must be told, whatever it was
                 _log.exception("store.failed")
                 answers, doings = [Answered(error=problem) for _ in group], Doings()
             self.refusals += all(isinstance(answer.error, Unavailable) for answer in answers)
+            group, left = group[: len(answers)], group[len(answers) :]
             self._loop.call_soon_threadsafe(self._tell, group, answers, doings)
 
     @abstractmethod
     def _write_group(self, calls: Sequence[Call]) -> tuple[list[Answered], Doings]:
-        """One commit for all of these. Called in the thread that writes."""
+        """One commit for all of these, or for the first of them. Called in the thread that writes."""
 
-    def _next_group(self) -> list[Waiting]:
-        """All that waits, at least one; nothing when the database is closing."""
-        group: list[Waiting] = []
-        waiting = self._waiting.get()
-        while waiting is not None:
-            group.append(waiting)
-            if len(group) == GROUP or self._waiting.empty():
-                return group
+    def _next_group(self, left: list[Waiting]) -> list[Waiting]:
+        """What the last commit left, then all that waits, at least one; nothing when the database is closing."""
+        group = list(left)
+        while len(group) < GROUP and not (group and self._waiting.empty()):
             waiting = self._waiting.get()
+            if waiting is None:
+                break
+            group.append(waiting)
+        else:
+            return group
         if group:
             self._waiting.put(None)  # the end comes after this group
         return group

@@ -113,13 +113,10 @@ def _known(call: Call) -> Row:
 
 def _call(row: Row) -> Call:
     id_, text, source, created_at, *times, end_is_estimated, connector_id, external_id, legs = row
-    kept = json.loads(text)
-    kept["account_name"] = AccountName(**kept["account_name"])
-    kept["type"] = CallType(kept["type"])
     started_at, answered_at, ended_at = map(instant_or_none, times)
     return Call(
         id=CallId(id_),
-        payload=CallPayload(**kept),
+        payload=call_payload(text),
         body=text.encode(),
         source=source,
         created_at=instant(created_at),
@@ -132,3 +129,11 @@ def _call(row: Row) -> Call:
         origin=None if connector_id is None else CallOrigin(connector_id=connector_id, external_id=external_id),
         legs=legs_from_text(legs),
     )
+
+
+def call_payload(text: str) -> CallPayload:
+    """The payload of a call, from its canonical bytes as text."""
+    kept = json.loads(text)
+    kept["account_name"] = AccountName(**kept["account_name"])
+    kept["type"] = CallType(kept["type"])
+    return CallPayload(**kept)

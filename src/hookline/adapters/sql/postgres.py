@@ -16,7 +16,7 @@ from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 import psycopg
 
-from hookline.adapters.sql.group import Answered, Call, every_body_fits, nobody_has_room, run_part
+from hookline.adapters.sql.group import Answered, Call, every_body_fits, nobody_has_room, run_parts
 from hookline.adapters.sql.postgres_bell import told_with
 from hookline.adapters.sql.postgres_link import (
     CLOCK,
@@ -146,7 +146,11 @@ class PostgresStore:
         return result
 
     def write_group(self, calls: Sequence[Call]) -> tuple[list[Answered], Doings]:
-        """Run many functions inside one commit; each that raises undoes only its own part."""
+        """Run many functions inside one commit; each that raises undoes only its own part.
+
+        There are answers of the first functions only, and at least one, when these insert many rows. The others were
+        not run.
+        """
         try:
             with as_unavailable():
                 return self._write_together(calls), self._session.doings
@@ -196,7 +200,7 @@ class PostgresStore:
     def _try_to_write(self, calls: Sequence[Call], *, careful: bool) -> list[Answered]:
         try:
             self._begin_writing(careful=careful)
-            answers = [run_part(call, self._session, self._tx, is_below_sql) for call in calls]
+            answers = run_parts(calls, self._session, self._tx, is_below_sql)
             self._session.write_all()
         except BaseException:
             self._roll_back()

@@ -54,6 +54,7 @@ class PostgresSession:
         self._careful = False
         self._is_mixed = False  # whether this part did what can only be undone with the whole commit
         self.wrote_webhooks = False  # in this commit
+        self.inserted = 0  # rows, since the transaction began
         self.now = clock.now()
         self.doings = Doings()
 
@@ -67,6 +68,7 @@ class PostgresSession:
         self._careful = careful
         self.wrote_webhooks = False
         self.doings = Doings()
+        self.inserted = 0
         self._gathered.clear()
         self._begin_counting()
 
@@ -118,6 +120,7 @@ class PostgresSession:
         if rows is None:
             rows = self._gathered[insert] = []
         rows.append(row)
+        self.inserted += 1
 
     def insert_returning_id(self, insert: Insert, row: Row) -> int:
         self._is_mixed = True

@@ -16,7 +16,7 @@ from hookline.adapters.sql.session import Insert, Row
 #: Every table into which rows are gathered before they are written: whoever names one of them must see those rows.
 TABLES: Final = (
     *("answer", "api_key", "attempt", "call", "connector", "delivery", "event", "meeting", "meeting_participant"),
-    *("notice", "phone_line", "process", "settled_delivery", "timer", "user_account", "webhook"),
+    *("notice", "phone_line", "process", "settled_delivery", "staged_report", "timer", "user_account", "webhook"),
 )
 #: `value NOT IN (...)` of SQLite is `NOT list @> value`: a number is itself however it is written, and null is a value.
 _PASSES: Final = """

@@ -126,6 +126,10 @@ class Insert:
         return f"{sql} ON CONFLICT {self.conflict}" if self.conflict else sql
 
 
+#: Rows that a commit inserts, about, before it takes no further function: 30 ms of processor time for which all wait.
+ROWS_PER_GROUP: Final = 1500
+
+
 class Session(Protocol):
     """One connection inside one transaction."""
 

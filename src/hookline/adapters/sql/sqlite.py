@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Concatenate, Final, ParamSpec, TypeVar
 
 from hookline.adapters.sql import sqlite_file
-from hookline.adapters.sql.group import Answered, Call, every_body_fits, nobody_has_room, run_part
+from hookline.adapters.sql.group import Answered, Call, every_body_fits, nobody_has_room, run_parts
 from hookline.adapters.sql.migrate import migrate_sqlite
 from hookline.adapters.sql.session import Doings
 from hookline.adapters.sql.sqlite_session import GroupBroken, SqliteSession
@@ -101,11 +101,15 @@ class SqliteStore:
                     self._roll_back()  # what the function changed may be held
 
     def write_group(self, calls: Sequence[Call]) -> tuple[list[Answered], Doings]:
-        """Run many functions inside one commit; each that raises undoes only its own part."""
+        """Run many functions inside one commit; each that raises undoes only its own part.
+
+        There are answers of the first functions only, and at least one, when these insert many rows. The others were
+        not run.
+        """
         try:
             with _as_unavailable(self._path):
                 self._begin("BEGIN IMMEDIATE")
-                answers = [run_part(call, self._session, self._tx, _breaks_group) for call in calls]
+                answers = run_parts(calls, self._session, self._tx, _breaks_group)
                 self._session.write_all()
                 self._connection.commit()
         except GroupBroken as problem:

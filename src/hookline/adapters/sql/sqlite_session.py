@@ -36,6 +36,7 @@ class SqliteSession:
         self._length = 0  # of what the parts before this one gathered
         self._is_open = True  # whether statements of this part can be undone
         self._mark = Doings().mark()
+        self.inserted = 0  # rows, since the transaction began
         self.now = clock.now()
         self.doings = Doings()
 
@@ -43,6 +44,7 @@ class SqliteSession:
         """Begin a transaction that has no parts."""
         self.now = self._clock.now()
         self.doings = Doings()
+        self.inserted = 0
         self._gathered.clear()
         self._is_open = True
 
@@ -91,6 +93,7 @@ class SqliteSession:
 
     def insert(self, insert: Insert, row: Row) -> None:
         self._gathered.append((insert, row))
+        self.inserted += 1
 
     def insert_returning_id(self, insert: Insert, row: Row) -> int:
         [(new_id,)] = self._execute(f"{insert.sql(1)} RETURNING id", row).fetchall()

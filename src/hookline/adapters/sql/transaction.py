@@ -21,6 +21,7 @@ from hookline.adapters.sql.phone import SqlPhone
 from hookline.adapters.sql.phonebook import SqlPhonebook
 from hookline.adapters.sql.processes import SqlProcesses
 from hookline.adapters.sql.session import Session
+from hookline.adapters.sql.staged_reports import SqlStagedReports
 from hookline.adapters.sql.webhooks import SqlWebhooks
 from hookline.domain.ids import RANDOM_BITS, WebhookId, spell, ulid_number
 from hookline.ports.storage import Fits
@@ -59,6 +60,7 @@ class SqlTransaction:
         self.notices = SqlNotices(session)
         self.leases = SqlLeases(session)
         self.clock_repair = SqlClockRepair(session)
+        self.staged_reports = SqlStagedReports(session)
 
     def forget_held(self) -> None:
         """Read from the database again: somebody changed it, or what was held was rolled back."""
