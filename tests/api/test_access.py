@@ -5,8 +5,9 @@ from typing import Any, Final
 
 import pytest
 
-from hookline.api.access import LOOKUPS, LOOKUPS_SECONDS, Access
+from hookline.api.access import Access
 from hookline.api.app import BASE, ROUTES
+from hookline.api.lookups import LOOKUPS, LOOKUPS_SECONDS
 from hookline.api.routes import Route
 from hookline.domain.keys import Scope
 from hookline.errors import Unauthorized

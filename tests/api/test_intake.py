@@ -10,12 +10,14 @@ from typing import Any
 import httpx
 import pytest
 
+from hookline.api.intake import all_tokens
+from hookline.api.lookups import LOOKUPS, LOOKUPS_SECONDS, Lookups
 from hookline.bootstrap import connectors
 from hookline.domain.legs import Rang
 from tests.api.conftest import door_on
 from tests.api.door import CALL, Door
 from tests.contract.stores import STORES
-from tests.fakes import MONDAY
+from tests.fakes import MONDAY, ManualClock
 from tests.scripted import Scripted, Talkative, saying
 from tests.telling import CALLER, LINE, a_whole_call, comes_in, hangs_up, recorded, report
 
@@ -230,3 +232,21 @@ def test_the_api_beside_it_is_as_it_was(door: Door) -> None:
     address(door)
     assert door.post("/v3/calls", CALL)["id"].startswith("call_")
     assert door.ask("POST", "/in", b"").status_code == 404
+
+
+def test_guessed_addresses_cost_few_reads_and_few_lines_and_a_phone_system_is_heard_meanwhile(
+    kind: Scripted, sqlite_door: Door, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    door, clock = sqlite_door, ManualClock()
+    known = address(door)
+    monkeypatch.setattr(door.site._intake, "_lookups", Lookups(door.site._database, clock, all_tokens))
+    caplog.set_level(logging.WARNING, "hookline.intake")
+    for number in range(5 * LOOKUPS):
+        assert tell(door, f"/in/scripted/guess-{number}", WHOLE).status_code == 404
+        assert tell(door, f"/in/nowhere/guess-{number}", WHOLE).status_code == 404
+    assert len(caplog.records) == LOOKUPS
+    assert tell(door, known, b"{").status_code == 400
+    assert caplog.records[-1].getMessage().endswith(f"unlogged_before={9 * LOOKUPS}")
+    clock.advance(seconds=LOOKUPS_SECONDS)
+    tell(door, "/in/scripted/later", WHOLE)
+    assert caplog.records[-1].getMessage().endswith("unlogged_before=0")

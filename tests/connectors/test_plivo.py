@@ -243,3 +243,9 @@ def test_wrong_settings_are_refused_by_name(settings: dict[str, Any], field: str
     with pytest.raises(Invalid) as refusal:
         Plivo().check(settings)
     assert refusal.value.fields[0].field == field
+
+
+def test_a_query_of_more_fields_than_a_phone_system_sends_is_refused() -> None:
+    url = URL + "?" + "&".join(f"a{number}=1" for number in range(201))
+    with pytest.raises(Invalid, match="more than 200 fields"):
+        Plivo().read(request(INBOUND, url, "signature"), SETTINGS)

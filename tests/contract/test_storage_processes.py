@@ -83,6 +83,7 @@ def test_a_process_comes_back_as_it_was_kept(store: Store) -> None:
     assert store.read(lambda tx: tx.processes.process(4)) is None
     assert store.read(lambda tx: tx.processes.of_file("t")) == exporting
     assert store.read(lambda tx: tx.processes.of_file("u")) is None
+    assert store.read(lambda tx: tx.processes.tokens_of_files()) == {"t"}
 
 
 def test_a_process_that_was_changed_is_kept_so(store: Store) -> None:

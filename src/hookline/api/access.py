@@ -1,28 +1,23 @@
 """Who is asking: the key that came with a request, and how far it reaches.
 
-A key that is not known from the last seconds is looked up in the store. Those who guess keys cannot make the store
-busy: beyond `LOOKUPS` such lookups in a second, a key is looked up only if it is among all digests, which are read at
-most once in that second. So a new key works at once, and during such a flood within about a second.
+A key that is not known from the last seconds is looked up in the store, as often as `api/lookups.py` allows.
 """
 
-import asyncio
 import hmac
 from collections.abc import Mapping
 from typing import Final
 
+from hookline.api.lookups import Lookups
 from hookline.domain.ids import KeyId
 from hookline.domain.keys import ApiKey, Scope, digest_of
 from hookline.errors import Unauthorized
 from hookline.ports.clock import Clock
-from hookline.ports.storage import Database
+from hookline.ports.storage import Database, Transaction
 from hookline.services.keys import find_key, list_keys
 
 #: A key that was removed may be believed for this long.
 _BELIEVED_SECONDS: Final = 2.0
 _MOST_BELIEVED: Final = 1000
-#: Keys not known from the last seconds that are looked up in `LOOKUPS_SECONDS`.
-LOOKUPS: Final = 20
-LOOKUPS_SECONDS: Final = 1.0
 _BEARER: Final = "bearer "
 
 
@@ -34,9 +29,7 @@ class Access:
         self._clock = clock
         self._admin = None if admin_key is None else _admin_key(admin_key, clock)
         self._believed: dict[str, tuple[float, ApiKey]] = {}
-        self._lookups = 0  # since `_lookups_since`, in monotonic seconds
-        self._lookups_since = -LOOKUPS_SECONDS
-        self._digests: asyncio.Task[frozenset[str]] | None = None  # of all keys, read since then
+        self._lookups = Lookups(database, clock, _all_digests)
 
     async def key_of(self, headers: Mapping[bytes, bytes]) -> ApiKey:
         """The key in `api-key` or `Authorization: Bearer`.
@@ -60,7 +53,7 @@ class Access:
         believed = self._believed.get(digest)
         if believed is not None and now - believed[0] < _BELIEVED_SECONDS:
             return believed[1]
-        may_exist = believed is not None or self._may_look_up(now) or digest in await self._all_digests()
+        may_exist = believed is not None or await self._lookups.may_find(digest)
         key = await self._database.read(find_key, digest) if may_exist else None
         if key is None:
             self._believed.pop(digest, None)
@@ -70,20 +63,9 @@ class Access:
         self._believed[digest] = now, key
         return key
 
-    def _may_look_up(self, now: float) -> bool:
-        if now - self._lookups_since >= LOOKUPS_SECONDS:
-            self._lookups, self._lookups_since, self._digests = 0, now, None
-        self._lookups += 1
-        return self._lookups <= LOOKUPS
 
-    async def _all_digests(self) -> frozenset[str]:
-        """Digests of all keys. One read of the store serves all who ask meanwhile."""
-        if self._digests is None or (self._digests.done() and self._digests.exception() is not None):
-            self._digests = asyncio.create_task(self._read_digests())
-        return await asyncio.shield(self._digests)
-
-    async def _read_digests(self) -> frozenset[str]:
-        return frozenset(key.digest for key in await self._database.read(list_keys))
+def _all_digests(tx: Transaction) -> frozenset[str]:
+    return frozenset(key.digest for key in list_keys(tx))
 
 
 def _admin_key(key: str, clock: Clock) -> ApiKey:

@@ -11,11 +11,12 @@ from typing import Any, Final
 from hookline.api.app import Door, whole
 from hookline.api.http_messages import Headers, Request, Whole
 from hookline.api.long_work import LongWork
+from hookline.api.lookups import Lookups
 from hookline.domain.phonebook import Connector
 from hookline.errors import HooklineError, Invalid, MethodNotAllowed, NotFound, Unauthorized, Unavailable
 from hookline.ports.clock import Clock
 from hookline.ports.connectors import Acknowledging, Called, Posted, Repeating, Report
-from hookline.ports.storage import Database
+from hookline.ports.storage import Database, Transaction
 from hookline.services import intake
 
 BELOW: Final = "/in/"
@@ -33,6 +34,8 @@ class Intake(Door):
         self._kinds = kinds
         self._public_url = public_url
         self._long_work = LongWork()
+        self._lookups = Lookups(database, clock, all_tokens)
+        self._unlogged = 0  # refusals of strangers during a flood
 
     def owns(self, path: str) -> bool:
         """Whether it answers what is at this path."""
@@ -50,14 +53,22 @@ class Intake(Door):
             return await self._taken_in(request, connector)
         except HooklineError as refusal:
             reply = self.refused(request, refusal)
-            _log.warning(
-                "intake.refused connector=%s path=%s status=%d why=%r",
-                *(connector.id if connector is not None else "-", self.spoken_of(request)),
-                *(reply.status, refusal.message),
-            )
+            self._log_refusal(request, connector, reply, refusal)
             if connector is not None:
                 await self._note_refusal(connector, reply, refusal)
             return reply
+
+    def _log_refusal(self, request: Request, connector: Connector | None, reply: Whole, refusal: HooklineError) -> None:
+        """One line each; of strangers who send many in a second only the first get one, and the rest are counted."""
+        if connector is None and self._lookups.is_flooded:
+            self._unlogged += 1
+            return
+        _log.warning(
+            "intake.refused connector=%s path=%s status=%d why=%r unlogged_before=%d",
+            *(connector.id if connector is not None else "-", self.spoken_of(request)),
+            *(reply.status, refusal.message, self._unlogged),
+        )
+        self._unlogged = 0
 
     def refused(self, request: Request, refusal: HooklineError) -> Whole:
         """As the API refuses; only that no key of ours is asked for."""
@@ -67,7 +78,7 @@ class Intake(Door):
     async def _connector_at(self, request: Request) -> Connector:
         kind, _, token = request.path.removeprefix(BELOW).partition("/")
         found: Connector | None = None
-        if kind in self._kinds:
+        if await self._lookups.may_find(token) and kind in self._kinds:
             found = await self._database.read(lambda tx: tx.phonebook.connector_at(token))
         if found is None or found.kind != kind:
             raise NotFound("No phone system has this address. Was its connector deleted, or is it mistyped?")
@@ -116,6 +127,11 @@ class Intake(Door):
             body=body,
             at=self._clock.now(),
         )
+
+
+def all_tokens(tx: Transaction) -> frozenset[str]:
+    """What is behind the kind in the addresses of all connectors."""
+    return frozenset(connector.token for connector in tx.phonebook.connectors())
 
 
 def _read(kind: Called, posted: Posted, settings: Mapping[str, Any]) -> Sequence[Report]:

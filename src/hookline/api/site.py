@@ -12,11 +12,13 @@ from starlette.routing import Route
 
 from hookline.api.app import FILES, IS_READY, IS_UP, Door, Receive, Scope, Send
 from hookline.api.http_messages import COMMON_HEADERS
+from hookline.api.lookups import Lookups
 from hookline.api.markup import CONTENT_SECURITY_POLICY
 from hookline.api.openapi import openapi_document
 from hookline.api.reference import reference_page, welcome_page
 from hookline.domain.processes import Process
 from hookline.errors import HooklineError, NotFound
+from hookline.ports.clock import Clock
 from hookline.ports.storage import Database
 from hookline.services import exports
 
@@ -48,6 +50,7 @@ class Site:
         store_problem: Callable[[], Awaitable[str]],
         sender_problem: Callable[[], str],
         public_url: str,
+        clock: Clock,
     ) -> None:
         """`failing` names the loops of the engine that do not run; the problems are sentences, "" for none."""
         self.api = api
@@ -57,6 +60,7 @@ class Site:
         self._store_problem = store_problem
         self._sender_problem = sender_problem
         self._public_url = public_url
+        self._lookups = Lookups(database, clock, exports.tokens_of_files)
         self._rest = Starlette(
             routes=[
                 Route("/", self._welcome),
@@ -97,7 +101,10 @@ class Site:
         return description(self._public_url).welcome
 
     async def _file(self, request: Request) -> Response:
-        process, size = await self._database.read(exports.file_of, request.path_params["token"])
+        token = request.path_params["token"]
+        if not await self._lookups.may_find(token):
+            raise exports.no_such_file()
+        process, size = await self._database.read(exports.file_of, token)
         headers = {
             **_FILE_HEADERS,
             "content-disposition": f'attachment; filename="hookline-export-{process.id}.csv"',

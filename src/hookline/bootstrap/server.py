@@ -97,6 +97,7 @@ async def running(
                 store_problem=StoreProbe(database, clock).problem,
                 sender_problem=sender.problem,
                 public_url=settings.public_url,
+                clock=clock,
             )
             yield site, engine
             await engine.stop()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qs, parse_qsl
 
 from hookline.errors import Invalid
 
@@ -21,6 +21,18 @@ def read_form(body: bytes) -> list[tuple[str, str]]:
         return parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=_MOST_FIELDS, errors="strict")
     except ValueError:
         raise Invalid("The body is no form.", code="bad_request") from None
+
+
+def fields_of_query(query: str) -> dict[str, list[str]]:
+    """The values of each field of a query, in their order.
+
+    Raises:
+        Invalid: there are more fields than any phone system sends.
+    """
+    try:
+        return parse_qs(query, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        raise Invalid(f"The query has more than {_MOST_FIELDS} fields.", code="bad_request") from None
 
 
 def seconds_in(form: Mapping[str, str], field: str) -> int:

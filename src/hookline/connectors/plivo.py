@@ -21,11 +21,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 from hookline.connectors import reading
 from hookline.connectors.ends import leg_between
-from hookline.connectors.forms import read_form, seconds_in
+from hookline.connectors.forms import fields_of_query, read_form, seconds_in
 from hookline.domain.legs import (
     Answered,
     Fact,
@@ -102,7 +102,7 @@ def _require_signature(posted: Posted, form: Mapping[str, str], token: str) -> N
 
 def _signed(posted: Posted, form: Mapping[str, str]) -> str:
     url = urlsplit(posted.url)
-    given = parse_qs(url.query, keep_blank_values=True)
+    given = fields_of_query(url.query)
     query = "&".join(f"{name}={value}" for name in sorted(given) for value in sorted(given[name]))
     base = url._replace(query="", fragment="").geturl()
     posts = "".join(f"{name}{form[name]}" for name in sorted(form)) if posted.method == "POST" else ""

@@ -18,11 +18,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from hashlib import sha1, sha256
 from typing import Any, Final
-from urllib.parse import SplitResult, parse_qs, urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from hookline.connectors import reading
 from hookline.connectors.ends import leg_between
-from hookline.connectors.forms import mail_date, read_form, seconds_in
+from hookline.connectors.forms import fields_of_query, mail_date, read_form, seconds_in
 from hookline.domain.legs import (
     Answered,
     Fact,
@@ -99,7 +99,7 @@ def _require_signature(posted: Posted, fields: Sequence[tuple[str, str]], settin
     signed = fields if posted.method == "POST" else []
     text = "".join(f"{name}{value}" for name, value in sorted(set(signed)))
     url = urlsplit(posted.url)
-    hashes = parse_qs(url.query).get("bodySHA256", [])
+    hashes = fields_of_query(url.query).get("bodySHA256", [])
     if hashes and not _is_form(posted):
         text = ""
         if not hmac.compare_digest(sha256(posted.body).hexdigest().encode(), hashes[0].encode()):

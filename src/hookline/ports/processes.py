@@ -27,6 +27,9 @@ class Processes(Protocol):
     def of_file(self, token: str) -> Process | None:
         """The process that makes the file with this token, or None."""
 
+    def tokens_of_files(self) -> frozenset[str]:
+        """The tokens of all processes that have a file, or will have one."""
+
     def processes(self, *, newest_first: bool, limit: int, offset: int) -> Sequence[Process]:
         """Some of the list of all, by creation."""
 

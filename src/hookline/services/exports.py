@@ -132,8 +132,18 @@ def file_of(tx: Transaction, token: str) -> tuple[Process, int]:
     """
     process = tx.processes.of_file(token)
     if process is None or link_to(tx, process) is None:
-        raise NotFound("There is no such file. Links to files are good for 7 days at most.")
+        raise no_such_file()
     return process, tx.processes.size(process.id)
+
+
+def no_such_file() -> NotFound:
+    """What is said of a link that leads to no file."""
+    return NotFound("There is no such file. Links to files are good for 7 days at most.")
+
+
+def tokens_of_files(tx: Transaction) -> frozenset[str]:
+    """The tokens of all files that may be there."""
+    return tx.processes.tokens_of_files()
 
 
 def link_to(tx: Transaction, process: Process) -> str | None:

@@ -31,6 +31,7 @@ SAVE_PROCESS: Final = """
     WHERE id = :id
 """
 PROCESS: Final = f"SELECT {_COLUMNS} FROM process WHERE id = :id"
+TOKENS_OF_FILES: Final = "SELECT token FROM process WHERE token IS NOT NULL"
 PROCESS_OF_FILE: Final = f"SELECT {_COLUMNS} FROM process WHERE token = :token"
 NEXT_STEP: Final = f"SELECT {_COLUMNS} FROM process WHERE due_at IS NOT NULL ORDER BY due_at, id LIMIT 1"
 NEXT_NOTIFICATION: Final = (
@@ -77,6 +78,9 @@ class SqlProcesses:
 
     def of_file(self, token: str) -> Process | None:
         return self._one(PROCESS_OF_FILE, token=token)
+
+    def tokens_of_files(self) -> frozenset[str]:
+        return frozenset(token for (token,) in self._session.rows(TOKENS_OF_FILES))
 
     def processes(self, *, newest_first: bool, limit: int, offset: int) -> list[Process]:
         statement = NEWEST_FIRST if newest_first else OLDEST_FIRST
