@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 
+from hookline.api.lookups import LOOKUPS
 from tests.api.door import CALL, NOWHERE, WEBHOOK, Door, open_door
 
 LONG_AGO = "2020-01-01T00:00:00Z"
@@ -164,6 +165,8 @@ def test_the_link_to_the_file_goes_to_who_asked_and_opens_it_without_a_key(tmp_p
         link = urlsplit(told["exportUrl"])
         assert re.fullmatch(r"/v3/exports/[0-9a-f]{48}\.csv", link.path)
         assert link.netloc == "hooks.example"
+        for number in range(2 * LOOKUPS):  # guesses do not keep a good link from opening
+            assert door.ask("GET", f"/v3/exports/{number:048x}.csv", scope="").status_code == 404
         file = door.ask("GET", link.path, scope="")
     assert file.status_code == 200
     assert file.headers["content-type"] == "text/csv; charset=utf-8; header=present"

@@ -99,7 +99,7 @@ def _require_signature(posted: Posted, fields: Sequence[tuple[str, str]], settin
     signed = fields if posted.method == "POST" else []
     text = "".join(f"{name}{value}" for name, value in sorted(set(signed)))
     url = urlsplit(posted.url)
-    hashes = fields_of_query(url.query).get("bodySHA256", [])
+    hashes = [each for each in fields_of_query(url.query).get("bodySHA256", []) if each]
     if hashes and not _is_form(posted):
         text = ""
         if not hmac.compare_digest(sha256(posted.body).hexdigest().encode(), hashes[0].encode()):
