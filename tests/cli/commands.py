@@ -128,6 +128,11 @@ class Running:
         """Send it a signal."""
         self._process.send_signal(number)
 
+    def require_running(self) -> None:
+        """Fail, with what it said, if it has ended."""
+        if self._process.poll() is not None:
+            raise AssertionError(self.end())
+
     @property
     def children(self) -> list[int]:
         """The processes that it started."""

@@ -61,9 +61,9 @@ def test_a_copy_that_is_killed_at_any_row_goes_on_where_it_ended(urls: tuple[str
     total, stood = arrived(urls[0]), []
     for kill in range(_KILLS):
         enough = total * kill // _KILLS + dice.randrange(total // _KILLS // 2)
-        with hookline.started(*words):
+        with hookline.started(*words) as copying:
             while arrived(urls[1]) <= enough:
-                pass
+                copying.require_running()
         stood.append(arrived(urls[1]))
     assert "is not complete" in hookline("keys", "list", HOOKLINE_DATABASE=urls[1]).refusal()
     assert "is not complete" in hookline("serve", HOOKLINE_DATABASE=urls[0]).refusal()
@@ -76,9 +76,9 @@ def test_a_copy_that_is_killed_at_any_row_goes_on_where_it_ended(urls: tuple[str
 
 def test_a_row_that_did_not_arrive_as_it_was_is_told_with_its_table(urls: tuple[str, str], tmp_path: Path) -> None:
     hookline, words = Hookline(tmp_path), ("copy", "--from", urls[0], "--to", urls[1])
-    with hookline.started(*words):
+    with hookline.started(*words) as copying:
         while not arrived(urls[1]) > _CALLS:
-            pass
+            copying.require_running()
     with tables.opened(where(urls[1])) as connection:
         connection.execute("UPDATE call SET type = 'missed' WHERE id = (SELECT MIN(id) FROM call)")
         connection.commit()

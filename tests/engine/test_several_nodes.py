@@ -208,8 +208,11 @@ def test_without_a_node_whose_role_it_is_a_start_waits_and_is_announced_when_the
     [
         (API, []),
         (DELIVER, ["claims", "outcomes"]),
-        (TIMERS, ["chores", "clock", "intake", "notifications", "processes", "timers"]),
-        (ALL_ROLES, ["chores", "claims", "clock", "intake", "notifications", "outcomes", "processes", "timers"]),
+        (TIMERS, ["batches", "chores", "clock", "intake", "notifications", "processes", "timers"]),
+        (
+            ALL_ROLES,
+            ["batches", "chores", "claims", "clock", "intake", "notifications", "outcomes", "processes", "timers"],
+        ),
     ],
 )
 def test_a_node_has_the_loops_of_its_roles_and_answers_for_no_others(

@@ -288,7 +288,17 @@ def test_an_engine_that_is_stopping_has_no_room(street: Street) -> None:
             assert house.engine.room(WebhookId(1)) > 0
             await house.engine.stop()
             assert house.engine.room(WebhookId(1)) == 0
-            loops = ["chores", "claims", "clock", "intake", "notifications", "outcomes", "processes", "timers"]
+            loops = [
+                "batches",
+                "chores",
+                "claims",
+                "clock",
+                "intake",
+                "notifications",
+                "outcomes",
+                "processes",
+                "timers",
+            ]
             assert house.engine.failing() == loops
 
     asyncio.run(scenario())
