@@ -41,6 +41,11 @@ _PACKAGED: Final = _PROGRAMS / "pginstall18" / "bin"
 #: Names a folder with `initdb`, `pg_ctl` and `postgres` of another version.
 PROGRAMS: Final = "HOOKLINE_TEST_POSTGRES"
 _TEMPLATE: Final = "hookline_template"
+#: The locks that servers hold for as long as they use a database.
+_SERVERS: Final = """
+    SELECT pid FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+    WHERE locktype = 'advisory' AND datname = current_database()
+"""
 #: Makes the statements that make a database as it was: rows and parts go, and ids begin at 1 again.
 _EMPTY: Final = r"""
     SELECT CASE WHEN relispartition AND relname NOT LIKE '%\_rest' THEN format('DROP TABLE %I', relname)
@@ -146,11 +151,18 @@ class PostgresServer:
         return self._free.pop()
 
     def forget(self, url: str) -> None:
-        """Nobody needs what is in this database any more. To empty one takes far less than to make one."""
+        """Nobody needs what is in this database any more. To empty one takes far less than to make one.
+
+        One that is still locked by a server, which may be ending just now, is dropped: the next test must not meet it.
+        """
         with psycopg.connect(url, autocommit=True) as connection:
-            for (statement,) in connection.execute(_EMPTY).fetchall():
+            is_locked = bool(connection.execute(_SERVERS).fetchall())
+            for (statement,) in () if is_locked else connection.execute(_EMPTY).fetchall():
                 connection.execute(statement)
-        self._free.append(url)
+        if is_locked:
+            self.drop(url)
+        else:
+            self._free.append(url)
 
     def drop(self, url: str) -> None:
         """Be without a database, whoever is connected to it."""
