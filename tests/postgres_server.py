@@ -41,10 +41,9 @@ _PACKAGED: Final = _PROGRAMS / "pginstall18" / "bin"
 #: Names a folder with `initdb`, `pg_ctl` and `postgres` of another version.
 PROGRAMS: Final = "HOOKLINE_TEST_POSTGRES"
 _TEMPLATE: Final = "hookline_template"
-#: The locks that servers hold for as long as they use a database.
-_SERVERS: Final = """
-    SELECT pid FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
-    WHERE locktype = 'advisory' AND datname = current_database()
+#: Connections of others to a database: of a server that is ending, or that a test did not end.
+_OTHERS: Final = """
+    SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
 #: Makes the statements that make a database as it was: rows and parts go, and ids begin at 1 again.
 _EMPTY: Final = r"""
@@ -145,24 +144,24 @@ class PostgresServer:
 
     def new_database(self) -> str:
         """The URL of a database with the tables of this version, and nothing in them."""
-        if not self._free:
-            self._make_template()
-            return self._made(_TEMPLATE)
-        return self._free.pop()
+        for url in reversed(self._free):
+            with psycopg.connect(url, autocommit=True) as connection:
+                is_in_use = bool(connection.execute(_OTHERS).fetchall())
+            if not is_in_use:
+                self._free.remove(url)
+                return url
+        self._make_template()
+        return self._made(_TEMPLATE)
 
     def forget(self, url: str) -> None:
         """Nobody needs what is in this database any more. To empty one takes far less than to make one.
 
-        One that is still locked by a server, which may be ending just now, is dropped: the next test must not meet it.
+        It is given to no other test while somebody is connected to it.
         """
         with psycopg.connect(url, autocommit=True) as connection:
-            is_locked = bool(connection.execute(_SERVERS).fetchall())
-            for (statement,) in () if is_locked else connection.execute(_EMPTY).fetchall():
+            for (statement,) in connection.execute(_EMPTY).fetchall():
                 connection.execute(statement)
-        if is_locked:
-            self.drop(url)
-        else:
-            self._free.append(url)
+        self._free.append(url)
 
     def drop(self, url: str) -> None:
         """Be without a database, whoever is connected to it."""
