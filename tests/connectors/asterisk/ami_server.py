@@ -51,6 +51,7 @@ class AmiServer:
         self.denied: set[str] = set()  # actions that the account may not do
         self.deaf: set[str] = set()  # actions that are not answered
         self.entries: dict[str, Sequence[Mapping[str, str]]] = {}  # of lists
+        self.section: Sequence[str] = ()  # lines of the account in manager.conf
         self.presentation = "allowed_not_screened"  # of each caller's number
         self.heard: list[Message] = []  # actions, over all connections
         self.visits = 0
@@ -175,7 +176,14 @@ class AmiServer:
         elif name == "Logoff":
             self._say(writer, action, "Goodbye", Message="Thanks for all the fish.")
         else:
+            self._configuration(action, writer)
+
+    def _configuration(self, action: Message, writer: asyncio.StreamWriter) -> None:
+        if action.get("Action") != "GetConfig" or not self.section:
             self._say(writer, action, "Error", Message="Invalid/unknown command")
+            return
+        lines = {f"Line-000000-{number:06}": line for number, line in enumerate(self.section)}
+        self._say(writer, action, "Success", **{"Category-000000": USERNAME}, **lines)
 
     def _log_in(self, action: Message, writer: asyncio.StreamWriter) -> None:
         key = md5((_CHALLENGE + self.secret).encode(), usedforsecurity=False).hexdigest()

@@ -65,6 +65,27 @@ def test_what_is_needed_and_not_heard_is_missing() -> None:
     assert replace(seen, reads=("all",)).missing == ()
 
 
+def test_the_greeting_without_a_time_is_no_sign_that_events_have_none() -> None:
+    assert looked().has_times is None
+
+
+def test_classes_are_read_from_the_configuration_when_commands_are_denied() -> None:
+    def prepare(ami: AmiServer) -> None:
+        ami.denied.add("Command")
+        ami.section = ["secret=a-secret", "read=system,call", "write=system,reporting"]
+
+    seen = looked(prepare)
+    assert (seen.reads, seen.missing) == (("system", "call"), ("dialplan",))
+
+
+def test_the_configuration_is_not_asked_for_where_only_a_digest_of_the_secret_may_cross_the_network() -> None:
+    def prepare(ami: AmiServer) -> None:
+        ami.denied.add("Command")
+        ami.section = ["secret=a-secret", "read=system,call"]
+
+    assert looked(prepare, auth="md5").reads is None
+
+
 def test_a_digest_of_the_secret_will_do() -> None:
     assert looked(auth="md5").ami == "11.0.0"
 

@@ -19,7 +19,12 @@ from hookline.ports.clock import Clock
 NEEDED: Final = ("call", "dialplan")
 #: Endpoints that are asked for one by one.
 _MOST_ENDPOINTS: Final = 100
+#: The event that greets who logs in: Asterisk writes it without a time, whatever `timestampevents` says.
+_GREETING: Final = "FullyBooted"
 _ABOUT_US: Final = "manager show user "
+#: Needs `write = system` only, where a command needs `write = command`.
+_CONFIGURATION: Final = "manager.conf"
+_LINE: Final = pattern(r"\s*read\s*=>?\s*(.+)")
 _READ: Final = pattern(r"read perm:\s*(\S+)")
 #: Contexts in which calls from outside arrive, by the names that most have.
 _OUTSIDE: Final = pattern(r"(?i)trunk|pstn|from-did|inbound|incoming|external|public|carrier")
@@ -82,11 +87,14 @@ async def look(settings: AsteriskSettings, clock: Clock) -> Seen:
         asking = _Asking(link, clock)
         core = await asking.answer("CoreSettings")
         about_us = await asking.answer("Command", Command=_ABOUT_US + settings.username)
+        reads = _classes(about_us)
+        if reads is None and (settings.tls or settings.auth != "md5"):  # the answer holds the secret
+            reads = _configured(await asking.answer("GetConfig", Filename=_CONFIGURATION, Category=settings.username))
         endpoints = await _endpoints(asking)
         return Seen(
             asterisk=core[0].get("AsteriskVersion") if core else "",
             ami=link.version,
-            reads=_classes(about_us),
+            reads=reads,
             has_times=asking.has_times,
             endpoints=endpoints,
         )
@@ -117,6 +125,16 @@ def _classes(output: Sequence[Message] | None) -> tuple[str, ...] | None:
     return None
 
 
+def _configured(section: Sequence[Message] | None) -> tuple[str, ...] | None:
+    """GetConfig gives lines of a section as `Line-000000-000003: read=call,dialplan`; the last `read` counts."""
+    reads = None
+    for message in section or ():
+        for key, line in message.pairs():
+            if key.startswith("Line-") and (found := _LINE.fullmatch(line)):
+                reads = tuple(name.strip() for name in found[1].split(","))
+    return reads
+
+
 class _Asking:
     """Questions, one after another."""
 
@@ -139,7 +157,8 @@ class _Asking:
                 for message in await self._link.messages():
                     event = message.get("Event")
                     if event and not message.get("ActionID"):
-                        self.has_times = bool(message.get("Timestamp"))
+                        if event != _GREETING:
+                            self.has_times = bool(message.get("Timestamp"))
                     elif not answers(message, name) or not message.get("ActionID"):
                         continue
                     elif message.get("Response") == "Error":
