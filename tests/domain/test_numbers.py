@@ -1,5 +1,8 @@
 """The one place that turns what was told into a number, on the corpus of spellings."""
 
+import tracemalloc
+from collections.abc import Callable
+
 import pytest
 
 from hookline.domain.calls import check_call
@@ -7,6 +10,7 @@ from hookline.domain.events import CallPayload, CallType
 from hookline.domain.numbers import (
     MAX_SPELLING,
     NumberKind,
+    ReadNumber,
     home_of,
     international,
     is_service,
@@ -136,3 +140,16 @@ def test_a_report_has_an_international_number_a_service_or_none_and_all_else_is_
 
 def test_the_longest_spelling_is_bounded() -> None:
     assert read_number("+44 " + " " * MAX_SPELLING + "2079460018").kind is NumberKind.NOT_UNDERSTOOD
+
+
+@pytest.mark.parametrize("read", [read_number, read_caller])
+def test_nothing_long_is_remembered(read: Callable[[str], ReadNumber]) -> None:
+    read("+44 20 7946 0018")
+    tracemalloc.start()
+    try:
+        for count in range(50):
+            assert read(f"{count} " * 50_000).kind is NumberKind.NOT_UNDERSTOOD
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 100_000

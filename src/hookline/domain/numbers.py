@@ -124,11 +124,15 @@ def read_number(spelling: str, home: str = "", *, is_from_trunk: bool = False) -
 
     `is_from_trunk` is true of what a SIP trunk signals: see the top of this module.
     """
+    if len(spelling) > MAX_SPELLING:  # of what is read some is remembered: nothing long
+        return _told(spelling)
     return _read(spelling, home, _Plusless.VALID if is_from_trunk else _Plusless.NONE)
 
 
 def read_caller(spelling: str, home: str = "", *, is_from_trunk: bool = False) -> ReadNumber:
     """The number that is shown of a caller, who may have withheld it."""
+    if len(spelling) > MAX_SPELLING:
+        return _told(spelling)
     return _read_caller(spelling, home, _Plusless.POSSIBLE if is_from_trunk else _Plusless.NONE)
 
 
@@ -170,8 +174,6 @@ def is_service(digits: str, home: str) -> bool:
 
 @lru_cache(maxsize=16_384)
 def _read_caller(spelling: str, home: str, plusless: _Plusless) -> ReadNumber:
-    if len(spelling) > MAX_SPELLING:
-        return _told(spelling)
     it = _subscriber(spelling)
     if it is not None and (it.is_withheld or is_withheld_word(it.text)):
         return _WITHHELD
@@ -180,8 +182,6 @@ def _read_caller(spelling: str, home: str, plusless: _Plusless) -> ReadNumber:
 
 @lru_cache(maxsize=16_384)
 def _read(spelling: str, home: str, plusless: _Plusless) -> ReadNumber:
-    if len(spelling) > MAX_SPELLING:
-        return _told(spelling)
     it = _subscriber(spelling)
     digits = _digits_of(it.text) if it is not None else ""
     if it is None or not digits:
@@ -196,7 +196,7 @@ def _read(spelling: str, home: str, plusless: _Plusless) -> ReadNumber:
 
 def _told(text: str) -> ReadNumber:
     """What is not understood, as it was told, where it has a digit: a name is not a number."""
-    shown = "".join(each for each in text if each.isprintable()).strip()[:MAX_TOLD]
+    shown = "".join(each for each in text[:MAX_SPELLING] if each.isprintable()).strip()[:MAX_TOLD]
     has_digit = any(each.isdecimal() for each in shown)
     return ReadNumber(kind=NumberKind.NOT_UNDERSTOOD, text=shown if has_digit else "")
 

@@ -17,11 +17,18 @@ CUT_SHORT: Final = (
 )
 
 _MICROSECONDS_PER_MS: Final = 1000
+#: Characters of an answer's headers that are remembered as text.
+_REMEMBERED_LENGTH: Final = 1024
+
+
+def _headers_text(headers: tuple[tuple[str, str], ...]) -> str:
+    """Short ones are remembered, since one receiver's answers within a second are mostly alike."""
+    length = sum(len(name) + len(value) for name, value in headers)
+    return _remembered_text(headers) if length <= _REMEMBERED_LENGTH else to_json(headers)
 
 
 @lru_cache(maxsize=1024)
-def _kept_headers(headers: tuple[tuple[str, str], ...]) -> str:
-    """Remembered, since one receiver's answers within a second are mostly alike."""
+def _remembered_text(headers: tuple[tuple[str, str], ...]) -> str:
     return to_json(headers)
 
 
@@ -34,7 +41,7 @@ def attempt_row(delivery_id: DeliveryId, attempt: Attempt) -> Row:
         round(attempt.duration_ms * _MICROSECONDS_PER_MS),
         attempt.status,
         attempt.error,
-        _kept_headers(attempt.response_headers),
+        _headers_text(attempt.response_headers),
         attempt.response_body,
     )
 
