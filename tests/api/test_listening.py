@@ -227,6 +227,17 @@ def test_a_client_that_closes_its_side_is_answered_and_half_a_request_is_none(tm
         assert len(json.loads(listed)["calls"]) == 3
 
 
+def test_what_follows_a_refused_body_of_many_chunks_is_answered_to_a_client_that_closes_its_side(
+    tmp_path: Path,
+) -> None:
+    """Its chunks are read in several turns, and the client's end comes in between."""
+    refused = b"POST /v3/calls HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 5_000
+    with serving(tmp_path) as url:
+        said = asyncio.run(_all_said(url, refused + b"0\r\n\r\n" + get("/healthz")))
+    assert said.startswith(b"HTTP/1.1 401"), said
+    assert b"HTTP/1.1 200" in said, said
+
+
 def test_what_is_no_http_gets_a_400_and_the_server_goes_on(tmp_path: Path) -> None:
     with serving(tmp_path) as url:
         for request in (

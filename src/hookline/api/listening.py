@@ -133,7 +133,8 @@ class Listening(HttpToolsProtocol):
         """Answer a client that has said all it wants to; whoever stops in the middle of a request has asked nothing."""
         self._has_ended = True
         self._read_on()  # what was kept back, if it is not still; then what is not whole is dropped
-        return bool(self._line) and self._lingering is None
+        is_reading = self.flow.read_paused and not self._is_over  # the rest of it in the next turn
+        return (bool(self._line) or is_reading) and self._lingering is None
 
     def _end(self) -> None:
         """Read nothing more: the client has said that it has said all."""
