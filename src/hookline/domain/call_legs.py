@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
-from hookline.domain.finished_calls import CallStory, LegStory, placed, story_of
+from hookline.domain.call_story import LegStory
+from hookline.domain.finished_calls import CallStory, placed, story_of
 from hookline.domain.legs import Fact, Forwarded, MessageLeft, QueueJoined, QueueLeft, Rang, RangInVain, Side
 from hookline.domain.numbers import read_number
 from hookline.domain.phonebook import Phonebook

@@ -25,36 +25,23 @@
 | recording  | of the talk: a message in a mailbox is none, and what was recorded while it rang is none
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
 from enum import StrEnum
-from operator import attrgetter
 from typing import Final
 
+from hookline.domain.call_story import PERSONS, Heard, LegStory, Story, legs_in
 from hookline.domain.events import AccountName, CallPayload, CallType
 from hookline.domain.legs import (
-    Answered,
-    CallPlaced,
-    Dialled,
     Fact,
     Forwarded,
-    GivenUp,
-    HungUp,
-    Identified,
-    Joined,
-    Left,
     LegStarted,
     MessageLeft,
-    NeverJoined,
-    Rang,
     RecordingKept,
     RecordingStarted,
     RecordingStopped,
-    Redialled,
-    Shown,
     Side,
-    Wired,
 )
 from hookline.domain.numbers import NumberKind, ReadNumber, read_caller, read_number
 from hookline.domain.phonebook import Phonebook, PhoneLine, User
@@ -70,8 +57,6 @@ _SILENT_Q850: Final = frozenset({0, 16, 18, 31, 102, 127})
 
 #: Digits of a number that is dialled without a prefix: North American ones have ten.
 _SHORTEST_OUTSIDE: Final = 8
-#: Between an answer and hearing one another; more is not the system's doing: somebody is asked to accept the call.
-_JOINING: Final = timedelta(seconds=1)
 
 
 class Reason(StrEnum):
@@ -106,7 +91,7 @@ class NoCall:
 
 def is_over(facts: Iterable[Fact]) -> bool:
     """Whether every leg has ended, those of machines aside. Wires count: whoever is called through one may yet come."""
-    legs = _legs(facts)
+    legs = legs_in(facts)
     return bool(legs) and all(leg.ended_at for leg in legs if leg.side is not Side.NOBODY)
 
 
@@ -146,13 +131,13 @@ def _is_outside(leg: LegStarted, phonebook: Phonebook) -> bool:
 
 def contact_has_gone(facts: Iterable[Fact]) -> bool:
     """Whether the contact's leg has ended: whoever is left does not talk to anybody outside."""
-    story = _Story(facts)
+    story = Story(facts)
     return story.contact is not None and story.contact.ended_at is not None
 
 
 def has_talked(facts: Iterable[Fact]) -> bool:
     """Whether the contact and a person are known to have heard one another."""
-    return _Story(facts).talk_at is not None
+    return Story(facts).talk_at is not None
 
 
 def line_of(facts: Iterable[Fact], phonebook: Phonebook) -> str | None:
@@ -160,13 +145,13 @@ def line_of(facts: Iterable[Fact], phonebook: Phonebook) -> str | None:
 
     None while that cannot be told, or when there is none.
     """
-    story = _Story(placed(facts, phonebook))
+    story = Story(placed(facts, phonebook))
     return None if story.contact is None else _line(story, story.contact, phonebook) or None
 
 
 def finished_call(facts: Iterable[Fact], phonebook: Phonebook) -> FinishedCall | NoCall:
     """What the call was. The facts may be in any order; of those of one instant the given order counts."""
-    story = _Story(placed(facts, phonebook))
+    story = Story(placed(facts, phonebook))
     contact = story.contact
     if contact is None:
         return _without_contact(story, phonebook)
@@ -179,13 +164,13 @@ def finished_call(facts: Iterable[Fact], phonebook: Phonebook) -> FinishedCall |
     return _on_a_line(story, phonebook, line, told, number, contact.ended_at)
 
 
-def _inbound_type(story: "_Story") -> CallType:
+def _inbound_type(story: Story) -> CallType:
     if story.talk_at is not None:
         return CallType.ANSWERED
-    return CallType.MISSED_VOICEMAIL if story.message_was_left else CallType.MISSED
+    return CallType.MISSED_VOICEMAIL if _message_was_left(story) else CallType.MISSED
 
 
-def _outbound_type(story: "_Story") -> CallType:
+def _outbound_type(story: Story) -> CallType:
     if story.talk_at is not None:
         return CallType.CONNECTED
     contact = story.contact
@@ -194,7 +179,7 @@ def _outbound_type(story: "_Story") -> CallType:
     return CallType.NOT_CONNECTED if any(map(_was_refused, story.called_outside)) else CallType.FAILED_CANCELLED
 
 
-def _was_refused(leg: "_Leg") -> bool:
+def _was_refused(leg: LegStory) -> bool:
     """Whether the far side was reached and did not answer, for whatever reason."""
     if leg.sip is not None:
         return leg.sip in _REFUSED_SIP or (leg.sip in _SILENT_SIP and leg.rang)
@@ -203,14 +188,14 @@ def _was_refused(leg: "_Leg") -> bool:
     return leg.rang
 
 
-def _line(story: "_Story", contact: "_Leg", phonebook: Phonebook) -> str:
+def _line(story: Story, contact: LegStory, phonebook: Phonebook) -> str:
     """Inbound the number that was asked for at first, outbound the one that is shown; E.164, or as spelt."""
     if story.is_inbound:
         return phonebook.our_number(contact.asked_for) or contact.asked_for
     return _line_shown(contact, story.caller, phonebook)
 
 
-def _line_shown(leg: "_Leg", caller: "_Leg | None", phonebook: Phonebook) -> str:
+def _line_shown(leg: LegStory, caller: LegStory | None, phonebook: Phonebook) -> str:
     shown = phonebook.our_number(leg.shows)
     if phonebook.line(shown) is not None:
         return shown
@@ -218,7 +203,7 @@ def _line_shown(leg: "_Leg", caller: "_Leg | None", phonebook: Phonebook) -> str
     return (user.outbound_line if user is not None else "") or shown or leg.shows
 
 
-def _number(story: "_Story", contact: "_Leg", phonebook: Phonebook, line: str) -> tuple[str, ReadNumber]:
+def _number(story: Story, contact: LegStory, phonebook: Phonebook, line: str) -> tuple[str, ReadNumber]:
     """The number of who called, or who was called: as it was told, and as it is understood."""
     if story.is_inbound:
         return contact.shows, phonebook.caller(contact.shows, line)
@@ -231,7 +216,7 @@ def _number(story: "_Story", contact: "_Leg", phonebook: Phonebook, line: str) -
     return told[0] if told else ("", read_number(""))
 
 
-def _user(story: "_Story", phonebook: Phonebook, line: PhoneLine) -> User | None:
+def _user(story: Story, phonebook: Phonebook, line: PhoneLine) -> User | None:
     """Outbound who called; inbound who answered first, and when that was nobody of ours, whose line it is."""
     partner = story.partner
     if not story.is_inbound:
@@ -242,7 +227,7 @@ def _user(story: "_Story", phonebook: Phonebook, line: PhoneLine) -> User | None
     return phonebook.user_at(line.owner_email)
 
 
-def _name(story: "_Story", user: User | None) -> AccountName:
+def _name(story: Story, user: User | None) -> AccountName:
     """The name in the phone book, and where that has none the one that the phone system knows."""
     if user is not None and (user.family_name or user.given_name):
         return AccountName(family_name=user.family_name, given_name=user.given_name)
@@ -252,7 +237,7 @@ def _name(story: "_Story", user: User | None) -> AccountName:
     return AccountName(family_name=leg.family_name, given_name=leg.given_name)
 
 
-def _named_leg(story: "_Story") -> "_Leg | None":
+def _named_leg(story: Story) -> LegStory | None:
     """The leg of the user on the call; of a call that nobody took, the first phone of ours that has a name."""
     if not story.is_inbound:
         return story.caller or story.partner
@@ -261,7 +246,7 @@ def _named_leg(story: "_Story") -> "_Leg | None":
     return next((leg for leg in story.legs if leg.side is Side.OURS and (leg.given_name or leg.family_name)), None)
 
 
-def _is_diverted_inside(story: "_Story", phonebook: Phonebook) -> bool:
+def _is_diverted_inside(story: Story, phonebook: Phonebook) -> bool:
     """Whether somebody of ours called a colleague, whose phone sent the call outside: to the colleague's mobile."""
     caller = story.caller
     return (
@@ -273,7 +258,57 @@ def _is_diverted_inside(story: "_Story", phonebook: Phonebook) -> bool:
     )
 
 
-def _without_contact(story: "_Story", phonebook: Phonebook) -> FinishedCall | NoCall:
+def _talk_seconds(story: Story) -> int:
+    """Whole seconds, cut, from the first word to the end of the contact's leg."""
+    if story.talk_at is None or story.contact is None or story.contact.ended_at is None:
+        return 0
+    return max(0, int((story.contact.ended_at - story.talk_at).total_seconds()))
+
+
+def _message_was_left(story: Story) -> bool:
+    return any(isinstance(fact, MessageLeft) for fact in story.facts)
+
+
+def _was_forwarded(story: Story) -> bool:
+    """Whether it was sent elsewhere before anybody answered. A mobile that rang beside the phone, or before it, counts
+    only if nobody of ours took the call.
+    """
+    before = [fact for fact in story.facts if story.talk_at is None or fact.at <= story.talk_at]
+    if any(isinstance(fact, Forwarded) for fact in before):
+        return True
+    is_taken = story.partner is not None and story.partner.side is Side.OURS
+    return not is_taken and any(_is_early(leg, story) for leg in story.called_outside)
+
+
+def _is_early(leg: LegStory, story: Story) -> bool:
+    """Whether this leg began before the talk, or there was none."""
+    return story.talk_at is None or (leg.started_at is not None and leg.started_at <= story.talk_at)
+
+
+def _was_recorded(story: Story) -> bool:
+    """Whether there is a recording with some of the talk on it."""
+    if story.talk_at is None or story.contact is None or story.contact.ended_at is None:
+        return False
+    running: set[str] = set()
+    silent = {leg.name for leg in story.legs if leg.side is Side.OURS and not leg.talks}  # rang, and no more
+    for fact in story.facts:
+        if fact.leg in silent or (fact.at >= story.contact.ended_at and not isinstance(fact, RecordingKept)):
+            continue
+        match fact:
+            case RecordingKept():
+                return True
+            case RecordingStarted():
+                running.add(fact.leg)
+                if fact.at >= story.talk_at:
+                    return True
+            case RecordingStopped() if fact.at <= story.talk_at:
+                running.discard(fact.leg)
+            case _:
+                pass
+    return bool(running)
+
+
+def _without_contact(story: Story, phonebook: Phonebook) -> FinishedCall | NoCall:
     """No leg leads outside. Was that the intention, or is there no way to the number that was asked for?"""
     ours = [leg for leg in story.legs if leg.side is Side.OURS]
     if len(ours) != 1:
@@ -298,19 +333,19 @@ def _leads_outside(dialled: str) -> bool:
 
 
 def _on_a_line(
-    story: "_Story", phonebook: Phonebook, line: str, told: str, number: ReadNumber, ended_at: datetime
+    story: Story, phonebook: Phonebook, line: str, told: str, number: ReadNumber, ended_at: datetime
 ) -> FinishedCall | NoCall:
     known = phonebook.line(line)
     if known is None:
         return NoCall(reason=Reason.UNKNOWN_LINE, line=line)
     payload = CallPayload(
         account_name=_name(story, _user(story, phonebook, known)),
-        duration_seconds=story.talk_seconds,
-        is_forwarded=story.is_inbound and story.was_forwarded,
+        duration_seconds=_talk_seconds(story),
+        is_forwarded=story.is_inbound and _was_forwarded(story),
         phone_line=line,
         phone_line_name=known.name,
         phone_number=number.text,
-        recording=story.was_recorded,
+        recording=_was_recorded(story),
         type=_inbound_type(story) if story.is_inbound else _outbound_type(story),
     )
     not_understood = told if number.kind is NumberKind.NOT_UNDERSTOOD else None
@@ -322,311 +357,6 @@ def _on_a_line(
         end_is_estimated=any(leg.end_is_estimated and leg.ended_at == ended_at for leg in story.legs),
         not_understood=not_understood,
     )
-
-
-@dataclass(slots=True)
-class _Leg:
-    """A leg as the facts about it left it."""
-
-    name: str
-    started_at: datetime | None = None
-    side: Side = Side.NOBODY
-    places: bool = False
-    asked_for: str = ""  # at first
-    dialled: str = ""  # in the end
-    shows: str = ""  # of one that places the call: at first. What is shown to one that is called: in the end
-    identity: str = ""
-    given_name: str = ""
-    family_name: str = ""
-    rang: bool = False
-    talks: bool = False
-    was_given_up: bool = False
-    had_dialled: bool = False
-    answered_at: datetime | None = None
-    ended_at: datetime | None = None  # the first time
-    end_is_estimated: bool = False  # nobody heard it
-    sip: int | None = None
-    q850: int | None = None
-    called_for: str = ""
-    is_hearsay: bool = False  # another leg told how this one began
-    ends_by_hearsay: bool = False  # another leg told how this one ended
-
-    def hear(self, fact: Fact) -> None:
-        """One more fact, in order. What is about more than this leg: see _Story."""
-        self._hear_addresses(fact)
-        self._hear_progress(fact)
-
-    def _hear_addresses(self, fact: Fact) -> None:
-        match fact:
-            case LegStarted() if self.started_at is None or (self.is_hearsay and not fact.is_hearsay):
-                self._begin(fact)
-            case CallPlaced():
-                self.places = True
-                self.asked_for, self.dialled, self.shows = fact.dialled, fact.dialled, fact.shows
-            case Redialled():
-                self.dialled = fact.dialled
-            case Shown() if not fact.shows or not (self.places and self.side is Side.OUTSIDE):
-                self.shows = fact.shows  # who withholds it says so late; another one is the work of a dial plan
-            case Identified():
-                self.identity = fact.identity
-            case _:
-                pass
-
-    def _hear_progress(self, fact: Fact) -> None:
-        match fact:
-            case Dialled():
-                self.had_dialled = True
-            case Rang():
-                self.rang = True
-            case Answered():
-                self.answered_at = self.answered_at or fact.at
-            case GivenUp():
-                self.was_given_up = True
-            case HungUp():
-                self._end(fact)
-            case _:
-                pass
-
-    def _begin(self, fact: LegStarted) -> None:
-        if self.is_hearsay:  # what was told by others is void
-            self.dialled = self.shows = ""
-        self.started_at, self.side, self.places = fact.at, fact.side, fact.places
-        self.asked_for = fact.dialled
-        self.dialled = self.dialled or fact.dialled
-        self.shows, self.identity = self.shows or fact.shows, fact.identity
-        self.given_name, self.family_name = fact.given_name, fact.family_name
-        self.called_for, self.is_hearsay = fact.called_for or self.called_for, fact.is_hearsay
-
-    def _end(self, fact: HungUp) -> None:
-        if self.ends_by_hearsay and not fact.is_hearsay:  # of the causes only what nobody else knows stays
-            self.ended_at = None
-            self.sip = None if fact.sip is not None else self.sip
-            self.q850 = None if fact.q850 is not None else self.q850
-        if self.ended_at is None or (self.end_is_estimated and fact.heard):
-            self.ended_at, self.ends_by_hearsay = fact.at, fact.is_hearsay
-            self.end_is_estimated = not fact.heard
-        self.sip = fact.sip if self.sip is None else self.sip
-        self.q850 = fact.q850 if self.q850 is None else self.q850
-
-
-def _legs(facts: Iterable[Fact]) -> list[_Leg]:
-    """All legs that are known to have started, the first one first."""
-    legs: dict[str, _Leg] = {}
-    for fact in facts:
-        legs.setdefault(fact.leg, _Leg(fact.leg)).hear(fact)
-    started = [(leg.started_at, not leg.places, leg) for leg in legs.values() if leg.started_at is not None]
-    return _callers_first([leg for *_, leg in sorted(started, key=lambda each: each[:2])])
-
-
-def _callers_first(legs: Sequence[_Leg]) -> list[_Leg]:
-    """The same legs, each after the one for which it was called."""
-    by_name = {leg.name: leg for leg in legs}
-    placed: dict[str, _Leg] = {}
-    for leg in legs:
-        chain = [leg]
-        while (caller := by_name.get(chain[-1].called_for)) and caller.name not in placed and caller not in chain:
-            chain.append(caller)
-        placed |= {each.name: each for each in reversed(chain)}
-    return list(placed.values())
-
-
-def _answered(joined_at: datetime, *legs: _Leg) -> datetime:
-    """When the last of those answered who hear one another now."""
-    answers = [leg.answered_at for leg in legs if leg.answered_at is not None]
-    answered_at = max((at for at in answers if at <= joined_at), default=joined_at)
-    return answered_at if joined_at - answered_at <= _JOINING else joined_at
-
-
-@dataclass(slots=True)
-class _Air:
-    """Who hears whom at one instant."""
-
-    bridges: dict[str, str] = field(default_factory=dict)  # leg -> the bridge that it is in
-    wires: dict[str, str] = field(default_factory=dict)  # leg -> the other end
-
-    def change(self, fact: Fact) -> None:
-        match fact:
-            case Joined():
-                self.bridges[fact.leg] = fact.bridge
-            case Left() if self.bridges.get(fact.leg) == fact.bridge:
-                del self.bridges[fact.leg]
-            case Wired():
-                self.wires[fact.leg], self.wires[fact.to] = fact.to, fact.leg
-            case HungUp():
-                self.bridges.pop(fact.leg, None)
-                self.wires.pop(self.wires.pop(fact.leg, ""), None)
-            case _:
-                pass
-
-    def heard_by(self, leg: str) -> Iterator[str]:
-        """Everybody whom this leg hears, through bridges and wires."""
-        reached, ahead = {leg}, [leg]
-        while ahead:
-            here = ahead.pop()
-            bridge = self.bridges.get(here)
-            beside = [other for other, its in self.bridges.items() if its == bridge] if bridge is not None else []
-            for other in (*beside, *filter(None, [self.wires.get(here)])):
-                if other not in reached:
-                    reached.add(other)
-                    ahead.append(other)
-                    yield other
-
-
-def _without_false_joins(facts: Iterable[Fact]) -> Sequence[Fact]:
-    """The facts without joins of legs that the system says were never connected."""
-    told = tuple(facts)
-    never = {fact.leg for fact in told if isinstance(fact, NeverJoined)}
-    return [fact for fact in told if not (isinstance(fact, Joined) and fact.leg in never)] if never else told
-
-
-class _Story:
-    """All that the facts tell, in the order in which it happened."""
-
-    def __init__(self, facts: Iterable[Fact]) -> None:
-        self._facts: Sequence[Fact] = sorted(_without_false_joins(facts), key=attrgetter("at"))
-        self.legs = _legs(self._facts)
-        self._by_name = {leg.name: leg for leg in self.legs}
-        self._talks = self._first_talks()
-        self.contact = self._contact()
-        self.is_inbound = self.contact is not None and self.contact.places
-        talk = self._talks.get(self.contact.name) if self.contact is not None else None
-        self.talk_at: datetime | None = talk[0] if talk is not None else self._heard_by_a_program()
-        self.partner: _Leg | None = talk[1] if talk is not None else None
-
-    def _contact(self) -> _Leg | None:
-        outside = [leg for leg in self.legs if leg.side is Side.OUTSIDE]
-        if not outside or outside[0].places:
-            return outside[0] if outside else None
-        talked = [leg for leg in outside if leg.name in self._talks]
-        return min(talked, key=lambda leg: self._talks[leg.name][0]) if talked else outside[-1]
-
-    def _heard_by_a_program(self) -> datetime | None:
-        """When a contact picked up whom nobody of ours called, but a program did."""
-        contact = self.contact
-        is_called = contact is not None and not contact.places and self.caller is None
-        return contact.answered_at if contact is not None and is_called else None
-
-    def _first_talks(self) -> dict[str, tuple[datetime, _Leg]]:
-        """Of each leg outside: when it first heard a person, and whom."""
-        talks: dict[str, tuple[datetime, _Leg]] = {}
-        air = _Air()
-        for fact in self._facts:
-            air.change(fact)
-            if isinstance(fact, Joined | Wired):
-                for leg in self.legs:
-                    if leg.side.is_somebody and leg.name not in talks:
-                        partner = self._person(air.heard_by(leg.name))
-                        if partner is not None:
-                            talks[leg.name] = (_answered(fact.at, leg, partner), partner)
-                            leg.talks = True
-        return talks
-
-    def _person(self, names: Iterable[str]) -> _Leg | None:
-        """The first to be called of those who are persons; one of ours before one outside."""
-        persons = [leg for name in names if (leg := self._by_name.get(name)) and leg.side.is_somebody]
-        order = {leg.name: place for place, leg in enumerate(self.legs)}
-        return min(persons, key=lambda leg: (leg.side is not Side.OURS, order[leg.name]), default=None)
-
-    @property
-    def called_outside(self) -> Sequence[_Leg]:
-        """The legs outside that we called: over a second carrier when the first one failed."""
-        return [leg for leg in self.legs if leg.side is Side.OUTSIDE and not leg.places]
-
-    @property
-    def caller(self) -> _Leg | None:
-        """Of an outbound call, the leg of ours for which the contact was called; None when it was called by itself."""
-        first = next((leg for leg in self.legs if leg.side.is_somebody), None)
-        return first if first is not None and first.side is Side.OURS else None
-
-    @property
-    def started_at(self) -> datetime | None:
-        """When the first leg began, those of machines aside."""
-        return next((leg.started_at for leg in self.legs if leg.side is not Side.NOBODY), None)
-
-    @property
-    def talk_seconds(self) -> int:
-        """Whole seconds, cut, from the first word to the end of the contact's leg."""
-        if self.talk_at is None or self.contact is None or self.contact.ended_at is None:
-            return 0
-        return max(0, int((self.contact.ended_at - self.talk_at).total_seconds()))
-
-    @property
-    def message_was_left(self) -> bool:
-        return any(isinstance(fact, MessageLeft) for fact in self._facts)
-
-    @property
-    def was_forwarded(self) -> bool:
-        """Whether it was sent elsewhere before anybody answered. A mobile that rang beside the phone, or before it,
-        counts only if nobody of ours took the call.
-        """
-        before = [fact for fact in self._facts if self.talk_at is None or fact.at <= self.talk_at]
-        if any(isinstance(fact, Forwarded) for fact in before):
-            return True
-        is_taken = self.partner is not None and self.partner.side is Side.OURS
-        return not is_taken and any(self._calls_outside(leg) for leg in self.legs)
-
-    def _calls_outside(self, leg: _Leg) -> bool:
-        """Whether this leg calls a number outside before the talk."""
-        is_early = self.talk_at is None or (leg.started_at is not None and leg.started_at <= self.talk_at)
-        return leg.side is Side.OUTSIDE and not leg.places and is_early
-
-    @property
-    def was_recorded(self) -> bool:
-        """Whether there is a recording with some of the talk on it."""
-        if self.talk_at is None or self.contact is None or self.contact.ended_at is None:
-            return False
-        running: set[str] = set()
-        silent = {leg.name for leg in self.legs if leg.side is Side.OURS and not leg.talks}  # rang, and no more
-        for fact in self._facts:
-            if fact.leg in silent or (fact.at >= self.contact.ended_at and not isinstance(fact, RecordingKept)):
-                continue
-            match fact:
-                case RecordingKept():
-                    return True
-                case RecordingStarted():
-                    running.add(fact.leg)
-                    if fact.at >= self.talk_at:
-                        return True
-                case RecordingStopped() if fact.at <= self.talk_at:
-                    running.discard(fact.leg)
-                case _:
-                    pass
-        return bool(running)
-
-    @property
-    def talking_since(self) -> dict[str, datetime]:
-        """Since when each leg outside or of ours heard a person, if it did."""
-        return {leg: at for leg, (at, _) in self._talks.items()}
-
-    def heard_by(self, listener: _Leg) -> Sequence["Heard"]:
-        """The persons whom this leg heard, in order."""
-        air, heard, now = _Air(), dict[str, Heard](), set[str]()
-        persons = {leg.name for leg in self.legs if leg.side in PERSONS}
-        for fact in self._facts:
-            air.change(fact)
-            if isinstance(fact, Joined | Left | Wired | HungUp):
-                before, now = now, persons.intersection(air.heard_by(listener.name))
-                for leg in before - now:
-                    heard[leg] = replace(heard[leg], until=fact.at)
-                for leg in now - before:
-                    from_at = heard[leg].from_at if leg in heard else fact.at
-                    heard[leg] = Heard(leg=leg, from_at=from_at, until=None)
-        return sorted(heard.values(), key=attrgetter("from_at"))
-
-
-#: A leg as the story left it, for `domain/call_legs.py`.
-LegStory = _Leg
-#: Where legs of persons lead.
-PERSONS: Final = frozenset({Side.OURS, Side.OUTSIDE})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Heard:
-    """A person whom the contact heard: at first and at last."""
-
-    leg: str
-    from_at: datetime
-    until: datetime | None  # None: to the end of what is known
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -645,7 +375,7 @@ class CallStory:
 
 def story_of(facts: Iterable[Fact], phonebook: Phonebook) -> CallStory:
     """The story by which `finished_call` decides."""
-    story = _Story(placed(facts, phonebook))
+    story = Story(placed(facts, phonebook))
     contact, number, line = story.contact, "", ""
     if contact is not None:
         line = _line(story, contact, phonebook)
