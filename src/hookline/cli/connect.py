@@ -162,7 +162,7 @@ def _show(seen: Seen, wanted: dict[str, Any]) -> None:
         screen.print("unknown  trunks      The account may not ask for endpoints (write = system,reporting).")
     for each in (seen.endpoints or ())[:_MOST_SHOWN]:
         kind = "trunk" if each.is_trunk else "phone"
-        screen.print(f"{kind:9}{each.name:12}in the context {each.context or '(unknown)'}.")
+        screen.print(f"{kind:9}{each.prefix:16}in the context {each.context or '(unknown)'}.")
     if len(seen.endpoints or ()) > _MOST_SHOWN:
         screen.print(f"         and {len(seen.endpoints or ()) - _MOST_SHOWN} more.")
     screen.print("\nTo connect it, with trunks and contexts as they look from here:\n")

@@ -25,7 +25,11 @@ _LISTS: Final[Mapping[str, tuple[str, str]]] = {
     "PJSIPShowEndpoint": ("EndpointDetail", "EndpointDetailComplete"),
     "SIPpeers": ("PeerEntry", "PeerlistComplete"),
     "ShowDialPlan": ("ListDialplan", "ShowDialPlanComplete"),
+    "IAXpeerlist": ("PeerEntry", "PeerlistComplete"),
+    "DAHDIShowChannels": ("DAHDIShowChannels", "DAHDIShowChannelsComplete"),
 }
+#: Lists of drivers that are loaded where they have entries.
+_OPTIONAL: Final = ("SIPpeers", "IAXpeerlist", "DAHDIShowChannels")
 
 
 def written(*pairs: tuple[str, str]) -> bytes:
@@ -52,6 +56,7 @@ class AmiServer:
         self.deaf: set[str] = set()  # actions that are not answered
         self.entries: dict[str, Sequence[Mapping[str, str]]] = {}  # of lists
         self.section: Sequence[str] = ()  # lines of the account in manager.conf
+        self.peers: Mapping[str, str] = {}  # of chan_sip: name -> context
         self.presentation = "allowed_not_screened"  # of each caller's number
         self.heard: list[Message] = []  # actions, over all connections
         self.visits = 0
@@ -165,7 +170,7 @@ class AmiServer:
             self._log_in(action, writer)
         elif writer not in self._in or name in self.denied:
             self._say(writer, action, "Error", Message="Permission denied")
-        elif name in _LISTS:
+        elif name in _LISTS and not (name in _OPTIONAL and name not in self.entries):
             self._list(action, writer)
         elif name == "Ping":
             self._say(writer, action, "Success", Ping="Pong", Timestamp="1795425040.000000")
@@ -176,14 +181,18 @@ class AmiServer:
         elif name == "Logoff":
             self._say(writer, action, "Goodbye", Message="Thanks for all the fish.")
         else:
-            self._configuration(action, writer)
+            self._describe(action, writer)
 
-    def _configuration(self, action: Message, writer: asyncio.StreamWriter) -> None:
-        if action.get("Action") != "GetConfig" or not self.section:
+    def _describe(self, action: Message, writer: asyncio.StreamWriter) -> None:
+        """Tell of the configuration, if there is any."""
+        name, peer = action.get("Action"), action.get("Peer")
+        if name == "SIPshowpeer" and peer in self.peers:
+            self._say(writer, action, "Success", Channeltype="SIP", Context=self.peers[peer])
+        elif name == "GetConfig" and self.section:
+            lines = {f"Line-000000-{number:06}": line for number, line in enumerate(self.section)}
+            self._say(writer, action, "Success", **{"Category-000000": USERNAME}, **lines)
+        else:
             self._say(writer, action, "Error", Message="Invalid/unknown command")
-            return
-        lines = {f"Line-000000-{number:06}": line for number, line in enumerate(self.section)}
-        self._say(writer, action, "Success", **{"Category-000000": USERNAME}, **lines)
 
     def _log_in(self, action: Message, writer: asyncio.StreamWriter) -> None:
         key = md5((_CHALLENGE + self.secret).encode(), usedforsecurity=False).hexdigest()

@@ -11,8 +11,9 @@ import msgspec
 import pytest
 
 from hookline.adapters.system_clock import SystemClock
+from hookline.connectors.asterisk.endpoints import Endpoint
 from hookline.connectors.asterisk.link import LoginRefused, NoLink
-from hookline.connectors.asterisk.looking import Endpoint, Seen, look
+from hookline.connectors.asterisk.looking import Seen, look
 from hookline.connectors.asterisk.settings import read_settings
 from tests.connectors.asterisk.ami_server import SECRET, USERNAME, AmiServer
 from tests.fakes import ManualClock
@@ -43,12 +44,36 @@ def test_versions_trunks_and_contexts_are_seen() -> None:
     seen = looked()
     assert (seen.asterisk, seen.ami) == ("22.10.1", "11.0.0")
     assert seen.endpoints == (
-        Endpoint(name="101", context="from-internal", is_trunk=False),
-        Endpoint(name="102", context="from-internal", is_trunk=False),
-        Endpoint(name="carrier", context="from-internal", is_trunk=True),
+        Endpoint(technology="PJSIP", name="101", context="from-internal", is_trunk=False, prefix="PJSIP/101-"),
+        Endpoint(technology="PJSIP", name="102", context="from-internal", is_trunk=False, prefix="PJSIP/102-"),
+        Endpoint(technology="PJSIP", name="carrier", context="from-internal", is_trunk=True, prefix="PJSIP/carrier-"),
     )
     assert seen.trunk_prefixes == ["PJSIP/carrier-"]
     assert seen.outbound_contexts == ["from-internal"]
+
+
+def test_trunks_of_older_drivers_are_seen() -> None:
+    def prepare(ami: AmiServer) -> None:
+        ami.denied.add("PJSIPShowEndpoints")  # as where chan_pjsip is not loaded
+        ami.entries["SIPpeers"] = [
+            {"Channeltype": "SIP", "ObjectName": "201", "Dynamic": "yes"},
+            {"Channeltype": "SIP", "ObjectName": "telco", "Dynamic": "no"},
+        ]
+        ami.peers = {"201": "from-internal", "telco": "from-pstn"}
+        ami.entries["IAXpeerlist"] = [
+            {"Channeltype": "IAX", "ObjectName": "301", "Dynamic": "yes"},
+            {"Channeltype": "IAX", "ObjectName": "branch", "Dynamic": "no"},
+        ]
+        ami.entries["DAHDIShowChannels"] = [
+            {"DAHDIChannel": "1", "Signalling": "ISDN PRI", "Context": "from-pstn"},
+            {"DAHDIChannel": "2", "Signalling": "ISDN PRI", "Context": "from-pstn"},
+            {"DAHDIChannel": "33", "Signalling": "FXS Kewlstart", "Context": "from-pstn"},
+            {"DAHDIChannel": "34", "Signalling": "FXO Kewlstart", "Context": "from-internal"},
+        ]
+
+    seen = looked(prepare)
+    assert seen.trunk_prefixes == ["SIP/telco-", "IAX2/branch-", "DAHDI/i", "DAHDI/33-"]
+    assert (seen.inbound_contexts, seen.outbound_contexts) == (["from-pstn"], ["from-internal"])
 
 
 def test_what_the_account_may_not_ask_is_unknown_and_no_failure() -> None:
@@ -131,7 +156,7 @@ def test_the_command_shows_what_is_there_and_how_to_connect_it() -> None:
             code, out, err = await command(ami.port)
             assert (code, err) == (0, ""), err
             assert "Asterisk 22.10.1" in out
-            assert "trunk    carrier" in out
+            assert "trunk    PJSIP/carrier-" in out
             assert SECRET not in out
             code, out, _ = await command(ami.port, "--json")
             assert code == 0

@@ -9,34 +9,20 @@ from dataclasses import dataclass
 from re import compile as pattern
 from typing import Final
 
+from hookline.connectors.asterisk.asking import Asking
+from hookline.connectors.asterisk.endpoints import Endpoint, endpoints_of
 from hookline.connectors.asterisk.framing import Message
-from hookline.connectors.asterisk.link import PATIENCE_SECONDS, Link
-from hookline.connectors.asterisk.login import action, answers
+from hookline.connectors.asterisk.link import Link
 from hookline.connectors.asterisk.settings import AsteriskSettings
 from hookline.ports.clock import Clock
 
 #: Without the first no call is heard; without the second no message in a mailbox.
 NEEDED: Final = ("call", "dialplan")
-#: Endpoints that are asked for one by one.
-_MOST_ENDPOINTS: Final = 100
-#: The event that greets who logs in: Asterisk writes it without a time, whatever `timestampevents` says.
-_GREETING: Final = "FullyBooted"
 _ABOUT_US: Final = "manager show user "
 #: Needs `write = system` only, where a command needs `write = command`.
 _CONFIGURATION: Final = "manager.conf"
 _LINE: Final = pattern(r"\s*read\s*=>?\s*(.+)")
 _READ: Final = pattern(r"read perm:\s*(\S+)")
-#: Contexts in which calls from outside arrive, by the names that most have.
-_OUTSIDE: Final = pattern(r"(?i)trunk|pstn|from-did|inbound|incoming|external|public|carrier")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
-    """A phone, or a trunk."""
-
-    name: str
-    context: str  # "" when the account may not ask
-    is_trunk: bool  # as it looks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +45,7 @@ class Seen:
     @property
     def trunk_prefixes(self) -> list[str]:
         """How channels of trunks begin, as it looks."""
-        return [f"PJSIP/{each.name}-" for each in self.endpoints or () if each.is_trunk]
+        return list(dict.fromkeys(each.prefix for each in self.endpoints or () if each.is_trunk))
 
     @property
     def inbound_contexts(self) -> list[str]:
@@ -84,13 +70,13 @@ async def look(settings: AsteriskSettings, clock: Clock) -> Seen:
     """
     link = await Link.opened(settings, clock)
     try:
-        asking = _Asking(link, clock)
+        asking = Asking(link, clock)
         core = await asking.answer("CoreSettings")
         about_us = await asking.answer("Command", Command=_ABOUT_US + settings.username)
         reads = _classes(about_us)
         if reads is None and (settings.tls or settings.auth != "md5"):  # the answer holds the secret
             reads = _configured(await asking.answer("GetConfig", Filename=_CONFIGURATION, Category=settings.username))
-        endpoints = await _endpoints(asking)
+        endpoints = await endpoints_of(asking)
         return Seen(
             asterisk=core[0].get("AsteriskVersion") if core else "",
             ami=link.version,
@@ -100,20 +86,6 @@ async def look(settings: AsteriskSettings, clock: Clock) -> Seen:
         )
     finally:
         link.close()
-
-
-async def _endpoints(asking: "_Asking") -> tuple[Endpoint, ...] | None:
-    listed = await asking.answer("PJSIPShowEndpoints", entry="EndpointList")
-    if listed is None:
-        return None
-    found = []
-    for each in listed[:_MOST_ENDPOINTS]:
-        name = each.get("ObjectName")
-        details = await asking.answer("PJSIPShowEndpoint", entry="EndpointDetail", Endpoint=name)
-        context = details[0].get("Context") if details else ""
-        is_trunk = bool(each.get("OutboundAuths") or _OUTSIDE.search(context))
-        found.append(Endpoint(name=name, context=context, is_trunk=is_trunk))
-    return tuple(found)
 
 
 def _classes(output: Sequence[Message] | None) -> tuple[str, ...] | None:
@@ -133,41 +105,3 @@ def _configured(section: Sequence[Message] | None) -> tuple[str, ...] | None:
             if key.startswith("Line-") and (found := _LINE.fullmatch(line)):
                 reads = tuple(name.strip() for name in found[1].split(","))
     return reads
-
-
-class _Asking:
-    """Questions, one after another."""
-
-    def __init__(self, link: Link, clock: Clock) -> None:
-        self.has_times: bool | None = None
-        self._link = link
-        self._clock = clock
-
-    async def answer(self, name: str, *, entry: str = "", **fields: str) -> list[Message] | None:
-        """What it answers: the answer itself, or the entries of a list. None when the account may not ask.
-
-        Raises:
-            NoLink: it did not answer in time, or has gone.
-        """
-        self._link.say(action(name, **fields))
-        alarm = self._clock.alarm(PATIENCE_SECONDS, lambda: self._link.end(f"Asterisk did not answer {name} in time."))
-        entries: list[Message] = []
-        try:
-            while True:
-                for message in await self._link.messages():
-                    event = message.get("Event")
-                    if event and not message.get("ActionID"):
-                        if event != _GREETING:
-                            self.has_times = bool(message.get("Timestamp"))
-                    elif not answers(message, name) or not message.get("ActionID"):
-                        continue
-                    elif message.get("Response") == "Error":
-                        return None
-                    elif not entry:
-                        return [message]
-                    elif event == entry:
-                        entries.append(message)
-                    elif message.get("EventList") == "Complete":
-                        return entries
-        finally:
-            alarm.cancel()
