@@ -1,9 +1,11 @@
 """The listening side, over real connections: each answer goes to the client that asked, and to no other."""
 
 import asyncio
+import gc
 import json
 import socket
 import struct
+import weakref
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -119,6 +121,38 @@ def test_what_a_client_asked_before_it_left_is_not_told_to_the_one_that_came_aft
                 writer.close()
 
     uvloop.run(scenario())
+
+
+HALF: Final = b"POST /long/more HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nhalf"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [get("/short"), get("/long/page"), get("/short") + HALF, get("/long/page") + HALF, get("/late"), get("/long/late")],
+)
+def test_of_a_client_that_has_gone_nothing_stays_in_memory(asked: bytes) -> None:
+    """Also without garbage collection, which a server does seldom."""
+
+    async def scenario() -> None:
+        app = Gated()
+        async with listening(app) as (server, port):
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(asked)
+            await until(lambda: app.asked > 0)
+            [connection] = server.server_state.connections
+            gone = weakref.ref(connection)
+            del connection
+            writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, AT_ONCE)
+            writer.transport.abort()
+            await until(lambda: not server.server_state.connections)
+            app.gate.set()
+            await until(lambda: gone() is None)
+
+    gc.disable()
+    try:
+        uvloop.run(scenario())
+    finally:
+        gc.enable()
 
 
 def test_pipelined_requests_are_answered_in_their_order_to_a_client_that_reads_late() -> None:

@@ -50,11 +50,15 @@ class Flow(FlowControl):
 
     def __init__(self, transport: asyncio.Transport, resumed: Callable[[], object]) -> None:
         super().__init__(transport)
-        self._resumed = resumed
+        self._resumed: Callable[[], object] | None = resumed
+
+    def end(self) -> None:
+        """Resume nothing any more: the connection is lost."""
+        self._resumed = None
 
     def resume_reading(self) -> None:
         """Read on, unless that is being done."""
-        if self.read_paused and not self._transport.is_closing():
+        if self._resumed is not None and self.read_paused and not self._transport.is_closing():
             super().resume_reading()
             self._resumed()
 

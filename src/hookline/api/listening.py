@@ -118,7 +118,11 @@ class Listening(HttpToolsProtocol):
             transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Let go of what was asked: an answer finds nobody."""
+        """Let go of what was asked: an answer finds nobody.
+
+        Nothing may refer to this object in a circle after that: cycles are collected seldom, and each would hold what
+        its client sent.
+        """
         super().connection_lost(exc)
         self._is_over = True
         for each in self._line:
@@ -128,6 +132,11 @@ class Listening(HttpToolsProtocol):
         for alarm in (self._alarm, self._lingering):
             if alarm is not None:
                 alarm.cancel()
+        self._line.clear()
+        self._incoming = self._alarm = self._lingering = self._task = None
+        self._reader = RequestReader()
+        self.cycle = None  # type: ignore[assignment]  # as uvicorn begins
+        self.flow.end()
 
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn closes, and leaves what was asked unanswered
         """Answer a client that has said all it wants to; whoever stops in the middle of a request has asked nothing."""
@@ -446,7 +455,8 @@ class Listening(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Go on with the next in line, or read on."""
         self.server_state.total_requests += 1
-        self._line.popleft()
+        if self._line:  # empty when the client has gone
+            self._line.popleft()
         self._is_begun = False
         if self._held_bytes:
             self._hold(self._holds())

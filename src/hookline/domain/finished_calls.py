@@ -1,4 +1,6 @@
-"""What a call was: legs in, one call out. Whoever knows telephony can read and check this one file.
+"""What a call was: legs in, one call out. A telephony engineer can read and check this one file.
+
+The story of the legs (their order, who heard whom and when) is in `domain/call_story.py`; the rules are here.
 
 | order      | a leg comes after the one for which it was called, whatever the clocks say. Others are ordered by time;
 |            | of one instant, legs that came in come before those that were called
