@@ -7,6 +7,7 @@ import errno
 import json
 import os
 import re
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -202,6 +203,9 @@ def test_the_limit_is_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> 
 def test_a_request_that_fails_for_want_of_a_descriptor_can_be_repeated(number: int) -> None:
     class Starved(Door):
         def owns(self, path: str) -> bool:
+            return True
+
+        def knows(self, path: str, headers: Mapping[bytes, bytes]) -> bool:
             return True
 
         async def done(self, request: Request) -> Whole:

@@ -6,7 +6,7 @@ import json
 import socket
 import struct
 import weakref
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from hookline.adapters.system_clock import SystemClock
 from hookline.api.admission import Admission
 from hookline.api.http_messages import Request, Whole
 from hookline.api.listening import Listening, Patience
+from hookline.api.turns import Turns
 from hookline.bootstrap.server import listening_on
 from hookline.ports.clock import Clock
 from tests.api.door import ADMIN, CALL, serving
@@ -50,6 +51,10 @@ class Gated:
     def owns(self, path: str) -> bool:
         return not path.startswith("/long")
 
+    def knows(self, path: str, headers: Mapping[bytes, bytes]) -> bool:
+        del headers
+        return not path.startswith("/strange")
+
     async def answer(self, request: Request) -> Whole:
         self.asked += 1
         if request.path.endswith("late"):
@@ -73,7 +78,8 @@ async def listening(
     """A server of `app`, with its port."""
     up = asyncio.Event()
     clock = clock or SystemClock()
-    protocol: Any = partial(Listening, app, clock, admission or Admission(clock, 1000), patience=patience)
+    admission = admission or Admission(clock, 1000)
+    protocol: Any = partial(Listening, app, clock, admission, Turns(clock), app.knows, patience=patience)
     config = uvicorn.Config(app, http=protocol, lifespan="off", log_config=None, timeout_graceful_shutdown=1)
     server = Server(config, up.set)
     with listening_on("127.0.0.1", 0) as bound:

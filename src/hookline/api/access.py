@@ -37,16 +37,22 @@ class Access:
         Raises:
             Unauthorized: there is none, or nobody knows it.
         """
-        given = headers.get(b"api-key", b"").decode("latin-1").strip()
-        if not given:
-            bearer = headers.get(b"authorization", b"").decode("latin-1")
-            given = bearer[len(_BEARER) :].strip() if bearer.lower().startswith(_BEARER) else ""
+        given = _given(headers)
         if not given:
             raise Unauthorized("No API key was given.", hint="Send it as `api-key: ...`.")
         digest = digest_of(given)
         if self._admin is not None and hmac.compare_digest(digest, self._admin.digest):
             return self._admin
         return await self._known(digest)
+
+    def knows(self, headers: Mapping[bytes, bytes]) -> bool:
+        """Whether the key was recognised a moment ago. It may have been removed since."""
+        given = _given(headers)
+        if not given:
+            return False
+        digest = digest_of(given)
+        is_admin = self._admin is not None and hmac.compare_digest(digest, self._admin.digest)
+        return is_admin or digest in self._believed
 
     async def _known(self, digest: str) -> ApiKey:
         now = self._clock.monotonic()
@@ -62,6 +68,14 @@ class Access:
             self._believed.clear()
         self._believed[digest] = now, key
         return key
+
+
+def _given(headers: Mapping[bytes, bytes]) -> str:
+    given = headers.get(b"api-key", b"").decode("latin-1").strip()
+    if given:
+        return given
+    bearer = headers.get(b"authorization", b"").decode("latin-1")
+    return bearer[len(_BEARER) :].strip() if bearer.lower().startswith(_BEARER) else ""
 
 
 def _all_digests(tx: Transaction) -> frozenset[str]:

@@ -4,7 +4,7 @@ import errno
 import hashlib
 import logging
 from abc import abstractmethod
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from functools import partial
 from typing import Any, Final
 from urllib.parse import parse_qsl
@@ -131,6 +131,10 @@ class Door(Answering):
             return whole(500, _FAILED)
 
     @abstractmethod
+    def knows(self, path: str, headers: Mapping[bytes, bytes]) -> bool:
+        """Whether whoever asks for this was recognised a moment ago. Costs little, and asks no store."""
+
+    @abstractmethod
     async def done(self, request: Request) -> Whole:
         """Do what is asked, or raise why not."""
 
@@ -150,6 +154,11 @@ class NoApi(Door):
     def owns(self, path: str) -> bool:
         """Everything but the questions how it is."""
         return path not in (IS_UP, IS_READY)
+
+    def knows(self, path: str, headers: Mapping[bytes, bytes]) -> bool:
+        """Nobody."""
+        del path, headers
+        return False
 
     async def done(self, request: Request) -> Whole:
         """Refuse it, so that it is asked again elsewhere."""
@@ -172,6 +181,11 @@ class Api(Door):
     def owns(self, path: str) -> bool:
         """Whether it answers what is at this path."""
         return path.startswith(_BELOW) and not path.startswith(FILES)
+
+    def knows(self, path: str, headers: Mapping[bytes, bytes]) -> bool:
+        """Whoever has a key."""
+        del path
+        return self._access.knows(headers)
 
     async def done(self, request: Request) -> Whole:
         """Do what is asked with the key that came along."""

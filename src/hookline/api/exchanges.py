@@ -18,7 +18,7 @@ class _NobodyWaits:
 class Exchange(Request):
     """A request until it is answered. Stands where uvicorn has its cycle, and is told what that is told."""
 
-    __slots__ = ("disconnected", "keep_alive", "ready", "response_complete")
+    __slots__ = ("disconnected", "is_known", "keep_alive", "ready", "response_complete")
 
     body: bytes | bytearray  # type: ignore[assignment]  # as far as it came
     message_event: Final = _NobodyWaits()
@@ -31,12 +31,14 @@ class Exchange(Request):
         self.ready: Whole | None = None  # the answer, when nobody needs to be asked for it
         self.response_complete = False
         self.disconnected = False
+        self.is_known = False  # otherwise it waits for its turn
 
 
 class Cycle(RequestResponseCycle):
     """uvicorn's cycle, which closes the connection if it answers while much of the body is yet to come."""
 
     length = 0
+    is_known = False  # otherwise it waits for its turn
 
     async def send(self, message: Any) -> None:
         """Write a part of the answer."""

@@ -35,11 +35,17 @@ class Intake(Door):
         self._public_url = public_url
         self._long_work = LongWork()
         self._lookups = Lookups(database, clock, all_tokens)
+        self._known: set[str] = set()  # addresses that were asked for and exist, or did
         self._unlogged = 0  # refusals of strangers during a flood
 
     def owns(self, path: str) -> bool:
         """Whether it answers what is at this path."""
         return path.startswith(BELOW)
+
+    def knows(self, path: str, headers: Mapping[bytes, bytes]) -> bool:
+        """Phone systems by their address."""
+        del headers
+        return path in self._known
 
     def spoken_of(self, request: Request) -> str:
         """Its path, without the token."""
@@ -81,7 +87,9 @@ class Intake(Door):
         if await self._lookups.may_find(token) and kind in self._kinds:
             found = await self._database.read(lambda tx: tx.phonebook.connector_at(token))
         if found is None or found.kind != kind:
+            self._known.discard(request.path)
             raise NotFound("No phone system has this address. Was its connector deleted, or is it mistyped?")
+        self._known.add(request.path)
         if request.method not in METHODS:
             raise MethodNotAllowed(f"{request.method} Method is not allowed on this path", allowed=METHODS)
         return found

@@ -11,6 +11,7 @@ that closes its side after asking is answered all the same.
 
 import asyncio
 from collections import deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, cast
 from urllib.parse import unquote
@@ -31,6 +32,7 @@ from hookline.api.http_messages import (
     refusal_answer,
 )
 from hookline.api.request_reader import Head, Refused, RequestReader, split_target
+from hookline.api.turns import Turns
 from hookline.ports.clock import Alarm, Clock
 
 #: The largest body that is read before anybody looks at it. Of larger ones, the key is looked at first.
@@ -71,6 +73,8 @@ class Listening(HttpToolsProtocol):
         api: Answering,
         clock: Clock,
         admission: Admission,
+        turns: Turns,
+        knows: Callable[[str, Mapping[bytes, bytes]], bool],
         patience: Patience = Patience(),
         **of_uvicorn: Any,
     ) -> None:
@@ -79,12 +83,15 @@ class Listening(HttpToolsProtocol):
         self._api = api
         self._clock = clock
         self._admission = admission
+        self._turns = turns
+        self._knows = knows
         self._patience = patience
         self._admitted = Admitted.FULLY
         self._reader = RequestReader()
         self._incoming: Exchange | Cycle | None = None  # the request whose body is being read
         self._line: deque[Exchange | Cycle] = deque()  # what is owed an answer, in order; the first is asked for
         self._is_begun = False  # with the first
+        self._has_asked_for_a_turn = False  # for the first
         self._is_last = False  # the request that is being read
         self._is_over = False  # nothing more is read
         self._is_refused = False  # what was to be read
@@ -105,7 +112,7 @@ class Listening(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
         """Begin to listen, unless there are too many connections."""
         super().connection_made(transport)
-        self.flow = Flow(transport, lambda: self.loop.call_soon(self._read_on))
+        self.flow: Flow = Flow(transport, lambda: self.loop.call_soon(self._read_on))
         self._idle_since = self._clock.monotonic()
         self._watch()
         self._admitted = self._admission.admit(len(self.connections))
@@ -266,11 +273,14 @@ class Listening(HttpToolsProtocol):
             if path not in self._admission.status_paths:
                 raise _too_many_connections()
         self._is_last = not keep_alive
+        is_known = self._knows(path, head.by_name)
         request: Exchange | Cycle
         if self._api.owns(path) and _is_plain(head):
             request = Exchange(head.method, path, query, head.by_name, keep_alive=keep_alive)
+            request.is_known = is_known
         else:
             request = self._cycle(head, path, query, keep_alive=keep_alive)
+            request.is_known = is_known
             self._stand_in_line(request)  # before its body is read: the key is looked at first
         self.cycle = cast("RequestResponseCycle", request)
         if not head.length and not head.is_chunked:
@@ -415,9 +425,19 @@ class Listening(HttpToolsProtocol):
     # Answering
 
     def _begin(self) -> None:
-        """Have the first in line answered."""
-        first = self._line[0]
+        """Have the first in line answered: at once, or when it is a stranger's turn."""
         self._is_begun = True
+        if self._line[0].is_known:
+            self._begin_now()
+        elif not self._has_asked_for_a_turn:
+            self._has_asked_for_a_turn = True
+            self._turns.take(self._begin_now)
+
+    def _begin_now(self) -> None:
+        self._has_asked_for_a_turn = False
+        if not self._line:
+            return  # the client has gone meanwhile
+        first = self._line[0]
         if isinstance(first, Cycle):
             self._start_asgi_task(first, self.app)
         elif first.ready is not None and not self.flow.write_paused:

@@ -1,12 +1,9 @@
 """Large bodies are read and checked in a thread, so that the event loop goes on with starts and deliveries meanwhile.
 
-A body of 1 MiB takes up to a second of processor time. One thread does all of this, so one large body is taken apart at
-a time. While it works, the interpreter hands its lock over ten times as often as usual: each step of the event loop and
-each statement of the thread that writes would otherwise wait 5 ms for it.
+One thread does all of this, so one large body is taken apart at a time.
 """
 
 import asyncio
-import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, ParamSpec, TypeVar
@@ -16,8 +13,6 @@ P = ParamSpec("P")
 
 #: Bytes of a body up to which it is checked on the event loop, which takes less time than a thread needs to begin.
 SHORT_BODY: Final = 24 * 1024
-_USUAL_SWITCH_SECONDS: Final = sys.getswitchinterval()
-_POLITE_SWITCH_SECONDS: Final = _USUAL_SWITCH_SECONDS / 10
 
 
 class LongWork:
@@ -31,12 +26,4 @@ class LongWork:
         if len(body) <= SHORT_BODY:
             return function(*args, **kwargs)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, lambda: _politely(function, *args, **kwargs))
-
-
-def _politely(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    sys.setswitchinterval(_POLITE_SWITCH_SECONDS)
-    try:
-        return function(*args, **kwargs)
-    finally:
-        sys.setswitchinterval(_USUAL_SWITCH_SECONDS)
+        return await loop.run_in_executor(self._thread, lambda: function(*args, **kwargs))

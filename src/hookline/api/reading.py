@@ -24,6 +24,8 @@ MAX_LIMIT: Final = 200
 DEFAULT_LIMIT: Final = 50
 #: How many unknown keys are named at once, and how much of what somebody sent is shown to them.
 _MOST_NAMED: Final = 20
+#: Objects and lists of a body of another shape that are searched for unknown keys.
+_MOST_SEARCHED: Final = 1_000
 _MOST_SHOWN: Final = 60
 
 _WRONG: Final = re.compile(r"(?P<what>.*?)(?: - at `(?P<path>\$[^`]*)`)?", re.DOTALL)
@@ -63,13 +65,18 @@ def read_json(body: bytes, shape: type[T]) -> T:
             raise Invalid(f"The body: expected a JSON object, got {_kind(value)}.", code="bad_request")
         if is_lenient(shape):
             value = _without_nulls(value)
-        else:
-            _refuse_unknown(value, shape)
-        return msgspec.convert(value, shape)
+            return msgspec.convert(value, shape)
+        try:
+            converted = msgspec.convert(value, shape)
+        except msgspec.ValidationError:
+            _refuse_unknown(value, shape, _MOST_SEARCHED)
+            raise
+        _refuse_unknown(value, shape, None)
     except msgspec.ValidationError as problem:
         raise _refusal(problem, shape, value) from None
     except RecursionError:
         raise Invalid("The body is nested too deeply.", code="bad_request") from None
+    return converted
 
 
 def is_lenient(shape: Any) -> bool:
@@ -110,8 +117,12 @@ def _without_nulls(value: Any) -> Any:
     return value
 
 
-def _refuse_unknown(value: Any, shape: Any) -> None:
-    unknown = list(islice(_unknown(value, shape, ""), _MOST_NAMED))
+def _refuse_unknown(value: Any, shape: Any, most_searched: int | None) -> None:
+    """Name unknown keys. Of a value that is not of the shape, so many objects and lists are searched: it may be of
+    anything. The others have the shape, and so an end.
+    """
+    searched = islice(_unknown(value, shape, ""), most_searched)
+    unknown = list(islice((path for path in searched if path is not None), _MOST_NAMED))
     if unknown:
         raise Invalid(
             f"{unknown[0]}: there is no such key here.",
@@ -119,21 +130,23 @@ def _refuse_unknown(value: Any, shape: Any) -> None:
         )
 
 
-def _unknown(value: Any, shape: Any, path: str) -> Iterator[str]:
-    """The paths of keys that `shape` does not know, at every level."""
+def _unknown(value: dict[str, Any] | list[Any], shape: Any, path: str) -> Iterator[str | None]:
+    """The paths of keys that `shape` does not know, at every level, and None for each object or list on the way."""
+    yield None
     if isinstance(value, list):
         item_shape = _item_shape(shape)
         if item_shape is not None:
             for index, item in enumerate(value):
-                yield from _unknown(item, item_shape, f"{path}[{index}]")
-    elif isinstance(value, dict):
-        known = _keys(shape)
-        if known is not None:
-            for key, item in value.items():
-                if key not in known:
-                    yield _below(path, key[:_MOST_SHOWN])
-                elif isinstance(item, dict | list):
-                    yield from _unknown(item, known[key], _below(path, key))
+                if isinstance(item, dict | list):
+                    yield from _unknown(item, item_shape, f"{path}[{index}]")
+        return
+    known = _keys(shape)
+    if known is not None:
+        for key, item in value.items():
+            if key not in known:
+                yield _below(path, key[:_MOST_SHOWN])
+            elif isinstance(item, dict | list):
+                yield from _unknown(item, known[key], _below(path, key))
 
 
 def _below(path: str, key: str) -> str:

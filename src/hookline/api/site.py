@@ -74,6 +74,12 @@ class Site:
         )
         self._rest.router.redirect_slashes = False  # to an address that the client's Host header makes up
 
+    def knows(self, path: str, headers: Mapping[bytes, bytes]) -> bool:
+        """Whether to answer before strangers: who is known, and who asks how the server is."""
+        if path in (IS_UP, IS_READY):
+            return True
+        return any(door.owns(path) and door.knows(path, headers) for door in (self.api, self._intake))
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         path = scope["path"] if scope["type"] == "http" else ""

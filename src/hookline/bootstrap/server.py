@@ -4,6 +4,7 @@ import asyncio
 import gc
 import signal
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -25,6 +26,7 @@ from hookline.api.app import IS_READY, IS_UP, Api, NoApi
 from hookline.api.intake import Intake as IntakeDoor
 from hookline.api.listening import Listening
 from hookline.api.site import Site
+from hookline.api.turns import Turns
 from hookline.bootstrap import connectors
 from hookline.bootstrap.engine import Engine
 from hookline.bootstrap.parts import Dice
@@ -43,6 +45,9 @@ GRACE_SECONDS: Final = 10
 KEEP_ALIVE_SECONDS: Final = 75
 #: Several webhooks may lead to one host, each with attempts of its own under way.
 CONNECTIONS_PER_HOST: Final = 2 * CONCURRENCY
+#: How long a thread of Python keeps the interpreter's lock from others that want it. The thread that writes wants it
+#: a dozen times for each function, and would wait 5 ms for it each time while the event loop is busy.
+_SWITCH_SECONDS: Final = 0.0005
 
 
 @asynccontextmanager
@@ -119,6 +124,7 @@ async def serve(
     """
     listening = listening_on(settings.host, settings.port)
     _collect_garbage_seldom()
+    sys.setswitchinterval(_SWITCH_SECONDS)
     limit = descriptors.raise_limit()
     shares = descriptors.shares_of(limit)
     max_connections = _connections_of_clients(settings.max_connections, shares, limit)
@@ -126,11 +132,13 @@ async def serve(
     shortage = Shortage(SystemClock())
     running_server = running(settings, patience_seconds, connections_of_sender=shares.sender, shortage=shortage)
     async with running_server as (site, engine):
-        admission = Admission(SystemClock(), max_connections, status_paths=frozenset((IS_UP, IS_READY)))
+        clock = SystemClock()
+        admission = Admission(clock, max_connections, status_paths=frozenset((IS_UP, IS_READY)))
+        protocol = partial(Listening, site.api, clock, admission, Turns(clock), site.knows)
         server = Server(
             uvicorn.Config(
                 site,
-                http=partial(Listening, site.api, SystemClock(), admission),  # type: ignore[arg-type]  # it calls it as it would a class
+                http=protocol,  # type: ignore[arg-type]  # it calls it as it would a class
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 lifespan="off",
                 log_config=None,
