@@ -7,9 +7,11 @@ from dataclasses import MISSING, is_dataclass
 from dataclasses import fields as fields_of
 from datetime import datetime
 from enum import StrEnum
-from functools import cache
+from functools import cache, reduce
 from itertools import islice
-from typing import Any, Final, TypeVar, get_args, get_origin, get_type_hints
+from operator import or_
+from types import UnionType
+from typing import Any, Final, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -27,9 +29,12 @@ _MOST_NAMED: Final = 20
 #: Objects and lists of a body of another shape that are searched for unknown keys.
 _MOST_SEARCHED: Final = 1_000
 _MOST_SHOWN: Final = 60
+#: Bytes of a body of which all faults are told at once; of a longer one the first is.
+_LONG_BODY: Final = 24 * 1024
 
 _WRONG: Final = re.compile(r"(?P<what>.*?)(?: - at `(?P<path>\$[^`]*)`)?", re.DOTALL)
 _EXPECTED: Final = re.compile(r"Expected `([^`]*)`, got `([^`]*)`")
+_UNKNOWN: Final = re.compile(r"Object contains unknown field `(?P<key>.*?)`(?: - at `\$(?P<path>[^`]*)`)?", re.DOTALL)
 _MISSING: Final = re.compile(r"Object missing required field `([^`]*)`")
 #: The start of a body that is not plain UTF-8 -> what it is. UTF-32 (little-endian) begins as UTF-16 does.
 _BYTE_ORDER_MARKS: Final = {
@@ -58,6 +63,8 @@ def read_json(body: bytes, shape: type[T]) -> T:
     Raises:
         Invalid: not JSON, not UTF-8, not an object; a wrong type, an absent or an unknown key, by name.
     """
+    if len(body) > _LONG_BODY and not is_lenient(shape):
+        return _read_long(body, shape)
     value: Any = {}
     try:
         value = _decoded(body, shape)
@@ -75,8 +82,54 @@ def read_json(body: bytes, shape: type[T]) -> T:
     except msgspec.ValidationError as problem:
         raise _refusal(problem, shape, value) from None
     except RecursionError:
-        raise Invalid("The body is nested too deeply.", code="bad_request") from None
+        raise _too_deep() from None
     return converted
+
+
+def _read_long(body: bytes, shape: type[T]) -> T:
+    """The same of a long body, of which the first fault alone is told.
+
+    Nothing is built that is not of the shape: a mebibyte of small values would be half a million objects, and while the
+    decoder makes them no other thread runs.
+    """
+    _refuse_byte_order_mark(body)
+    its_strict_form: Any = strict(cast("Any", shape))
+    try:
+        msgspec.json.decode(body, type=its_strict_form)
+        return msgspec.json.decode(body, type=shape)
+    except UnicodeDecodeError:
+        raise Invalid("The body is not UTF-8.", code="bad_request") from None
+    except msgspec.ValidationError as problem:
+        raise _first_fault(problem, shape) from None
+    except msgspec.DecodeError as problem:
+        raise _no_json(problem) from None
+    except RecursionError:
+        raise _too_deep() from None
+
+
+def _first_fault(problem: msgspec.ValidationError, shape: Any) -> Invalid:
+    match = _UNKNOWN.fullmatch(str(problem))
+    if match is not None:
+        path = _below((match["path"] or "").removeprefix("."), match["key"][:_MOST_SHOWN])
+        return _there_is_no(path)
+    top = _EXPECTED.fullmatch(str(problem))
+    if top is not None and top[1] == "object":
+        return Invalid(f"The body: expected a JSON object, got {_in_words(top[2])}.", code="bad_request")
+    return _refusal(problem, shape, None)
+
+
+@cache
+def strict(shape: Any) -> Any:
+    """A type of the same JSON as `shape` that refuses unknown keys at every level while it is decoded."""
+    keys = _keys(shape) if isinstance(shape, type) else None
+    if keys is not None:
+        required = _required(shape)
+        fields = [(key, strict(kind)) if key in required else (key, strict(kind), None) for key, kind in keys.items()]
+        return msgspec.defstruct(shape.__name__, fields, kw_only=True, forbid_unknown_fields=True)
+    origin, kinds = get_origin(shape), tuple(each if each is ... else strict(each) for each in get_args(shape))
+    if origin is None:
+        return shape
+    return reduce(or_, kinds) if origin in (Union, UnionType) else origin[kinds]
 
 
 def is_lenient(shape: Any) -> bool:
@@ -84,10 +137,14 @@ def is_lenient(shape: Any) -> bool:
     return getattr(shape, "LENIENT", False)
 
 
-def _decoded(body: bytes, shape: Any) -> Any:
+def _refuse_byte_order_mark(body: bytes) -> None:
     for mark, meaning in _BYTE_ORDER_MARKS.items():
         if body.startswith(mark):  # RFC 8259, 8.1
             raise Invalid(f"The body begins with {meaning}: send UTF-8 without it.", code="bad_request")
+
+
+def _decoded(body: bytes, shape: Any) -> Any:
+    _refuse_byte_order_mark(body)
     try:
         return msgspec.json.decode(body or b"{}")
     except UnicodeDecodeError:
@@ -97,7 +154,22 @@ def _decoded(body: bytes, shape: Any) -> Any:
             msgspec.json.decode(body, type=shape)  # fails at the same number, and can say of which field it is
         else:
             _name_half_characters(body)
-        raise Invalid(f"The body is not JSON: {str(problem).partition(' - at ')[0]}.", code="bad_request") from None
+        raise _no_json(problem) from None
+
+
+def _no_json(problem: msgspec.DecodeError) -> Invalid:
+    return Invalid(f"The body is not JSON: {str(problem).partition(' - at ')[0]}.", code="bad_request")
+
+
+def _too_deep() -> Invalid:
+    return Invalid("The body is nested too deeply.", code="bad_request")
+
+
+def _there_is_no(*paths: str) -> Invalid:
+    return Invalid(
+        f"{paths[0]}: there is no such key here.",
+        fields=[FieldError(path, "there is no such key here.") for path in paths],
+    )
 
 
 def _name_half_characters(body: bytes) -> None:
@@ -124,10 +196,7 @@ def _refuse_unknown(value: Any, shape: Any, most_searched: int | None) -> None:
     searched = islice(_unknown(value, shape, ""), most_searched)
     unknown = list(islice((path for path in searched if path is not None), _MOST_NAMED))
     if unknown:
-        raise Invalid(
-            f"{unknown[0]}: there is no such key here.",
-            fields=[FieldError(path, "there is no such key here.") for path in unknown],
-        )
+        raise _there_is_no(*unknown)
 
 
 def _unknown(value: dict[str, Any] | list[Any], shape: Any, path: str) -> Iterator[str | None]:
@@ -174,10 +243,12 @@ def _refusal(problem: msgspec.ValidationError, shape: Any, value: Any) -> Invali
     match = _WRONG.fullmatch(str(problem))
     what, path = (match["what"], match["path"] or "$") if match else (str(problem), "$")
     field = path.removeprefix("$").removeprefix(".")
-    if "[...]" in field:
+    if "[...]" in field and value is not None:
         field = _with_its_key(field, shape, value)
     if missing := _MISSING.search(what):
-        absent = [f"{field}.{missing[1]}"] if field else [name for name in _required(shape) if name not in value]
+        absent = [_below(field, missing[1])]
+        if not field and value is not None:
+            absent = [name for name in _required(shape) if name not in value]
         return MissingField(*absent)
     if expected := _EXPECTED.search(what):
         wanted, got = (_in_words(words) for words in expected.groups())
