@@ -10,7 +10,8 @@ from hookline.api.meetings import MeetingBatch
 from hookline.api.reading import read_json
 from hookline.domain.events import MeetingPayload
 from hookline.errors import Invalid
-from tests.api.test_bad_input import CALL, MEETING, TYPES, WRONG_TYPES, changed, places
+from tests.api.door import CALL, MEETING
+from tests.api.test_bad_input import TYPES, WRONG_TYPES, changed, places
 
 #: Makes a body long without being of it.
 SPACE: Final = b" " * 30_000

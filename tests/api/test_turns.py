@@ -62,6 +62,30 @@ def test_known_clients_are_answered_while_strangers_wait() -> None:
     uvloop.run(scenario())
 
 
+def test_a_known_client_that_was_refused_waits_for_its_turn_until_it_asks_rightly() -> None:
+    async def scenario() -> None:
+        clock, app = ManualClock(), Gated()
+        async with listening(app, clock) as (_, port):
+            clock.advance(seconds=1)
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            for path in ("/refused", "/long/refused"):
+                writer.write(get(path) * (AT_ONCE + 2))
+                await until(lambda: app.asked == AT_ONCE + 1)  # the first is a known client's
+                clock.advance(seconds=1)
+                for _ in range(AT_ONCE + 2):
+                    assert await body_of_answer(reader) == path.encode()
+                writer.write(get("/right"))
+                clock.advance(seconds=1)
+                assert await body_of_answer(reader) == b"/right"
+                app.asked = 0
+            writer.write(get("/right") * 5 * AT_ONCE)
+            for _ in range(5 * AT_ONCE):
+                assert await body_of_answer(reader) == b"/right"
+            writer.close()
+
+    uvloop.run(scenario())
+
+
 def test_a_stranger_who_leaves_before_its_turn_is_passed_over() -> None:
     async def scenario() -> None:
         clock, app = ManualClock(), Gated()

@@ -18,7 +18,7 @@ class _NobodyWaits:
 class Exchange(Request):
     """A request until it is answered. Stands where uvicorn has its cycle, and is told what that is told."""
 
-    __slots__ = ("disconnected", "is_known", "keep_alive", "ready", "response_complete")
+    __slots__ = ("disconnected", "is_known", "keep_alive", "ready", "response_complete", "status")
 
     body: bytes | bytearray  # type: ignore[assignment]  # as far as it came
     message_event: Final = _NobodyWaits()
@@ -32,6 +32,7 @@ class Exchange(Request):
         self.response_complete = False
         self.disconnected = False
         self.is_known = False  # otherwise it waits for its turn
+        self.status = 0  # of the answer
 
 
 class Cycle(RequestResponseCycle):
@@ -39,9 +40,11 @@ class Cycle(RequestResponseCycle):
 
     length = 0
     is_known = False  # otherwise it waits for its turn
+    status = 0  # of the answer
 
     async def send(self, message: Any) -> None:
         """Write a part of the answer."""
+        self.status = message.get("status", self.status)
         if self.more_body and not self.response_started:
             self.keep_alive = self.keep_alive and not (self.waiting_for_100_continue or self.length > MAX_BODY)
         await super().send(message)

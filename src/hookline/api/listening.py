@@ -37,6 +37,8 @@ from hookline.ports.clock import Alarm, Clock
 
 #: The largest body that is read before anybody looks at it. Of larger ones, the key is looked at first.
 SMALL: Final = 24 * 1024
+#: From here on statuses say that the request was refused, or failed.
+_REFUSED: Final = 400
 #: Requests of one client that wait for the one before, until no more of them are read.
 _MOST_IN_LINE: Final = 8
 #: Bytes of their bodies, likewise.
@@ -92,6 +94,7 @@ class Listening(HttpToolsProtocol):
         self._line: deque[Exchange | Cycle] = deque()  # what is owed an answer, in order; the first is asked for
         self._is_begun = False  # with the first
         self._has_asked_for_a_turn = False  # for the first
+        self._was_refused = False  # what was answered last
         self._is_last = False  # the request that is being read
         self._is_over = False  # nothing more is read
         self._is_refused = False  # what was to be read
@@ -425,9 +428,9 @@ class Listening(HttpToolsProtocol):
     # Answering
 
     def _begin(self) -> None:
-        """Have the first in line answered: at once, or when it is a stranger's turn."""
+        """Have the first in line answered: at once, or when it is the turn of a stranger, or of one who was refused."""
         self._is_begun = True
-        if self._line[0].is_known:
+        if self._line[0].is_known and not self._was_refused:
             self._begin_now()
         elif not self._has_asked_for_a_turn:
             self._has_asked_for_a_turn = True
@@ -452,7 +455,7 @@ class Listening(HttpToolsProtocol):
         self._tell(asked, whole)
 
     def _tell(self, asked: Exchange, whole: Whole) -> None:
-        asked.response_complete = True
+        asked.response_complete, asked.status = True, whole.status
         if not self.transport.is_closing():
             body = b"" if asked.method == "HEAD" else whole.body
             length = b"" if whole.status == NO_CONTENT else b"content-length: %d\r\n" % len(whole.body)
@@ -476,7 +479,7 @@ class Listening(HttpToolsProtocol):
         """Go on with the next in line, or read on."""
         self.server_state.total_requests += 1
         if self._line:  # empty when the client has gone
-            self._line.popleft()
+            self._was_refused = self._line.popleft().status >= _REFUSED
         self._is_begun = False
         if self._held_bytes:
             self._hold(self._holds())

@@ -1,7 +1,7 @@
-"""Those who ask with a known key are answered at once; strangers are answered so many in a second, in their order.
+"""Clients with a known key are answered at once; strangers are answered so many in a second, in their order.
 
-Whoever floods the server with requests that have no key, a wrong one, or are malformed, waits for others who do the
-same. The event loop keeps most of its time for known clients and for deliveries.
+So is a client of which the last request was refused. Whoever floods the server with requests that have no key, a wrong
+one, or are malformed, waits for others who do the same. The event loop keeps most of its time for known clients and for deliveries.
 """
 
 from collections import deque
@@ -11,7 +11,7 @@ from typing import Final
 from hookline.ports.clock import Clock
 
 #: Requests of strangers that are begun with in a second. Each takes 0.2 to 0.5 ms of the event loop.
-PER_SECOND: Final = 600
+PER_SECOND: Final = 400
 #: Requests of strangers that are begun with at once after a pause.
 AT_ONCE: Final = 16
 #: How often those who wait are looked after.
