@@ -255,3 +255,33 @@ def test_a_client_that_takes_nothing_is_cut_off() -> None:
             writer.close()
 
     uvloop.run(scenario())
+
+
+class Large(Gated):
+    """Answers with 4 MiB."""
+
+    async def answer(self, request: Request) -> Whole:
+        return (await super().answer(request))._replace(body=bytes(4 * 1024 * 1024))
+
+
+def test_answers_that_nobody_takes_hold_no_more_than_the_server_has_room_for() -> None:
+    async def scenario() -> None:
+        room, app = 10 * 1024 * 1024, Large()
+        admission = Admission(SystemClock(), 1000, max_untaken_bytes=room)
+        async with listening(app, admission=admission) as (server, port):
+            silent = [await asyncio.open_connection("127.0.0.1", port, limit=1) for _ in range(60)]
+            for _, writer in silent:
+                writer.write(get("/large") * 2)
+            await until(lambda: app.asked >= len(silent))
+            connections = server.server_state.connections
+            untaken = sum(each.transport.get_write_buffer_size() for each in connections)
+            assert room // 2 < untaken <= room
+            assert not admission.may_send(room)
+            assert statuses(await said_to(port, get("/large"), half_closes=True)) == [503]
+            for _, writer in silent:
+                writer.transport.abort()
+            await until(lambda: not server.server_state.connections)
+            assert admission.may_send(room)
+            assert statuses((await said_to(port, get("/large"), half_closes=True))[:500]) == [200]
+
+    uvloop.run(scenario())

@@ -1,4 +1,4 @@
-"""How many clients may be connected, and how much of their unfinished requests may be held in all.
+"""How many clients may be connected, and how much of their unfinished requests and untaken answers may be held in all.
 
 One object for a server, asked by each of its connections. Beyond the limit there is a small reserve of connections for
 whoever only asks how the server is, so that an orchestrator is answered while a flood is refused.
@@ -20,6 +20,10 @@ TOLD: Final = 128
 MAX_HELD_BYTES: Final = 48 * 1024 * 1024
 #: Bytes that each may hold nevertheless.
 FAIR_SHARE_BYTES: Final = 8 * 1024
+#: Bytes of answers that clients have not taken yet, of all connections together.
+MAX_UNTAKEN_BYTES: Final = 48 * 1024 * 1024
+#: An answer of up to so many bytes is sent nevertheless.
+SMALL_ANSWER_BYTES: Final = 16 * 1024
 
 _log = logging.getLogger("hookline.connections")
 
@@ -43,13 +47,16 @@ class Admission:
         *,
         status_paths: frozenset[str] = frozenset(),
         max_held_bytes: int = MAX_HELD_BYTES,
+        max_untaken_bytes: int = MAX_UNTAKEN_BYTES,
     ) -> None:
         """Let in up to `max_connections`; `status_paths` may be asked for by those of the reserve."""
         self.status_paths = status_paths
         self._clock = clock
         self._max_connections = max_connections
         self._max_held_bytes = max_held_bytes
+        self._max_untaken_bytes = max_untaken_bytes
         self._held_bytes = 0
+        self._untaken_bytes = 0
         self._said_at = -SAID_EVERY_SECONDS
         self._refused = 0
 
@@ -74,6 +81,14 @@ class Admission:
         """Count what one connection holds, in bytes, before and now. False: it holds more than there is room for."""
         self._held_bytes += now - before
         return self._held_bytes <= self._max_held_bytes or now <= max(before, FAIR_SHARE_BYTES)
+
+    def leave(self, before: int, now: int) -> None:
+        """Count the bytes that one client has not taken yet, before and now."""
+        self._untaken_bytes += now - before
+
+    def may_send(self, size: int) -> bool:
+        """Whether there is room for one more answer of this size, in bytes."""
+        return size <= SMALL_ANSWER_BYTES or self._untaken_bytes + size <= self._max_untaken_bytes
 
     def _say(self) -> None:
         """Log that the limit is reached, at most once in a minute, with how many came beyond it since."""

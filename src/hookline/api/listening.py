@@ -101,6 +101,7 @@ class Listening(HttpToolsProtocol):
         self._has_ended = False  # the client has closed its side
         self._discarded_bytes = 0
         self._held_bytes = 0
+        self._untaken_bytes = 0
         self._was_heard = False  # since the last look
         self._idle_since = 0.0
         self._due_at: float | None = None  # of the head or the body that is being read
@@ -139,6 +140,7 @@ class Listening(HttpToolsProtocol):
             each.disconnected = True
             each.message_event.set()
         self._hold(0)
+        self._count_untaken(0)
         for alarm in (self._alarm, self._lingering):
             if alarm is not None:
                 alarm.cancel()
@@ -147,6 +149,11 @@ class Listening(HttpToolsProtocol):
         self._reader = RequestReader()
         self.cycle = None  # type: ignore[assignment]  # as uvicorn begins
         self.flow.end()
+
+    def resume_writing(self) -> None:
+        """Go on: the client has taken what was written to it, but for a little."""
+        self._count_untaken(self.transport.get_write_buffer_size())
+        super().resume_writing()
 
     def eof_received(self) -> bool:  # type: ignore[override]  # uvicorn closes, and leaves what was asked unanswered
         """Answer a client that has said all it wants to; whoever stops in the middle of a request has asked nothing."""
@@ -198,9 +205,14 @@ class Listening(HttpToolsProtocol):
     def _takes_nothing(self, now: float) -> bool:
         """Whether the client has not taken one byte of what was written to it for too long."""
         unwritten = self.transport.get_write_buffer_size()
+        self._count_untaken(unwritten)
         if not unwritten or unwritten != self._unwritten[0]:
             self._unwritten = unwritten, now
         return bool(unwritten) and now - self._unwritten[1] >= self._patience.write_seconds
+
+    def _count_untaken(self, now: int) -> None:
+        before, self._untaken_bytes = self._untaken_bytes, now
+        self._admission.leave(before, now)
 
     def _set_due(self, seconds: float) -> None:
         self._due_at, self._due_in = self._clock.monotonic() + seconds, seconds
@@ -449,12 +461,14 @@ class Listening(HttpToolsProtocol):
             self._task = self.loop.create_task(self._answer(first))
 
     async def _answer(self, asked: Exchange) -> None:
-        whole = asked.ready or await self._api.answer(asked)
         if self.flow.write_paused:
             await self.flow.drain()  # the client does not read
-        self._tell(asked, whole)
+        if not asked.disconnected:
+            self._tell(asked, asked.ready or await self._api.answer(asked))
 
     def _tell(self, asked: Exchange, whole: Whole) -> None:
+        if not self._admission.may_send(len(whole.body)):
+            whole = refusal_answer(_too_much_untaken())
         asked.response_complete, asked.status = True, whole.status
         if not self.transport.is_closing():
             body = b"" if asked.method == "HEAD" else whole.body
@@ -471,6 +485,7 @@ class Listening(HttpToolsProtocol):
                     )
                 )
             )
+            self._count_untaken(self.transport.get_write_buffer_size())
             if not asked.keep_alive:
                 self._close()
         self.on_response_complete()
@@ -499,6 +514,10 @@ def _too_slow(seconds: float) -> Refused:
 
 def _too_many_connections() -> Refused:
     return Refused(UNAVAILABLE, "unavailable", "There are too many connections to this server.")
+
+
+def _too_much_untaken() -> Refused:
+    return Refused(UNAVAILABLE, "unavailable", "Too many answers wait for clients that do not read them.")
 
 
 def _too_much_held() -> Refused:

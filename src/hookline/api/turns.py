@@ -1,7 +1,8 @@
 """Clients with a known key are answered at once; strangers are answered so many in a second, in their order.
 
 So is a client of which the last request was refused. Whoever floods the server with requests that have no key, a wrong
-one, or are malformed, waits for others who do the same. The event loop keeps most of its time for known clients and for deliveries.
+one, or are malformed, waits for others who do the same. The event loop keeps most of its time for known clients and for
+deliveries.
 """
 
 from collections import deque

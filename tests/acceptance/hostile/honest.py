@@ -89,8 +89,13 @@ class Phase:
     reported: dict[str, float] = field(default_factory=dict)  # id -> when its request was sent
     health: list[float] = field(default_factory=list)  # seconds from asking /healthz to the answer
     not_ready: Counter[str] = field(default_factory=Counter)
-    most_mb: float = 0.0
+    memory_mb: list[float] = field(default_factory=list)  # of the server, every 0.2 s
     most_files: int = 0
+
+    @property
+    def most_mb(self) -> float:
+        """The most memory that the server had."""
+        return max(self.memory_mb, default=0.0)
 
 
 class HonestClient:
@@ -155,7 +160,7 @@ class HonestClient:
 
     async def _watch(self, phase: Phase, ending: asyncio.Event) -> None:
         while not ending.is_set():
-            phase.most_mb = max(phase.most_mb, self._server.resident_mb)
+            phase.memory_mb.append(self._server.resident_mb)
             phase.most_files = max(phase.most_files, self._server.open_files)
             await real_seconds(_MEMORY_SECONDS)
 
