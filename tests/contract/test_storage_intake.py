@@ -140,3 +140,70 @@ def test_what_a_transaction_that_failed_heard_is_not_kept(store: Store) -> None:
     with pytest.raises(LookupError):
         store.write(_keep_and_fail)
     assert heard(store) is None
+
+
+def named(store: Store, *names: str, connector_id: ConnectorId = HERE) -> list[str]:
+    return [call.call_key for call in store.read(lambda tx: tx.intake.named(connector_id, names))]
+
+
+def name(store: Store, call_key: str, *names: str, told: str = "", connector_id: ConnectorId = HERE) -> None:
+    store.write(lambda tx: tx.intake.name(connector_id, call_key, names, told=told))
+
+
+def has_told(store: Store, leg: str, connector_id: ConnectorId = HERE) -> bool:
+    told: bool = store.read(lambda tx: tx.intake.has_told(connector_id, leg))
+    return told
+
+
+def test_calls_are_found_by_their_key_and_by_every_name(store: Store) -> None:
+    keep(store, a_call("one"), a_call("two"), a_call("one", connector_id=ConnectorId("con_there")))
+    name(store, "one", "leg", "both")
+    name(store, "two", "both", "' ü")
+    assert named(store, "leg") == named(store, "one") == ["one"]
+    assert named(store, "both") == named(store, "leg", "two", "nobody") == ["one", "two"]
+    assert named(store, "' ü") == ["two"]
+    assert named(store, "leg", connector_id=ConnectorId("con_there")) == named(store) == []
+
+
+def test_a_leg_has_told_of_a_settled_call_only(store: Store) -> None:
+    keep(store, a_call())
+    name(store, "one", "first", "second", told="first")
+    assert not has_told(store, "first")
+    keep(store, a_call(due_at=None))
+    assert (has_told(store, "first"), has_told(store, "second")) == (True, False)
+    assert not has_told(store, "first", ConnectorId("con_there"))
+    name(store, "one", "first")
+    assert has_told(store, "first")
+
+
+def test_names_are_given_on_and_what_was_told_with_them(store: Store) -> None:
+    keep(store, a_call("one"), a_call("two", due_at=None))
+    name(store, "one", "first", "second", told="first")
+    store.write(lambda tx: tx.intake.rename(HERE, "one", "two"))
+    store.write(lambda tx: tx.intake.remove(HERE, "one"))
+    assert named(store, "first") == named(store, "second") == ["two"]
+    assert (has_told(store, "first"), has_told(store, "second")) == (True, False)
+
+
+def test_names_are_forgotten_with_their_call_and_no_sooner(store: Store) -> None:
+    """Also when many calls were last changed at one instant."""
+    keys = [f"call {place}" for place in range(7)]
+    keep(store, *(a_call(key, due_at=None) for key in keys))
+    for key in keys:
+        name(store, key, f"name of {key}", told=f"name of {key}")
+    left = set(keys)
+    while store.write(lambda tx: tx.intake.forget_before(MONDAY + MINUTE, limit=2)):
+        gone = {key for key in left if heard(store, key) is None}
+        left -= gone
+        keep(store, *(a_call(key) for key in gone))  # the same keys again, as other calls
+        assert {key for key in keys if named(store, f"name of {key}")} == left
+    assert not left
+    assert not any(has_told(store, f"name of {key}") for key in keys)
+
+
+def test_names_go_with_a_call_that_is_removed(store: Store) -> None:
+    keep(store, a_call())
+    name(store, "one", "leg", told="leg")
+    store.write(lambda tx: tx.intake.remove(HERE, "one"))
+    keep(store, a_call(due_at=None))
+    assert (named(store, "leg"), has_told(store, "leg")) == ([], False)

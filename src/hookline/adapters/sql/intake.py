@@ -38,22 +38,19 @@ HAS_TOLD: Final = """
 """
 NAMES_OF: Final = "SELECT name, has_told FROM heard_name WHERE connector_id = :connector_id AND call_key = :call_key"
 REMOVE_NAMES: Final = "DELETE FROM heard_name WHERE connector_id = :connector_id AND call_key = :call_key"
-FORGET_NAMES: Final = """
-    DELETE FROM heard_name WHERE (connector_id, call_key) IN (
-        SELECT connector_id, call_key FROM heard_call
-        WHERE due_at IS NULL AND updated_at < :before ORDER BY updated_at LIMIT :limit)
+#: The calls that are forgotten next. Their order is whole: names and calls are deleted one after the other.
+_FORGOTTEN: Final = """
+    SELECT connector_id, call_key FROM heard_call
+    WHERE due_at IS NULL AND updated_at < :before ORDER BY updated_at, connector_id, call_key LIMIT :limit
 """
+FORGET_NAMES: Final = f"DELETE FROM heard_name WHERE (connector_id, call_key) IN ({_FORGOTTEN})"
 REMOVE: Final = "DELETE FROM heard_call WHERE connector_id = :connector_id AND call_key = :call_key"
 DUE: Final = f"""
     SELECT {_COLUMNS} FROM heard_call WHERE due_at <= :now ORDER BY due_at, connector_id, call_key LIMIT :limit
 """
 NEXT_DUE: Final = "SELECT min(due_at) FROM heard_call WHERE due_at IS NOT NULL"
 UNSETTLED: Final = f"SELECT {_COLUMNS} FROM heard_call WHERE due_at IS NOT NULL ORDER BY due_at"
-FORGET: Final = """
-    DELETE FROM heard_call WHERE (connector_id, call_key) IN (
-        SELECT connector_id, call_key FROM heard_call
-        WHERE due_at IS NULL AND updated_at < :before ORDER BY updated_at LIMIT :limit)
-"""
+FORGET: Final = f"DELETE FROM heard_call WHERE (connector_id, call_key) IN ({_FORGOTTEN})"
 
 
 class SqlIntake:
