@@ -2,8 +2,8 @@
 
 from datetime import UTC, datetime, timedelta
 
-from hookline.domain.calls_in_the_air import CallsInTheAir
-from hookline.domain.legs import Fact, HungUp, Joined, LegStarted, Rang, RecordingKept, Side, Together
+from hookline.domain.calls_in_the_air import MOST_IN_VAIN, CallsInTheAir
+from hookline.domain.legs import Fact, HungUp, Joined, LegStarted, Rang, RangInVain, RecordingKept, Side, Together
 
 _T0 = datetime(2026, 11, 23, 9, tzinfo=UTC)
 
@@ -27,7 +27,7 @@ def test_a_call_is_over_when_the_last_of_its_legs_is() -> None:
     assert len(air) == 1
     [call] = air.feed(ends("b", 3))
     assert (call.key, len(air)) == ("a", 0)
-    assert [type(fact).__name__ for fact in call.facts] == ["LegStarted", "HungUp"]  # the other rang in vain
+    assert [type(fact).__name__ for fact in call.facts] == ["LegStarted", "HungUp", "RangInVain"]
 
 
 def test_machines_are_not_waited_for() -> None:
@@ -51,7 +51,7 @@ def test_calls_that_share_a_leg_by_now_are_one_under_the_earlier_s_key() -> None
     assert not air.feed([*ends("b", 7), *ends("c", 8)])
     [call] = air.feed(ends("a", 9))
     assert call.key == "a"
-    assert {fact.leg for fact in call.facts} == {"a"}  # the others are phones that rang in vain
+    assert {fact.leg for fact in call.facts if not isinstance(fact, RangInVain)} == {"a"}
 
 
 def test_a_leg_whose_beginning_nobody_saw_is_nothing() -> None:
@@ -101,7 +101,9 @@ def test_a_queue_may_ring_phones_for_as_long_as_it_likes() -> None:
         air.feed([*begins(leg, "g", number), Rang(leg=leg, at=at(number)), *ends(leg, number + 6)])
     air.feed([*begins("u", "g", 1_000), *(Joined(leg=leg, at=at(1_001), bridge="b") for leg in ("c", "u"))])
     [call] = air.feed([*ends("c", 1_010), *ends("u", 1_010)])
-    assert len(call.facts) == 6
+    assert len(call.facts) == 6 + MOST_IN_VAIN
+    first = next(fact for fact in call.facts if isinstance(fact, RangInVain))
+    assert first == RangInVain(leg="u0", at=at(0), identity="", rang_at=at(0), ended_at=at(6))
 
 
 def test_a_call_whose_last_hang_up_was_lost_is_over_ten_minutes_after_the_contact_went() -> None:

@@ -20,6 +20,8 @@ from hookline.domain.legs import (
     Joined,
     LegStarted,
     MessageLeft,
+    Rang,
+    RangInVain,
     RecordingStarted,
     Side,
     StillThere,
@@ -29,6 +31,8 @@ from hookline.domain.legs import (
 
 #: Facts that one call may have. Of those beyond only the ends of legs are kept, so that it ends.
 MOST_FACTS: Final = 2_000
+#: Phones that rang in vain of which is kept that they did.
+MOST_IN_VAIN: Final = 50
 #: Calls that are over and still remembered, since something about them may come late.
 _REMEMBERED: Final = 1_000
 #: How long legs of ours may outlive the contact's, without a word.
@@ -62,7 +66,7 @@ class AirCall:
         if len(self.facts) < MOST_FACTS or isinstance(fact, HungUp):
             self.facts.append(fact)
         if isinstance(fact, HungUp) and fact.leg != self.key:
-            self._prune(fact.leg)
+            self._prune(fact)
 
     @property
     def outline(self) -> Sequence[Fact]:
@@ -79,12 +83,27 @@ class AirCall:
         """The last instant at which it is known to have gone on."""
         return max(filter(None, (self.heard_at, self.alive_at)), default=None)
 
-    def _prune(self, leg: str) -> None:
-        """Forget a phone that rang in vain, but that it sent the call elsewhere: a queue may ring hundreds."""
-        its = [fact for fact in self.facts if fact.leg == leg]
-        is_phone = any(isinstance(fact, LegStarted) and fact.side is Side.OURS and not fact.places for fact in its)
-        if is_phone and not any(isinstance(fact, _KEEPS_A_PHONE) for fact in its):
-            self.facts = [fact for fact in self.facts if fact.leg != leg or isinstance(fact, Forwarded)]
+    def _prune(self, end: HungUp) -> None:
+        """Keep one fact of a phone that rang in vain, and its forwarding: a queue may ring hundreds."""
+        its = [fact for fact in self.facts if fact.leg == end.leg]
+        start = next((fact for fact in its if isinstance(fact, LegStarted) and _is_phone_called(fact)), None)
+        if start is None or any(isinstance(fact, _KEEPS_A_PHONE) for fact in its):
+            return
+        kept: list[Fact] = [fact for fact in its if isinstance(fact, Forwarded)]
+        if sum(isinstance(fact, RangInVain) for fact in self.facts) < MOST_IN_VAIN:
+            kept.append(
+                RangInVain(
+                    leg=end.leg,
+                    at=start.at,
+                    identity=start.identity,
+                    dialled=start.dialled,
+                    rang_at=next((fact.at for fact in its if isinstance(fact, Rang)), None),
+                    ended_at=end.at,
+                    sip=end.sip,
+                    q850=end.q850,
+                )
+            )
+        self.facts = [*(fact for fact in self.facts if fact.leg != end.leg), *kept]
 
 
 class CallsInTheAir:
