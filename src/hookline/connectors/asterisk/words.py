@@ -24,6 +24,8 @@ from hookline.domain.legs import (
     Left,
     LegStarted,
     MessageLeft,
+    QueueJoined,
+    QueueLeft,
     Rang,
     RecordingStarted,
     RecordingStopped,
@@ -51,6 +53,8 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: Channels that have gone and are remembered by their Uniqueid, since something about them may still be told.
 _REMEMBERED: Final = 20_000
 _MOST_CHANNELS: Final = 200_000
+#: Characters of the name of a queue that are kept.
+_MOST_QUEUE: Final = 100
 
 
 class Message(Protocol):
@@ -297,6 +301,13 @@ class Words:
         if bridge and bridge not in self._holding:
             yield Joined(leg=self._of(message), at=at, bridge=bridge)
 
+    def _queue_joined(self, message: Message, at: datetime) -> Iterator[Fact]:
+        """Heard by accounts with the class `agent` only."""
+        yield QueueJoined(leg=self._of(message), at=at, queue=message.get("Queue")[:_MOST_QUEUE])
+
+    def _queue_left(self, message: Message, at: datetime) -> Iterator[Fact]:
+        yield QueueLeft(leg=self._of(message), at=at, queue=message.get("Queue")[:_MOST_QUEUE])
+
     def _shown_bridge(self, message: Message, _: datetime) -> Iterator[Fact]:
         """A bridge that is there: an entry of a channel does not tell of which kind its bridge is."""
         if message.get("BridgeTechnology") == _HOLDING:
@@ -347,6 +358,8 @@ _READERS: Final[Mapping[str, Reader]] = {
     "MixMonitorStop": Words._recording_stopped,  # noqa: SLF001
     "MonitorStart": Words._recording_started,  # noqa: SLF001
     "MonitorStop": Words._recording_stopped,  # noqa: SLF001
+    "QueueCallerJoin": Words._queue_joined,  # noqa: SLF001
+    "QueueCallerLeave": Words._queue_left,  # noqa: SLF001
     "Rename": Words._rename,  # noqa: SLF001
     "Hangup": Words._hangup,  # noqa: SLF001
     "BridgeListItem": Words._shown_bridge,  # noqa: SLF001

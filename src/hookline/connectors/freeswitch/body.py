@@ -73,6 +73,11 @@ class Record:
         """When this happened first."""
         return min((at for profile in self.profiles if (at := profile.time(name))), default=None)
 
+    def epoch(self, name: str) -> datetime | None:
+        """An instant among the variables that is told in whole seconds, such as `cc_queue_joined`."""
+        seconds = self.get(f"{name}_epoch")
+        return instant(f"{seconds}000000") if seconds else None
+
     def stamp(self, name: str) -> datetime | None:
         """An instant among the variables, such as `end`."""
         return instant(self.get(f"{name}_uepoch"))

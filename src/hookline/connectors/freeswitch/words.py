@@ -30,6 +30,8 @@ from hookline.domain.legs import (
     Left,
     LegStarted,
     MessageLeft,
+    QueueJoined,
+    QueueLeft,
     Rang,
     RecordingStarted,
     RecordingStopped,
@@ -51,6 +53,8 @@ _USER: Final = pattern(r"^[^/]+/[^/]+/(?:sip:)?([^@/;]+)")
 _BETWEEN: Final = pattern(r",|\||:_:")
 _LAST_STATUS: Final = "last_bridge_proto_specific_hangup_cause"
 _MESSAGES: Final = ("voicemail_message_len", "voicemail_message_seconds")
+#: Characters of the name of a queue that are kept.
+_MOST_QUEUE: Final = 100
 _TICK: Final = timedelta(microseconds=1)
 
 
@@ -95,6 +99,7 @@ class _Telling:
     def facts(self) -> Iterator[Fact]:
         yield from self._itself()
         yield from self._what_happened()
+        yield from self._queues()
         yield from self._talks()
         yield from self._recordings()
         yield from self._end()
@@ -194,6 +199,17 @@ class _Telling:
             yield Forwarded(leg=self._leg, at=record.began_at)
         if any(_is_some(record.get(name)) for name in _MESSAGES):
             yield MessageLeft(leg=self._leg, at=record.ended_at)
+
+    def _queues(self) -> Iterator[Fact]:
+        """When the caller waited in a queue of mod_callcenter: the last one, in whole seconds."""
+        record = self._record
+        joined_at, queue = record.epoch("cc_queue_joined"), record.get("cc_queue")[:_MOST_QUEUE]
+        if record.get("cc_side") != "member" or not queue or joined_at is None:
+            return
+        yield QueueJoined(leg=self._leg, at=max(joined_at, record.began_at), queue=queue)
+        left = (record.epoch(f"cc_queue_{how}") for how in ("answered", "canceled", "terminated"))
+        if left_at := next(filter(None, left), None):
+            yield QueueLeft(leg=self._leg, at=max(left_at, record.began_at), queue=queue)
 
     def _talks(self) -> Iterator[Fact]:
         for each in self._bridgings:
