@@ -119,3 +119,31 @@ def test_a_call_that_ends_while_nothing_runs_is_told_up_to_the_last_thing_heard(
     assert {**payload, "duration_seconds": 0} == {**whole, "duration_seconds": 0, "type": expected}
     assert payload["duration_seconds"] <= 1
     assert running.ends_are_estimated() == [True]
+
+
+#: Calls that look otherwise when only their first half was heard. The other party was not connected to the caller yet,
+#: so its call is one of its own; and of a number that a dial plan changes, what the user dialled is known.
+LOOKS_OTHERWISE = {
+    "attended_to_outside": [("+14002007868", "+441400800008"), ("+447700900103", "+441400800008")],
+    "chan_sip_trunk_busy_on_18": [("75442079460018", "+441400800008")],
+}
+
+
+@pytest.mark.parametrize(("captures", "name"), OF_LIVE)
+def test_no_call_is_lost_that_ends_while_nothing_runs(captures: CaptureSet, name: str, begin: Begin) -> None:
+    """Whatever was heard of it until the process was killed: here the first half of its events."""
+    events = events_with_times(captures, name)
+    half = len(events) // 2
+    running = begin(captures, name)
+    running.start()
+    running.play(events[:half])
+    running.kill()
+    running.play(events[half:])
+    running.start()
+    running.finish()
+    running.kill()
+    told, right = running.payloads(), captures.expected[name]
+    expected = LOOKS_OTHERWISE.get(name, [(each["phone_number"], each["phone_line"]) for each in right])
+    assert sorted((each["phone_number"], each["phone_line"]) for each in told) == sorted(expected)
+    longest = max((each["duration_seconds"] for each in right), default=0)
+    assert all(each["duration_seconds"] <= longest for each in told)
