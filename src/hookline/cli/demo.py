@@ -13,7 +13,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -275,10 +275,16 @@ async def _server(folder: Path, clock: Clock, api_key: str) -> AsyncIterator[tup
 async def _stop(process: asyncio.subprocess.Process, clock: Clock) -> None:
     if process.returncode is not None:
         return
-    process.terminate()
-    hurry = clock.alarm(_STOPPING_SECONDS, process.kill)
+    hurry = clock.alarm(_STOPPING_SECONDS, lambda: _signal(process, signal.SIGKILL))
+    _signal(process, signal.SIGTERM)
     await process.wait()
     hurry.cancel()
+
+
+def _signal(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
+    """`terminate` would wait for a process that has just died, and asyncio, which waits as well, would complain."""
+    with suppress(ProcessLookupError):
+        os.kill(process.pid, number)
 
 
 def called_as(program: str) -> str:
