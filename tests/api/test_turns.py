@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import sys
 from functools import partial
 
 import uvloop
@@ -14,17 +15,19 @@ from tests.fakes import ManualClock, turn, until
 
 def test_strangers_begin_in_their_order_and_so_many_in_a_second() -> None:
     clock, begun = ManualClock(), list[int]()
-    turns = Turns(clock)
+    turns, usual = Turns(clock), sys.getswitchinterval()
     clock.advance(seconds=1)
     for number in range(2 * PER_SECOND):
         turns.take(partial(begun.append, number))
     assert begun == list(range(AT_ONCE))
+    assert sys.getswitchinterval() < usual
     for _ in range(100):
         clock.advance(seconds=0.01)
     assert abs(len(begun) - PER_SECOND - AT_ONCE) <= 1
     for _ in range(100):
         clock.advance(seconds=0.01)
     assert begun == list(range(2 * PER_SECOND))
+    assert sys.getswitchinterval() == usual
 
 
 def test_a_pause_saves_up_no_more_than_a_few_turns() -> None:
@@ -34,6 +37,9 @@ def test_a_pause_saves_up_no_more_than_a_few_turns() -> None:
     for number in range(10 * AT_ONCE):
         turns.take(partial(begun.append, number))
     assert len(begun) == AT_ONCE
+    for _ in range(100):
+        clock.advance(seconds=0.01)
+    assert len(begun) == 10 * AT_ONCE
 
 
 def test_known_clients_are_answered_while_strangers_wait() -> None:

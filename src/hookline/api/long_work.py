@@ -1,12 +1,15 @@
 """Large bodies are read and checked in a thread, so that the event loop goes on with starts and deliveries meanwhile.
 
-One thread does all of this, so one large body is taken apart at a time.
+A thousand meetings in a body take some tenths of a second of processor time. One thread does all of this, so one large
+body is taken apart at a time.
 """
 
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, ParamSpec, TypeVar
+
+from hookline.api.politeness import polite
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -26,4 +29,9 @@ class LongWork:
         if len(body) <= SHORT_BODY:
             return function(*args, **kwargs)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, lambda: function(*args, **kwargs))
+        return await loop.run_in_executor(self._thread, lambda: _politely(function, *args, **kwargs))
+
+
+def _politely(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    with polite():
+        return function(*args, **kwargs)

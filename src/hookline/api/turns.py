@@ -2,13 +2,14 @@
 
 So is a client of which the last request was refused. Whoever floods the server with requests that have no key, a wrong
 one, or are malformed, waits for others who do the same. The event loop keeps most of its time for known clients and for
-deliveries.
+deliveries, and while somebody waits the interpreter's lock is handed over often (`api/politeness.py`).
 """
 
 from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from hookline.api.politeness import be_polite, be_usual
 from hookline.ports.clock import Clock
 
 #: Requests of strangers that are begun with in a second. Each takes 0.2 to 0.5 ms of the event loop.
@@ -35,6 +36,7 @@ class Turns:
             return
         self._waiting.append(begin)
         if len(self._waiting) == 1:
+            be_polite()
             self._clock.alarm(TURN_SECONDS, self._go_on)
 
     def _go_on(self) -> None:
@@ -42,6 +44,8 @@ class Turns:
             self._waiting.popleft()()
         if self._waiting:
             self._clock.alarm(TURN_SECONDS, self._go_on)
+        else:
+            be_usual()
 
     def _has_room(self) -> bool:
         """Take the room of one request, if there is any."""

@@ -4,7 +4,6 @@ import asyncio
 import gc
 import signal
 import socket
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -45,9 +44,6 @@ GRACE_SECONDS: Final = 10
 KEEP_ALIVE_SECONDS: Final = 75
 #: Several webhooks may lead to one host, each with attempts of its own under way.
 CONNECTIONS_PER_HOST: Final = 2 * CONCURRENCY
-#: How long a thread of Python keeps the interpreter's lock from others that want it. The thread that writes wants it
-#: a dozen times for each function, and would wait 5 ms for it each time while the event loop is busy.
-_SWITCH_SECONDS: Final = 0.0005
 
 
 @asynccontextmanager
@@ -124,7 +120,6 @@ async def serve(
     """
     listening = listening_on(settings.host, settings.port)
     _collect_garbage_seldom()
-    sys.setswitchinterval(_SWITCH_SECONDS)
     limit = descriptors.raise_limit()
     shares = descriptors.shares_of(limit)
     max_connections = _connections_of_clients(settings.max_connections, shares, limit)
