@@ -76,9 +76,9 @@ class Site:
 
     def knows(self, path: str, headers: Mapping[bytes, bytes]) -> bool:
         """Whether to answer before strangers: who is known, and who asks how the server is."""
-        if path in (IS_UP, IS_READY):
-            return True
-        return any(door.owns(path) and door.knows(path, headers) for door in (self.api, self._intake))
+        if self.api.owns(path):
+            return self.api.knows(path, headers)
+        return path in (IS_UP, IS_READY) or (self._intake.owns(path) and self._intake.knows(path, headers))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

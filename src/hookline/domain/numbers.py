@@ -155,7 +155,7 @@ def international(digits: str) -> str:
 
 def is_withheld(spelling: str) -> bool:
     """True when a caller's number is a stand-in for one that is withheld or not available."""
-    return read_caller(spelling).kind is NumberKind.WITHHELD
+    return len(spelling) <= MAX_SPELLING and _is_withheld(spelling)
 
 
 def is_international(spelling: str) -> bool:
@@ -174,10 +174,15 @@ def is_service(digits: str, home: str) -> bool:
 
 @lru_cache(maxsize=16_384)
 def _read_caller(spelling: str, home: str, plusless: _Plusless) -> ReadNumber:
+    return _WITHHELD if _is_withheld(spelling) else _read(spelling, home, plusless)
+
+
+@lru_cache(maxsize=16_384)
+def _is_withheld(spelling: str) -> bool:
     it = _subscriber(spelling)
     if it is not None and (it.is_withheld or is_withheld_word(it.text)):
-        return _WITHHELD
-    return _WITHHELD if is_withheld_word(spelling) else _read(spelling, home, plusless)
+        return True
+    return is_withheld_word(spelling)
 
 
 @lru_cache(maxsize=16_384)
