@@ -87,8 +87,12 @@ def is_withheld_host(host: str) -> bool:
 def is_withheld_word(text: str) -> bool:
     """True when the text is empty, a known stand-in, or nothing but zeros."""
     key = _key(text)
-    digits = key.removeprefix("+")
-    return key in _STAND_INS or not key or digits in _KEYPAD or (digits != "" and not digits.strip("0"))
+    return key in _STAND_INS or not key or is_keypad_word(key.removeprefix("+"))
+
+
+def is_keypad_word(digits: str) -> bool:
+    """True when the digits spell a stand-in on a keypad, or are nothing but zeros."""
+    return digits in _KEYPAD or (digits != "" and not digits.strip("0"))
 
 
 def languages() -> tuple[str, ...]:
