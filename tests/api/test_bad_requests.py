@@ -71,7 +71,7 @@ def test_a_long_body_that_is_nested_deeply_is_refused(shared_door: Door, method:
     assert answer.json()["message"]
 
 
-@pytest.mark.parametrize("depth", [100, 300, 400, 500, 600, 800, 1000, 1500])
+@pytest.mark.parametrize("depth", [100, 400, 600, 1500])
 @pytest.mark.parametrize(("method", "path"), BODIES)
 @pytest.mark.parametrize("opening", ["[", '{"a":', '[{"a":'])
 def test_depth_is_refused_or_passed_over_but_never_breaks_anything(
