@@ -21,7 +21,8 @@ from hookline.adapters.http_server import Server
 from hookline.adapters.system_clock import SystemClock
 from hookline.api.admission import Admission
 from hookline.api.http_messages import Request, Whole
-from hookline.api.listening import Listening, Patience
+from hookline.api.listening import Listening
+from hookline.api.patience import Patience
 from hookline.api.turns import Turns
 from hookline.bootstrap.server import listening_on
 from hookline.ports.clock import Clock

@@ -8,6 +8,8 @@ import logging
 from enum import Enum
 from typing import Final
 
+from hookline.api.http_messages import UNAVAILABLE
+from hookline.api.request_reader import Refused
 from hookline.ports.clock import Clock
 
 #: How often the log says that connections are refused.
@@ -97,3 +99,18 @@ class Admission:
         if now - self._said_at >= SAID_EVERY_SECONDS:
             _log.warning("connections.limit_reached limit=%d beyond=%d", self._max_connections, self._refused)
             self._said_at, self._refused = now, 0
+
+
+def too_many_connections() -> Refused:
+    """The refusal of a connection beyond the limit."""
+    return Refused(UNAVAILABLE, "unavailable", "There are too many connections to this server.")
+
+
+def too_much_held() -> Refused:
+    """The refusal of a request for which there is no room until it is whole."""
+    return Refused(UNAVAILABLE, "unavailable", "There are too many unfinished requests at this server; ask again.")
+
+
+def too_much_untaken() -> Refused:
+    """What takes the place of an answer for which there is no room."""
+    return Refused(UNAVAILABLE, "unavailable", "Too many answers wait for clients that do not read them.")

@@ -4,7 +4,7 @@ A plain request of the API (small, with its length told) is read whole, answered
 whose messages and checks cost a call more than its delivery does. Everything else (large and chunked bodies, pages,
 files) goes the long way, which is uvicorn's, over the same connection and in the same order.
 
-What a connection may send, and for how long, is bounded: its bytes by `api.request_reader`, its pace by `Patience`.
+What a connection may send, and for how long, is bounded: its bytes by `api.request_reader`, its pace by `api.patience`.
 What cannot be read gets its refusal after the answers to what came before it, and the connection is closed. A client
 that closes its side after asking is answered all the same.
 """
@@ -12,7 +12,6 @@ that closes its side after asking is answered all the same.
 import asyncio
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final, cast
 from urllib.parse import unquote
 
@@ -20,17 +19,16 @@ from uvicorn._types import HTTPScope
 from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from hookline.api.admission import Admission, Admitted
+from hookline.api.admission import Admission, Admitted, too_many_connections, too_much_held, too_much_untaken
 from hookline.api.exchanges import Cycle, Exchange, Flow, Output
 from hookline.api.http_messages import (
-    MAX_BODY,
     NO_CONTENT,
-    UNAVAILABLE,
     Answering,
     Whole,
     header_lines,
     refusal_answer,
 )
+from hookline.api.patience import USUAL, Patience, too_slow
 from hookline.api.request_reader import Head, Refused, RequestReader, split_target
 from hookline.api.turns import Turns
 from hookline.ports.clock import Alarm, Clock
@@ -49,24 +47,6 @@ _PIECES_A_TURN: Final = 512
 _MAX_DISCARDED_BYTES: Final = 4 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
-    """How long a client may take, in seconds. Looked at every `look_seconds`, so it may be that much longer."""
-
-    head_seconds: float = 30.0  # for a whole head, from its first byte
-    body_seconds: float = 60.0  # for a body
-    body_bytes_per_second: int = 8 * 1024  # what is announced (1 MiB, when nothing is) prolongs it at this rate
-    write_seconds: float = 60.0  # for taking some of what is written to it
-    linger_seconds: float = 2.0  # for reading its answer when it is refused in the middle of a request
-    status_seconds: float = 5.0  # for a whole request, beyond the limit of connections
-    look_seconds: float = 5.0
-
-    def for_body(self, head: Head) -> float:
-        """How long the body of this request may take."""
-        announced = MAX_BODY if head.is_chunked else min(head.length, MAX_BODY)
-        return self.body_seconds + announced / self.body_bytes_per_second
-
-
 class Listening(HttpToolsProtocol):
     """HTTP/1.1 for uvicorn. One for each connection."""
 
@@ -77,7 +57,7 @@ class Listening(HttpToolsProtocol):
         admission: Admission,
         turns: Turns,
         knows: Callable[[str, Mapping[bytes, bytes]], bool],
-        patience: Patience = Patience(),
+        patience: Patience = USUAL,
         **of_uvicorn: Any,
     ) -> None:
         super().__init__(**of_uvicorn)
@@ -123,7 +103,7 @@ class Listening(HttpToolsProtocol):
         if self._admitted is Admitted.FOR_STATUS:
             self._set_due(self._patience.status_seconds)
         elif self._admitted is Admitted.TO_BE_TOLD:
-            self._refuse(_too_many_connections())
+            self._refuse(too_many_connections())
         elif self._admitted is Admitted.NOT:
             self._is_over = True
             transport.abort()
@@ -196,7 +176,7 @@ class Listening(HttpToolsProtocol):
             if self.flow.read_paused:  # by us: the client could not go on
                 self._due_at += self._patience.look_seconds
             elif now >= self._due_at:
-                self._refuse(_too_slow(self._due_in))
+                self._refuse(too_slow(self._due_in))
         elif now - self._idle_since >= self.timeout_keep_alive and not self._is_over:
             self._is_over = True
             self.transport.close()
@@ -229,7 +209,7 @@ class Listening(HttpToolsProtocol):
         if not self.flow.read_paused:
             self._read_on()
         elif not self._hold(self._holds()):
-            self._refuse(_too_much_held())
+            self._refuse(too_much_held())
 
     def _read_on(self) -> None:
         """Read what came in, until there is no more of it or enough waits for its answer."""
@@ -265,7 +245,7 @@ class Listening(HttpToolsProtocol):
         if self._due_at is None and self._incoming is None and self._reader.held:
             self._set_due(self._patience.head_seconds)
         if not self._hold(self._holds()):
-            raise _too_much_held()
+            raise too_much_held()
 
     def _holds(self) -> int:
         """Bytes that came in and were not asked for yet."""
@@ -286,16 +266,15 @@ class Listening(HttpToolsProtocol):
         if self._admitted is not Admitted.FULLY:
             keep_alive = False
             if path not in self._admission.status_paths:
-                raise _too_many_connections()
+                raise too_many_connections()
         self._is_last = not keep_alive
-        is_known = self._knows(path, head.by_name)
         request: Exchange | Cycle
         if self._api.owns(path) and _is_plain(head):
             request = Exchange(head.method, path, query, head.by_name, keep_alive=keep_alive)
-            request.is_known = is_known
         else:
             request = self._cycle(head, path, query, keep_alive=keep_alive)
-            request.is_known = is_known
+        request.is_known = self._knows(path, head.by_name)
+        if isinstance(request, Cycle):
             self._stand_in_line(request)  # before its body is read: the key is looked at first
         self.cycle = cast("RequestResponseCycle", request)
         if not head.length and not head.is_chunked:
@@ -468,7 +447,7 @@ class Listening(HttpToolsProtocol):
 
     def _tell(self, asked: Exchange, whole: Whole) -> None:
         if not self._admission.may_send(len(whole.body)):
-            whole = refusal_answer(_too_much_untaken())
+            whole = refusal_answer(too_much_untaken())
         asked.response_complete, asked.status = True, whole.status
         if not self.transport.is_closing():
             body = b"" if asked.method == "HEAD" else whole.body
@@ -506,22 +485,6 @@ class Listening(HttpToolsProtocol):
             self._close()
         if self.flow.read_paused:
             self.flow.resume_reading()
-
-
-def _too_slow(seconds: float) -> Refused:
-    return Refused(408, "request_timeout", f"The request was not whole within {seconds:.0f} s.")
-
-
-def _too_many_connections() -> Refused:
-    return Refused(UNAVAILABLE, "unavailable", "There are too many connections to this server.")
-
-
-def _too_much_untaken() -> Refused:
-    return Refused(UNAVAILABLE, "unavailable", "Too many answers wait for clients that do not read them.")
-
-
-def _too_much_held() -> Refused:
-    return Refused(UNAVAILABLE, "unavailable", "There are too many unfinished requests at this server; ask again.")
 
 
 def _is_plain(head: Head) -> bool:
