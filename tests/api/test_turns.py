@@ -1,4 +1,4 @@
-"""Strangers are answered so many in a second, and whoever is known is not kept waiting by them."""
+"""A bounded number of strangers is answered in a second, and known clients do not wait for them."""
 
 import asyncio
 import socket

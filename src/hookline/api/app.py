@@ -132,7 +132,7 @@ class Door(Answering):
 
     @abstractmethod
     def knows(self, path: str, headers: Mapping[bytes, bytes]) -> bool:
-        """Whether whoever asks for this was recognised a moment ago. Costs little, and asks no store."""
+        """Whether the client that asks for this was recognised a moment ago. Costs little, and asks no store."""
 
     @abstractmethod
     async def done(self, request: Request) -> Whole:
@@ -183,7 +183,7 @@ class Api(Door):
         return path.startswith(_BELOW) and not path.startswith(FILES)
 
     def knows(self, path: str, headers: Mapping[bytes, bytes]) -> bool:
-        """Whoever has a key."""
+        """Clients whose key was found."""
         del path
         return self._access.knows(headers)
 

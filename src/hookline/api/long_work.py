@@ -14,7 +14,8 @@ from hookline.api.politeness import polite
 T = TypeVar("T")
 P = ParamSpec("P")
 
-#: Bytes of a body up to which it is checked on the event loop, which takes less time than a thread needs to begin.
+#: Bytes of a body up to which it is checked on the event loop, which takes less time than a thread needs to begin, and
+#: up to which all its faults are told at once.
 SHORT_BODY: Final = 24 * 1024
 
 

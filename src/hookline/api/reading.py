@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar, Union, cast, get_args, get_origin, get_t
 
 import msgspec
 
+from hookline.api.long_work import SHORT_BODY
 from hookline.domain.instants import parse_instant
 from hookline.domain.text import require_storable, require_storable_text
 from hookline.errors import FieldError, Invalid, MissingField
@@ -29,8 +30,6 @@ _MOST_NAMED: Final = 20
 #: Objects and lists of a body of another shape that are searched for unknown keys.
 _MOST_SEARCHED: Final = 1_000
 _MOST_SHOWN: Final = 60
-#: Bytes of a body of which all faults are told at once; of a longer one the first is.
-_LONG_BODY: Final = 24 * 1024
 
 _WRONG: Final = re.compile(r"(?P<what>.*?)(?: - at `(?P<path>\$[^`]*)`)?", re.DOTALL)
 _EXPECTED: Final = re.compile(r"Expected `([^`]*)`, got `([^`]*)`")
@@ -63,7 +62,7 @@ def read_json(body: bytes, shape: type[T]) -> T:
     Raises:
         Invalid: not JSON, not UTF-8, not an object; a wrong type, an absent or an unknown key, by name.
     """
-    if len(body) > _LONG_BODY and not is_lenient(shape):
+    if len(body) > SHORT_BODY and not is_lenient(shape):
         return _read_long(body, shape)
     value: Any = {}
     try:
@@ -93,7 +92,7 @@ def _read_long(body: bytes, shape: type[T]) -> T:
     decoder makes them no other thread runs.
     """
     _refuse_byte_order_mark(body)
-    its_strict_form: Any = strict(cast("Any", shape))
+    its_strict_form: Any = _strict(cast("Any", shape))
     try:
         msgspec.json.decode(body, type=its_strict_form)
         return msgspec.json.decode(body, type=shape)
@@ -119,14 +118,14 @@ def _first_fault(problem: msgspec.ValidationError, shape: Any) -> Invalid:
 
 
 @cache
-def strict(shape: Any) -> Any:
+def _strict(shape: Any) -> Any:
     """A type of the same JSON as `shape` that refuses unknown keys at every level while it is decoded."""
     keys = _keys(shape) if isinstance(shape, type) else None
     if keys is not None:
         required = _required(shape)
-        fields = [(key, strict(kind)) if key in required else (key, strict(kind), None) for key, kind in keys.items()]
+        fields = [(key, _strict(kind)) if key in required else (key, _strict(kind), None) for key, kind in keys.items()]
         return msgspec.defstruct(shape.__name__, fields, kw_only=True, forbid_unknown_fields=True)
-    origin, kinds = get_origin(shape), tuple(each if each is ... else strict(each) for each in get_args(shape))
+    origin, kinds = get_origin(shape), tuple(each if each is ... else _strict(each) for each in get_args(shape))
     if origin is None:
         return shape
     return reduce(or_, kinds) if origin in (Union, UnionType) else origin[kinds]

@@ -76,15 +76,18 @@ class Site:
 
     def knows(self, path: str, headers: Mapping[bytes, bytes]) -> bool:
         """Whether to answer before strangers: who is known, and who asks how the server is."""
-        if self.api.owns(path):
-            return self.api.knows(path, headers)
-        return path in (IS_UP, IS_READY) or (self._intake.owns(path) and self._intake.knows(path, headers))
+        door = self._door_at(path)
+        return path in (IS_UP, IS_READY) if door is None else door.knows(path, headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         path = scope["path"] if scope["type"] == "http" else ""
-        doors = (door for door in (self.api, self._intake) if door.owns(path))
-        await next(doors, self._rest)(scope, receive, send)
+        await (self._door_at(path) or self._rest)(scope, receive, send)
+
+    def _door_at(self, path: str) -> Door | None:
+        if self.api.owns(path):
+            return self.api
+        return self._intake if self._intake.owns(path) else None
 
     async def _is_up(self, _: Request) -> Response:
         return _json({"status": "up"})

@@ -1,8 +1,8 @@
 """Clients with a known key are answered at once; strangers are answered so many in a second, in their order.
 
-So is a client of which the last request was refused. Whoever floods the server with requests that have no key, a wrong
-one, or are malformed, waits for others who do the same. The event loop keeps most of its time for known clients and for
-deliveries, and while somebody waits the interpreter's lock is handed over often (`api/politeness.py`).
+A client whose last request was refused is treated as a stranger. A flood of requests without a key, with a wrong key or
+in no valid form therefore waits for its own turns. The event loop keeps most of its time for known clients and for
+deliveries, and while a request waits the interpreter's lock is handed over often (`api/politeness.py`).
 """
 
 from collections import deque

@@ -94,11 +94,15 @@ class Answered(Fact):
     """A leg was picked up, by a person or by a machine."""
 
 
+#: Characters of the name of a queue that connectors keep.
+MAX_QUEUE_NAME: Final = 100
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueJoined(Fact):
     """The caller on a leg began to wait in a queue."""
 
-    queue: str  # as the phone system names it
+    queue: str  # as the phone system names it, up to `MAX_QUEUE_NAME` characters
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

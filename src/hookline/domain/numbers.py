@@ -135,7 +135,9 @@ def read_caller(spelling: str, home: str = "", *, is_from_trunk: bool = False) -
     """The number that is shown of a caller, who may have withheld it."""
     if len(spelling) > MAX_SPELLING:
         return _told(spelling)
-    return _read_caller(spelling, home, _Plusless.POSSIBLE if is_from_trunk else _Plusless.NONE)
+    if _is_withheld(spelling):
+        return _WITHHELD
+    return _read(spelling, home, _Plusless.POSSIBLE if is_from_trunk else _Plusless.NONE)
 
 
 def e164(spelling: str, region: str = "") -> str:
@@ -172,11 +174,6 @@ def is_service(digits: str, home: str) -> bool:
         return True
     number = _parsed(digits, home) if home and digits.isascii() and digits.isdigit() else None
     return number is not None and phonenumbers.is_valid_short_number_for_region(number, home)
-
-
-@lru_cache(maxsize=16_384)
-def _read_caller(spelling: str, home: str, plusless: _Plusless) -> ReadNumber:
-    return _WITHHELD if _is_withheld(spelling) else _read(spelling, home, plusless)
 
 
 @lru_cache(maxsize=16_384)

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 from hookline.connectors.asterisk.conferences import Conferences
 from hookline.domain.legs import (
+    MAX_QUEUE_NAME,
     Answered,
     CallPlaced,
     Dialled,
@@ -53,8 +54,6 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: Channels that have gone and are remembered by their Uniqueid, since something about them may still be told.
 _REMEMBERED: Final = 20_000
 _MOST_CHANNELS: Final = 200_000
-#: Characters of the name of a queue that are kept.
-_MOST_QUEUE: Final = 100
 
 
 class Message(Protocol):
@@ -303,10 +302,10 @@ class Words:
 
     def _queue_joined(self, message: Message, at: datetime) -> Iterator[Fact]:
         """Heard by accounts with the class `agent` only."""
-        yield QueueJoined(leg=self._of(message), at=at, queue=message.get("Queue")[:_MOST_QUEUE])
+        yield QueueJoined(leg=self._of(message), at=at, queue=message.get("Queue")[:MAX_QUEUE_NAME])
 
     def _queue_left(self, message: Message, at: datetime) -> Iterator[Fact]:
-        yield QueueLeft(leg=self._of(message), at=at, queue=message.get("Queue")[:_MOST_QUEUE])
+        yield QueueLeft(leg=self._of(message), at=at, queue=message.get("Queue")[:MAX_QUEUE_NAME])
 
     def _shown_bridge(self, message: Message, _: datetime) -> Iterator[Fact]:
         """A bridge that is there: an entry of a channel does not tell of which kind its bridge is."""

@@ -20,6 +20,7 @@ from hookline.connectors.freeswitch.body import Profile, Record
 from hookline.connectors.freeswitch.names import caller_of
 from hookline.connectors.freeswitch.settings import FreeSwitchSettings
 from hookline.domain.legs import (
+    MAX_QUEUE_NAME,
     Answered,
     Dialled,
     Fact,
@@ -53,8 +54,6 @@ _USER: Final = pattern(r"^[^/]+/[^/]+/(?:sip:)?([^@/;]+)")
 _BETWEEN: Final = pattern(r",|\||:_:")
 _LAST_STATUS: Final = "last_bridge_proto_specific_hangup_cause"
 _MESSAGES: Final = ("voicemail_message_len", "voicemail_message_seconds")
-#: Characters of the name of a queue that are kept.
-_MOST_QUEUE: Final = 100
 _TICK: Final = timedelta(microseconds=1)
 
 
@@ -203,7 +202,7 @@ class _Telling:
     def _queues(self) -> Iterator[Fact]:
         """When the caller waited in a queue of mod_callcenter: the last one, in whole seconds."""
         record = self._record
-        joined_at, queue = record.epoch("cc_queue_joined"), record.get("cc_queue")[:_MOST_QUEUE]
+        joined_at, queue = record.epoch("cc_queue_joined"), record.get("cc_queue")[:MAX_QUEUE_NAME]
         if record.get("cc_side") != "member" or not queue or joined_at is None:
             return
         yield QueueJoined(leg=self._leg, at=max(joined_at, record.began_at), queue=queue)
